@@ -1,0 +1,142 @@
+/*
+ * The configuration as a checked, immutable model.
+ *
+ * config_load() reads one INI file and either returns a model in which every value has its type, lies within its
+ * bounds and names only things that exist, or reports every problem it found (not the first alone) and returns none.
+ * A model is never changed after it is returned: any number of threads may read it without a lock. A reload builds a
+ * new model and swaps the pointer; sessions keep the one they began with.
+ *
+ * Strings and arrays belong to the model and live as long as it does. A list with no entries has count 0.
+ * Paths are absolute: a relative path in the file is taken relative to the file's own folder.
+ * This folder knows the shape of a value ("a file name", "a list of suite names"), never what OpenSSL thinks of it:
+ * certificates, keys and suites are examined by ktls/context.h, which reports into the same error list.
+ */
+#ifndef SLUICE_CONFIG_MODEL_H
+#define SLUICE_CONFIG_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/errors.h"
+
+enum config_role { CONFIG_SERVER, CONFIG_CLIENT };
+enum config_verify { CONFIG_VERIFY_REQUIRED, CONFIG_VERIFY_ENFORCED, CONFIG_VERIFY_OPTIONAL, CONFIG_VERIFY_NONE };
+enum config_offload { CONFIG_OFFLOAD_AUTO, CONFIG_OFFLOAD_REQUIRED, CONFIG_OFFLOAD_OFF };
+enum config_access { CONFIG_ACCESS_NONE, CONFIG_ACCESS_READ, CONFIG_ACCESS_WRITE }; /* write includes read */
+enum config_hostname { CONFIG_HOSTNAME_DIALLED, CONFIG_HOSTNAME_ANY, CONFIG_HOSTNAME_NAMED };
+enum config_events { CONFIG_EVENTS_TEXT, CONFIG_EVENTS_JSON };
+
+struct config_list {
+    char **items;
+    size_t count;
+};
+
+/* One ADDRESS:PORT. An IPv6 address is written [::1]:8443 and stored without its brackets. */
+struct config_address {
+    char *host;
+    uint16_t port; /* host byte order; 0 only in listen: any free port, the start event says which */
+};
+
+struct config_addresses {
+    struct config_address *items;
+    size_t count;
+};
+
+/* [server]: the process. All defaults come from the table in config/schema.h. */
+struct config_server {
+    struct config_section *section;      /* NULL where the file has no [server] */
+    unsigned workers;                    /* 0: one per core that this process may run on */
+    unsigned handshake_threads;          /* 0: as many as workers */
+    unsigned file_threads;               /* threads for calls that may block: open, fsync, rename, listing */
+    unsigned max_connections;            /* over all workers */
+    unsigned max_connections_per_address;
+    unsigned max_requests;               /* on one connection; then it is closed in good order */
+    uint64_t header_limit;               /* bytes of one request head */
+    uint64_t max_upload;                 /* bytes of one body; 0: no limit but the disk's */
+    unsigned handshake_timeout;          /* milliseconds; durations in the file have a unit: 10s, 500ms, 2m */
+    unsigned header_timeout;             /* milliseconds, from a head's first byte to its last */
+    unsigned idle_timeout;               /* milliseconds, between requests and without progress in a body */
+    enum config_events events;
+};
+
+struct config_store {
+    struct config_section *section;
+    char *name;
+    char *root; /* an existing directory is checked for when the store is opened, not here */
+    enum config_access anonymous;
+};
+
+struct config_profile {
+    struct config_section *section;
+    enum config_role role;
+    char *name;
+    char *certificate;         /* PEM, leaf first; NULL where a client has none */
+    char *key;                 /* PEM; NULL where a client has none */
+    struct config_list trust;  /* files or directories; "system" alone means the system's store */
+    enum config_verify verify; /* optional only for servers, enforced only for clients */
+    bool insecure;             /* client only: allows verify = none */
+    struct config_list ciphers;   /* as written: IANA names, OpenSSL names or decimal numbers; empty: the default list */
+    unsigned min_version, max_version; /* 0x0303 or 0x0304, as on the wire */
+    enum config_hostname hostname;     /* client only */
+    char *hostname_value;              /* for CONFIG_HOSTNAME_NAMED */
+    enum config_offload offload;
+};
+
+struct config_protocol {
+    struct config_section *section;
+    char *name;
+    struct config_addresses listen;              /* none: requester-only */
+    const struct config_profile *server_profile; /* set where listen is */
+    const struct config_profile *client_profile; /* the default for outgoing sessions, or NULL */
+    const struct config_store *store;            /* set where listen is */
+};
+
+struct config_partner {
+    struct config_section *section;
+    char *name;
+    struct config_addresses host;
+    const struct config_protocol *protocol;      /* or NULL */
+    const struct config_profile *client_profile; /* the partner's own, else its protocol's; never NULL where host is */
+};
+
+struct config {
+    char *file; /* as given to config_load */
+    struct config_server server;
+    struct config_store *stores;
+    size_t store_count;
+    struct config_profile *profiles; /* both roles; a profile's key is (role, name) */
+    size_t profile_count;
+    struct config_protocol *protocols;
+    size_t protocol_count;
+    struct config_partner *partners;
+    size_t partner_count;
+    struct config_section *sections; /* private: every section and key with its line */
+    size_t section_count;
+};
+
+/*
+ * Reads and checks a file. Returns the model, which the caller frees with config_free(), or NULL after at least one
+ * error was added to `errors`. Warnings may be added either way.
+ */
+struct config *config_load(const char *file, struct config_errors *errors);
+
+/* The same for text that is already in memory; `file` is only the name that messages use and relative paths follow. */
+struct config *config_parse(const char *file, const char *text, size_t length, struct config_errors *errors);
+
+/* Frees the model and everything it owns. NULL is allowed. */
+void config_free(struct config *config);
+
+const struct config_store *config_find_store(const struct config *, const char *name);
+const struct config_protocol *config_find_protocol(const struct config *, const char *name);
+const struct config_partner *config_find_partner(const struct config *, const char *name);
+const struct config_profile *config_find_profile(const struct config *, enum config_role, const char *name);
+
+/*
+ * A profile made without a file, with every default of the table: what a client uses for an https:// URL. The caller
+ * sets fields (strings from malloc) and frees it with config_profile_free().
+ */
+struct config_profile *config_profile_default(enum config_role role);
+void config_profile_free(struct config_profile *profile);
+
+#endif

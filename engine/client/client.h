@@ -1,0 +1,85 @@
+/*
+ * The client: fetches and sends files over a connection that is kept for as long as the server keeps it.
+ *
+ * A client belongs to one thread, which runs its ring inside each call. Calls return 0 or one of enum client_result, and
+ * client_reason() has the sentence.
+ */
+#ifndef SLUICE_CLIENT_H
+#define SLUICE_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/model.h"
+#include "engine/event/event.h"
+#include "engine/ring/ring.h"
+#include "ktls/sys.h"
+
+struct client;
+
+/* Also the exit codes of get, put and ls. Stable. */
+enum client_result {
+    CLIENT_OK = 0,
+    CLIENT_FAILED = 1,       /* anything not listed here */
+    CLIENT_USAGE = 2,        /* arguments */
+    CLIENT_CONFIG = 3,       /* configuration, profile, offload = required without kTLS */
+    CLIENT_CONNECT = 4,      /* no address of the partner answered */
+    CLIENT_TLS = 5,          /* handshake: authentication, version, suite */
+    CLIENT_REFUSED = 6,      /* the server answered 4xx */
+    CLIENT_SERVER = 7,       /* the server answered 5xx, or not as HTTP demands */
+    CLIENT_CUT = 8,          /* the connection broke or the body was cut short; nothing took its name */
+    CLIENT_LOCAL = 9,        /* a local file: missing, no room, no permission */
+};
+
+struct client_options {
+    const struct config_profile *profile;     /* role client; lent */
+    const struct config_addresses *addresses; /* tried in order; lent */
+    struct event_log *log;                    /* NULL: none; lent */
+    const struct ktls_sys *sys;               /* NULL: Linux */
+    const struct ring_seam *seam;             /* NULL: none */
+    unsigned connect_timeout, idle_timeout;   /* milliseconds; 0: 10 s and 60 s */
+};
+
+/* What happened in one transfer. Strings live until the next call on the client. */
+struct client_transfer {
+    const char *direction; /* "get" or "put" */
+    const char *remote, *local;
+    uint64_t bytes;
+    double seconds;
+    unsigned status;       /* of HTTP; 0 where none came */
+    const char *path;      /* of the pump: "splice", "recv", "user"; "none" for an empty body */
+    const char *tx, *rx;   /* channel_why() of each direction as the body ended */
+    const char *version, *suite;
+    bool resumed;
+};
+
+typedef void client_progress(void *argument, uint64_t moved, uint64_t total /* UINT64_MAX: not known */,
+                             const char *path);
+
+/* Loads the profile; connects only with the first call. 0 or a result, with reasons in `errors`. */
+int client_new(struct client **client, const struct client_options *options, struct config_errors *errors);
+void client_free(struct client *client); /* NULL is allowed */
+void client_watch(struct client *client, client_progress *progress, void *argument); /* about five times a second */
+
+/* Fetches remote path (not encoded, without leading slash) into a local file, by way of a temporary name beside it. */
+int client_get(struct client *client, const char *remote, const char *local);
+/* Fetches into an open descriptor (standard output, a pipe): what arrives is written as it comes. */
+int client_get_fd(struct client *client, const char *remote, int fd);
+/* Sends a local file to a remote path. */
+int client_put(struct client *client, const char *local, const char *remote);
+
+/* One directory. `visit` is called for each entry; non-zero ends it. */
+struct client_entry {
+    const char *name;
+    bool directory;
+    uint64_t size;
+    const char *modified; /* as the server wrote it */
+};
+typedef int client_visit(void *argument, const struct client_entry *entry);
+int client_list(struct client *client, const char *remote, client_visit *visit, void *argument);
+
+const struct client_transfer *client_last(const struct client *client);
+const char *client_reason(const struct client *client); /* of the last result that was not CLIENT_OK; else "" */
+
+#endif

@@ -1,0 +1,81 @@
+/*
+ * A pump moves one body between a file and a channel, by one of the data paths of the table in paths.c.
+ *
+ * The owner fills the public fields, calls pump_start() and hears of the end once, through `done`. The pump is lent until
+ * then; file and channel stay the owner's. Nothing else may use that direction of the channel meanwhile.
+ * A path is chosen by direction and by who encrypts: switch the channel first.
+ */
+#ifndef SLUICE_PUMP_H
+#define SLUICE_PUMP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/ring/ring.h"
+#include "ktls/channel.h"
+
+struct pump_pool; /* pipes and buffers of one ring: a fixed number; a pump that finds none free waits its turn */
+
+int pump_pool_new(struct pump_pool **pool, struct ring *ring, unsigned buffers, unsigned pipes);
+void pump_pool_free(struct pump_pool *pool); /* no pump may be under way; NULL is allowed */
+
+enum pump_way { PUMP_SEND, PUMP_RECEIVE };
+
+#define PUMP_TO_END UINT64_MAX /* receive until the peer ends the stream, or until the filter says so */
+
+/*
+ * A filter for received bytes (chunked coding): decodes `length` bytes at `bytes` in place and leaves the body bytes at
+ * the front. Returns how many those are, or -errno. Where the body ended, *end is set and *used says how many of the
+ * `length` input bytes belonged to it; the rest are kept for the owner in `excess`.
+ */
+typedef ssize_t pump_filter(void *argument, char *bytes, size_t length, size_t *used, bool *end);
+
+/* Which side failed: a message names a file differently from a peer. */
+enum pump_fault { PUMP_FAULT_NONE, PUMP_FAULT_CHANNEL, PUMP_FAULT_FILE, PUMP_FAULT_SHRUNK /* file shorter than said */ };
+
+struct pump_path;
+
+struct pump {
+    /* Filled by the owner before pump_start(). */
+    enum pump_way way;
+    struct ring *ring;
+    struct pump_pool *pool;
+    struct channel *channel;
+    int file;
+    uint64_t offset; /* in the file */
+    uint64_t length; /* bytes, or PUMP_TO_END (receive only) */
+    void (*done)(struct pump *pump, int result); /* 0, or -errno; the sentence of a channel is in channel_reason() */
+    pump_filter *filter; /* receive only; needs PUMP_TO_END */
+    void *filter_argument;
+    char *excess;           /* with a filter: room for bytes that follow the body ... */
+    size_t excess_capacity; /* ... this many at most, and the pump reads no more than this at once */
+
+    /* For the owner to look at, at any time. */
+    uint64_t moved;      /* body bytes that arrived where they should */
+    const struct pump_path *path;
+    enum pump_fault fault;
+    size_t excess_length;
+
+    void *state; /* private */
+};
+
+/* Starts the pump. What fails at once is reported through `done` too, never from inside this call. */
+void pump_start(struct pump *pump);
+
+/* Ends it early: `done` follows with -ECANCELED. Does nothing where it has ended. */
+void pump_stop(struct pump *pump);
+
+/* "splice", "recv", "user" */
+const char *pump_path_name(const struct pump *pump);
+
+/* Private to engine/pump: a row of the table. */
+struct pump_path {
+    const char *name;
+    enum pump_way way;
+    unsigned modes; /* bit per enum channel_mode that it serves */
+    int (*start)(struct pump *pump);
+    void (*stop)(struct pump *pump);
+};
+
+#endif

@@ -1,0 +1,83 @@
+/*
+ * One io_uring per thread, and operations as small structs with a callback.
+ *
+ * An operation is embedded in whoever waits for it. It is lent to the ring from the call that starts it until its `done`
+ * has run (for multishot accept and poll: until `done` runs without RING_MORE), and may then be used again. Every started
+ * operation completes exactly once more: a cancelled one with -ECANCELED.
+ * Only the ring's own thread may call anything here but ring_post().
+ *
+ * Results are those of io_uring: bytes, a descriptor, or -errno.
+ */
+#ifndef SLUICE_RING_H
+#define SLUICE_RING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct ring;
+struct findings;
+
+#define RING_MORE 1u /* a multishot operation goes on */
+
+struct ring_op {
+    void (*done)(struct ring_op *op, int result, unsigned flags);
+    struct ring *ring; /* while it is under way; else NULL */
+};
+
+/* Something to run on the ring's thread, posted from any other. Owned by the poster until `run`. */
+struct ring_task {
+    void (*run)(struct ring_task *task);
+    struct ring_task *next;
+};
+
+enum ring_call { RING_ACCEPT, RING_POLL, RING_RECV, RING_SEND, RING_READ, RING_WRITE, RING_SPLICE, RING_CONNECT,
+                 RING_OPEN, RING_CALLS };
+
+/*
+ * For tests: asked before an operation starts. It may lower *length, or return -errno, and the operation then completes
+ * with that (through the ring, like any other). 0: go on.
+ */
+struct ring_seam {
+    int (*before)(const struct ring_seam *seam, enum ring_call call, size_t *length);
+};
+
+/* `entries` submission slots (a power of two). `seam` may be NULL. 0 or -errno. */
+int ring_new(struct ring **ring, unsigned entries, const struct ring_seam *seam);
+void ring_free(struct ring *ring); /* nothing may be under way */
+
+int ring_run(struct ring *ring);   /* until ring_stop(); 0 or -errno */
+void ring_stop(struct ring *ring); /* from a callback or task; ring_run() returns after the current batch */
+void ring_post(struct ring *ring, struct ring_task *task); /* from any thread */
+
+void ring_accept(struct ring *ring, struct ring_op *op, int listener); /* multishot; sockets come blocking, CLOEXEC */
+void ring_connect(struct ring *ring, struct ring_op *op, int fd, const void *address, socklen_t length);
+void ring_poll(struct ring *ring, struct ring_op *op, int fd, short events); /* one shot; result: revents */
+void ring_recv(struct ring *ring, struct ring_op *op, int fd, void *buffer, size_t length);
+void ring_send(struct ring *ring, struct ring_op *op, int fd, const void *buffer, size_t length);
+void ring_read(struct ring *ring, struct ring_op *op, int fd, void *buffer, size_t length, uint64_t offset);
+void ring_write(struct ring *ring, struct ring_op *op, int fd, const void *buffer, size_t length, uint64_t offset);
+
+/*
+ * `length` bytes from a file through an empty pipe into a socket: two linked operations. Where the first is short the
+ * kernel breaks the link, and the second completes with -ECANCELED: send the rest with ring_splice_out().
+ */
+void ring_splice_through(struct ring *ring, struct ring_op *in, struct ring_op *out, int file, uint64_t offset,
+                         const int pipe[2], int socket, size_t length, bool more);
+void ring_splice_out(struct ring *ring, struct ring_op *op, int pipe_read, int socket, size_t length, bool more);
+
+/* Opens beneath `directory` with openat2: `how` as in openat2(2), lent until done. */
+struct open_how;
+void ring_open(struct ring *ring, struct ring_op *op, int directory, const char *path, const struct open_how *how);
+
+void ring_timeout(struct ring *ring, struct ring_op *op, unsigned milliseconds); /* result -ETIME when it has passed */
+void ring_cancel(struct ring *ring, struct ring_op *op); /* does nothing where the operation is not under way */
+
+/* What of io_uring we need and whether it is here: for `sluice doctor`. */
+void ring_findings(struct findings *findings);
+
+/* 0, or -errno with the sentence in `why` (what is missing and how to get it): for the start of server and client. */
+int ring_usable(char *why, size_t size);
+
+#endif

@@ -1,0 +1,78 @@
+/*
+ * A store: the directory tree behind a protocol, and the only code that opens files in it.
+ *
+ * Paths come from the wire and are relative to the root: "a/b". They are resolved beneath it with openat2
+ * (RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS), so that neither "..", nor an absolute path, nor a symbolic link leads out.
+ * Names that begin with STORE_PRIVATE belong to the store itself: they are neither served, listed nor written.
+ *
+ * A new file is written to a temporary one on the same file system and takes its name, in one step, only when it is
+ * complete: fsync, rename, fsync of the directory. Until then nothing of it can be seen, and nothing is left when the
+ * process dies, where the file system has O_TMPFILE.
+ *
+ * All calls but store_read_how() may block: run them as jobs.
+ */
+#ifndef SLUICE_STORE_H
+#define SLUICE_STORE_H
+
+#include <linux/openat2.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#define STORE_PRIVATE ".sluice-"
+
+struct store;
+
+/* `root` must be a directory that can be read. 0 or -errno. */
+int store_open(struct store **store, const char *root);
+void store_close(struct store *store); /* NULL is allowed */
+int store_directory(const struct store *store);
+
+/*
+ * Checks a path from the wire, before any system call: 0, -ENOENT (a private name), -EINVAL (empty component, "." or "..",
+ * control bytes are allowed), -ENAMETOOLONG. "" is the root; one trailing slash is allowed.
+ */
+int store_path_check(const char *path);
+
+/* How to open a checked path for reading, for callers that open through a ring. */
+struct open_how store_read_how(void);
+
+/* Opens a file or directory for reading: a descriptor, or -errno (-EXDEV: it leads out of the root). */
+int store_open_read(const struct store *store, const char *path, struct stat *facts);
+
+#define STORE_ETAG_SIZE 64
+/* A strong validator from inode, size and time of change, quotes included. */
+void store_etag(const struct stat *facts, char etag[STORE_ETAG_SIZE]);
+
+/* A file on its way into the store. */
+struct store_upload {
+    int fd;        /* to write to; the store's: closed by commit and abandon */
+    int directory; /* private */
+    char *name;    /* private */
+    char *temporary; /* private; NULL while the file has no name */
+};
+
+/* Makes parent directories that are missing. `size`: for preallocation, or UINT64_MAX. 0 or -errno. */
+int store_upload_begin(const struct store *store, const char *path, uint64_t size, struct store_upload *upload);
+/*
+ * Makes it visible under its name. `expected`: the etag that the present file must have, "" for none may be there, NULL
+ * for anything; -EEXIST / -ESTALE where that does not hold. *created: nothing stood there before. On any error nothing
+ * changed under the name and the upload is abandoned. `facts`: of the new file.
+ */
+int store_upload_commit(struct store_upload *upload, const char *expected, bool *created, struct stat *facts);
+void store_upload_abandon(struct store_upload *upload);
+
+/* One entry of a listing. `name` is any bytes but NUL and '/'. */
+struct store_entry {
+    const char *name;
+    bool directory;
+    uint64_t size;
+    struct timespec modified;
+};
+typedef int store_visit(void *argument, const struct store_entry *entry); /* non-zero ends the listing with that */
+
+/* Visits regular files and directories of an open directory, sorted by name. Others and private names are left out. */
+int store_list(int directory, size_t limit, store_visit *visit, void *argument); /* -E2BIG: more than `limit` entries */
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * A profile made into something that can do handshakes: trust, certificate, suites, versions.
+ *
+ * One context serves any number of channels on any number of threads. It is counted: every channel holds its context,
+ * so a reload can drop the old one while sessions still use it.
+ * Resumption is by tickets. Ticket keys belong to the context, so a ticket is good for the protocol and profile that
+ * issued it and for no other.
+ */
+#ifndef SLUICE_KTLS_CONTEXT_H
+#define SLUICE_KTLS_CONTEXT_H
+
+#include <stdint.h>
+
+#include "config/model.h"
+
+struct tls_context;
+
+/*
+ * Loads what the profile names and checks it: files that cannot be read or parsed, a key that does not match its
+ * certificate, a key others may read, suites that are unknown or insecure, versions that no listed suite can serve.
+ * Every problem goes to `errors` with its place in the file. `scope` (the protocol's name for a server, "" for a client)
+ * separates tickets. Returns NULL after an error.
+ */
+struct tls_context *tls_context_new(const struct config_profile *profile, const char *scope,
+                                    struct config_errors *errors);
+struct tls_context *tls_context_hold(struct tls_context *context);
+void tls_context_drop(struct tls_context *context); /* NULL is allowed */
+
+enum config_role tls_context_role(const struct tls_context *context);
+enum config_offload tls_context_offload(const struct tls_context *context);
+const char *tls_context_name(const struct tls_context *context); /* the profile's name */
+
+#endif
