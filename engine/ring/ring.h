@@ -4,7 +4,9 @@
  * An operation is embedded in whoever waits for it. It is lent to the ring from the call that starts it until its `done`
  * has run (for multishot accept and poll: until `done` runs without RING_MORE), and may then be used again. Every started
  * operation completes exactly once more: a cancelled one with -ECANCELED.
- * Only the ring's own thread may call anything here but ring_post().
+ * Only the ring's own thread may call anything here but ring_post(). That is the thread of the first ring_run(); before
+ * it, operations may be started by the thread that made the ring (one at a time), and begin once the ring runs.
+ * What an operation points to (buffers, addresses, paths) is lent until `done`, too.
  *
  * Results are those of io_uring: bytes, a descriptor, or -errno.
  */
@@ -14,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 struct ring;
@@ -24,6 +27,10 @@ struct findings;
 struct ring_op {
     void (*done)(struct ring_op *op, int result, unsigned flags);
     struct ring *ring; /* while it is under way; else NULL */
+
+    struct ring_op *next; /* private, as is the rest */
+    int result;
+    long long time[2];
 };
 
 /* Something to run on the ring's thread, posted from any other. Owned by the poster until `run`. */
@@ -45,23 +52,27 @@ struct ring_seam {
 
 /* `entries` submission slots (a power of two). `seam` may be NULL. 0 or -errno. */
 int ring_new(struct ring **ring, unsigned entries, const struct ring_seam *seam);
-void ring_free(struct ring *ring); /* nothing may be under way */
+void ring_free(struct ring *ring); /* nothing may be under way; NULL is allowed */
 
-int ring_run(struct ring *ring);   /* until ring_stop(); 0 or -errno */
+int ring_run(struct ring *ring);   /* until ring_stop(); 0 or -errno. May be called again, on the same thread */
 void ring_stop(struct ring *ring); /* from a callback or task; ring_run() returns after the current batch */
-void ring_post(struct ring *ring, struct ring_task *task); /* from any thread */
+void ring_post(struct ring *ring, struct ring_task *task); /* from any thread; tasks of one thread run in order */
 
 void ring_accept(struct ring *ring, struct ring_op *op, int listener); /* multishot; sockets come blocking, CLOEXEC */
 void ring_connect(struct ring *ring, struct ring_op *op, int fd, const void *address, socklen_t length);
 void ring_poll(struct ring *ring, struct ring_op *op, int fd, short events); /* one shot; result: revents */
 void ring_recv(struct ring *ring, struct ring_op *op, int fd, void *buffer, size_t length);
 void ring_send(struct ring *ring, struct ring_op *op, int fd, const void *buffer, size_t length);
+
+/* As `offset` of a file that has none (a pipe, a terminal), or for its current position. */
+#define RING_NO_OFFSET UINT64_MAX
 void ring_read(struct ring *ring, struct ring_op *op, int fd, void *buffer, size_t length, uint64_t offset);
 void ring_write(struct ring *ring, struct ring_op *op, int fd, const void *buffer, size_t length, uint64_t offset);
 
 /*
  * `length` bytes from a file through an empty pipe into a socket: two linked operations. Where the first is short the
- * kernel breaks the link, and the second completes with -ECANCELED: send the rest with ring_splice_out().
+ * kernel breaks the link, and the second completes with -ECANCELED: send the rest with ring_splice_out(). Which of the
+ * two completes first is not said.
  */
 void ring_splice_through(struct ring *ring, struct ring_op *in, struct ring_op *out, int file, uint64_t offset,
                          const int pipe[2], int socket, size_t length, bool more);
