@@ -80,6 +80,12 @@ const struct channel_facts *channel_facts(const struct channel *channel);
 const char *channel_reason(const struct channel *channel); /* of the last error; "" where there was none */
 
 /*
+ * Where the last error came from: true where the peer refused (its alert) or went away, false where we refused. An event
+ * tells the operator which side's log to read.
+ */
+bool channel_failed_at_peer(const struct channel *channel);
+
+/*
  * Who encrypts in this direction and why, as one phrase for events and the line at a transfer's end: "kernel",
  * "user: offload = off", "user: this kernel has no kTLS (modprobe tls)", "user: no body yet".
  */
@@ -122,7 +128,9 @@ int channel_control(struct channel *channel);
 
 /*
  * A pump that moved bytes through the socket itself reports it here, at least once for every 256 MiB: records are
- * counted against the key's limit. 0, or an error as above; where the kernel can rekey, that happens in here (TX).
+ * counted against the key's limit. 0, -EAGAIN (TX: call again, with 0 bytes, once POLLOUT says so), or an error as above.
+ * Where the kernel can rekey, that happens in here (TX), so nothing may be under way that writes to the socket: a record
+ * that came between the KeyUpdate and the new key would be lost on the peer.
  */
 int channel_account(struct channel *channel, enum channel_way way, uint64_t bytes);
 
