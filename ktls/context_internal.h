@@ -1,0 +1,53 @@
+/*
+ * What the rest of ktls/ needs of a context, and how the files behind context.h share the work. Private to ktls/.
+ */
+#ifndef SLUICE_KTLS_CONTEXT_INTERNAL_H
+#define SLUICE_KTLS_CONTEXT_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <openssl/ssl.h>
+
+#include "ktls/context.h"
+
+/* For SSL_new(); lent. */
+SSL_CTX *tls_context_ssl(const struct tls_context *context);
+
+/*
+ * Sets on one client SSL what depends on the peer: SNI, and the name or address its certificate must carry as the
+ * profile says. `dialled` is a host name or an address without brackets. 0, -EINVAL (no usable name) or -ENOMEM.
+ */
+int tls_context_prepare(const struct tls_context *context, SSL *ssl, const char *dialled);
+
+/* verify = enforced: the session must fail where the server did not ask for our certificate. */
+bool tls_context_enforced(const struct tls_context *context);
+
+/*
+ * Client sessions, kept so that further streams to the same peer resume. A channel names its peer with a `char *` at
+ * SSL_get_ex_data(ssl, tls_context_key_index()), which must live as long as the SSL; what the server sends as tickets
+ * is then stored under it. tls_context_session() returns a reference that the caller frees, or NULL. A TLS 1.3 session
+ * is taken out: its ticket must not be shown twice (RFC 8446, appendix C.4).
+ */
+int tls_context_key_index(void);
+SSL_SESSION *tls_context_session(struct tls_context *context, const char *key);
+
+/* The channel's: takes the traffic secrets as OpenSSL reports them. */
+void channel_keylog(const SSL *ssl, const char *line);
+
+/* sessions.c: a bounded store, safe to use from any thread. */
+struct sessions;
+struct sessions *sessions_new(void);
+void sessions_free(struct sessions *sessions);                                       /* NULL is allowed */
+bool sessions_put(struct sessions *sessions, const char *key, SSL_SESSION *session); /* true: took the reference */
+SSL_SESSION *sessions_take(struct sessions *sessions, const char *key);
+
+/*
+ * Each of these makes one part of a profile true on `ssl`, and adds a sentence to `errors` for everything that stands
+ * against it. A caller that sees errors->error_count grow must not use `ssl`.
+ */
+void credentials_load(SSL_CTX *ssl, const struct config_profile *profile, struct config_errors *errors);
+void trust_load(SSL_CTX *ssl, const struct config_profile *profile, struct config_errors *errors);
+void ciphers_load(SSL_CTX *ssl, const struct config_profile *profile, struct config_errors *errors);
+
+#endif
