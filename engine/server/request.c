@@ -1,0 +1,159 @@
+#include "engine/server/server_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static uint64_t microseconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+void request_release(struct session *session)
+{
+    if (session->file >= 0)
+        close(session->file);
+    session->file = -1;
+    if (session->uploading)
+        store_upload_abandon(&session->upload);
+    session->uploading = false;
+    free(session->path);
+    session->path = NULL;
+    session->request = NULL;
+}
+
+/* A body that the client may be sending and nobody will read makes this the last request of the connection. */
+static bool body_is_unread(const struct session *session)
+{
+    const struct http_head *request = session->request;
+
+    return request && !session->body_ended &&
+           (request->framing == HTTP_BODY_CHUNKED || (request->framing == HTTP_BODY_LENGTH && request->length > 0));
+}
+
+enum flow request_refuse(struct session *session, unsigned status, const char *why)
+{
+    char text[512];
+    struct http_writer body = { .bytes = text, .capacity = sizeof text };
+    struct http_writer *out = &session->out;
+
+    if (session_out_begin(session) < 0)
+        return FLOW_GONE;
+    if (body_is_unread(session))
+        session->close_after = true;
+    http_write(&body, "%u %s: %s\n", status, http_reason(status), why);
+    http_write_status(out, status);
+    if (status == 405)
+        http_write(out, "Allow: GET, HEAD, PUT\r\n");
+    http_write(out, "Content-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n", body.length);
+    if (session->close_after)
+        http_write(out, "Connection: close\r\n");
+    http_write_end(out);
+    if (!session->request || session->request->method != HTTP_HEAD)
+        http_write(out, "%.*s", (int)body.length, text);
+    if (session->opened)
+        event(session->worker->server->log, "T02W", EVENT_N("status", status), EVENT_T("reason", why),
+              EVENT_T("method", session->request ? session->request->method_name : NULL),
+              EVENT_T("path", session->path), EVENT_T("peer", session->peer),
+              EVENT_T("subject", channel_facts(session->channel)->peer_subject));
+    if (status >= 500 || !session->request)
+        session->close_after = true;
+    return session_send(session, session_next);
+}
+
+static void report(struct session *session, const char *id, const char *direction, uint64_t bytes, const char *reason)
+{
+    const struct channel_facts *facts = channel_facts(session->channel);
+
+    event(session->worker->server->log, id, EVENT_T("direction", direction), EVENT_T("path", session->path),
+          EVENT_T("reason", reason), EVENT_N("status", session->status), EVENT_N("bytes", bytes),
+          EVENT_N("us", microseconds() - session->began),
+          EVENT_T("pump", session->pump.path ? pump_path_name(&session->pump) : "none"),
+          EVENT_T("tx", channel_why(session->channel, CHANNEL_TX)),
+          EVENT_T("rx", channel_why(session->channel, CHANNEL_RX)), EVENT_T("version", facts->version),
+          EVENT_T("suite", facts->suite), EVENT_T("resumed", facts->resumed ? "yes" : "no"),
+          EVENT_T("protocol", session->service->protocol->name), EVENT_T("peer", session->peer),
+          EVENT_T("subject", facts->peer_subject));
+}
+
+void request_transferred(struct session *session, const char *direction, uint64_t bytes)
+{
+    report(session, "T01I", direction, bytes, NULL);
+}
+
+void request_failed(struct session *session, const char *direction, uint64_t bytes, const char *why)
+{
+    report(session, "T01E", direction, bytes, why);
+}
+
+static enum config_access access_of(const struct session *session)
+{
+    if (channel_facts(session->channel)->peer_verified)
+        return CONFIG_ACCESS_WRITE;
+    return session->service->protocol->store->anonymous;
+}
+
+static enum flow refuse_path(struct session *session, int rc)
+{
+    switch (rc) {
+    case -ENOENT:
+        return request_refuse(session, 404, "no such file");
+    case -ENAMETOOLONG:
+        return request_refuse(session, 414, "the path is too long");
+    default:
+        return request_refuse(session, 400, "the path is malformed");
+    }
+}
+
+static enum flow refuse_head(struct session *session)
+{
+    const char *why = "";
+    unsigned status = http_reader_refusal(session->reader, &why);
+
+    session->close_after = true; /* where the next request begins is not known */
+    return request_refuse(session, status, why);
+}
+
+enum flow request_begin(struct session *session)
+{
+    const struct config_server *limits = &session->worker->server->config->server;
+    const char *why;
+
+    session->began = microseconds();
+    session->status = 0;
+    session->stored = 0;
+    session->body_ended = false;
+    session->expects = false;
+    session->failure = 0;
+    session->range = (struct http_range){ 0 };
+    session->pump = (struct pump){ .file = -1 };
+    if (http_reader_refusal(session->reader, &why) != 0)
+        return refuse_head(session);
+    session->request = http_reader_result(session->reader);
+    if (!session->request->keep_alive || session->requests >= limits->max_requests)
+        session->close_after = true;
+    session->path = malloc(SESSION_PATH_SIZE);
+    if (!session->path)
+        return FLOW_GONE;
+    session->path[0] = '\0';
+    if (session->request->method == HTTP_OTHER)
+        return request_refuse(session, 405, "only GET, HEAD and PUT are served here");
+    int rc = http_target_path(session->request->target, session->path, SESSION_PATH_SIZE);
+    if (rc == 0)
+        rc = store_path_check(session->path);
+    if (rc < 0)
+        return refuse_path(session, rc);
+    if (session->request->method == HTTP_PUT) {
+        if (access_of(session) < CONFIG_ACCESS_WRITE)
+            return request_refuse(session, 403, "writing here takes a verified client certificate");
+        return receive_begin(session);
+    }
+    if (access_of(session) < CONFIG_ACCESS_READ)
+        return request_refuse(session, 403, "reading here takes a verified client certificate");
+    return send_begin(session);
+}

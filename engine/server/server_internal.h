@@ -1,0 +1,197 @@
+/*
+ * Private to engine/server: who holds what.
+ *
+ *     server   the model, its services, the pools; made and freed by the owner's thread
+ *     service  one [protocol] that listens: its context and its store; shared by all workers, never changed
+ *     worker   one thread, its ring, its pools, its listeners and its sessions; no other thread touches these
+ *     session  one connection, from accept to close; belongs to its worker
+ */
+#ifndef SLUICE_SERVER_INTERNAL_H
+#define SLUICE_SERVER_INTERNAL_H
+
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "engine/http/http.h"
+#include "engine/pump/pump.h"
+#include "engine/ring/jobs.h"
+#include "engine/server/server.h"
+#include "engine/store/store.h"
+#include "ktls/channel.h"
+#include "ktls/context.h"
+
+struct service {
+    const struct config_protocol *protocol;
+    struct tls_context *context;
+    struct store *store;
+};
+
+/* How many connections each address has. Any thread. */
+struct peers;
+int peers_new(struct peers **peers);
+void peers_free(struct peers *peers);
+bool peers_enter(struct peers *peers, const struct in6_addr *address,
+                 unsigned limit); /* false: it has `limit` already */
+void peers_leave(struct peers *peers, const struct in6_addr *address);
+
+struct server {
+    struct server_options options;
+    const struct config *config;
+    struct event_log *log;
+    const struct ktls_sys *sys;
+    struct service *services;
+    size_t service_count;
+    struct worker *workers;
+    unsigned worker_count;
+    unsigned workers_running;
+    struct jobs *handshakes, *files;
+    struct peers *peers;
+    atomic_uint connections;
+    atomic_long limit_said; /* second in which the connection limit was last reported */
+};
+
+struct listener {
+    struct ring_op accept;
+    struct ring_op pause; /* after an error that accepting again at once would only repeat */
+    struct worker *worker;
+    const struct service *service;
+    size_t index; /* in the protocol's listen list */
+    int fd;
+    bool accepting, pausing;
+};
+
+struct worker {
+    struct server *server;
+    unsigned number;
+    pthread_t thread;
+    struct ring *ring;
+    struct pump_pool *pool;
+    struct listener *listeners;
+    size_t listener_count;
+    struct session *sessions; /* doubly linked */
+    struct ring_op tick, grace;
+    struct ring_task stop, hurry;
+    unsigned grace_ms;
+    bool stopping, ticking, in_grace;
+};
+
+int worker_init(struct worker *worker, struct server *server, unsigned number);
+void worker_clear(struct worker *worker);
+int worker_start(struct worker *worker);
+void worker_stop(struct worker *worker, unsigned grace); /* from another thread; then join */
+void worker_hurry(struct worker *worker); /* from another thread, while worker_stop() is waited for */
+void worker_session_ended(struct worker *worker);
+
+/*
+ * A session is a machine of steps. A step does what can be done at once and says what comes next: call the step that
+ * stands in `step` again, or wait for the one thing it has started (an operation, a job, a pump), or nothing more: the
+ * session is gone.
+ */
+enum flow { FLOW_GO, FLOW_WAIT, FLOW_GONE };
+enum session_wait { WAIT_NOTHING, WAIT_OP, WAIT_JOB, WAIT_PUMP };
+
+#define SESSION_IN_SIZE (16 * 1024)
+#define SESSION_OUT_SIZE 4096
+#define SESSION_PATH_SIZE 4096 /* as PATH_MAX: longer ones cannot be opened */
+
+struct session {
+    struct worker *worker;
+    const struct service *service;
+    struct session *next, *previous;
+    int fd;
+    struct channel *channel;
+    struct in6_addr address;
+    char peer[INET6_ADDRSTRLEN + 8];
+
+    enum flow (*step)(struct session *session);
+    enum session_wait waiting;
+    struct ring_op op;
+    struct job job;
+    struct pump pump;
+    int result; /* of what was waited for: an operation's, a pump's, or what a job's run() left here */
+    bool ending;
+    uint64_t deadline;                             /* milliseconds of the monotonic clock; 0: none */
+    enum flow (*overdue)(struct session *session); /* the step that is taken when it passes */
+    bool is_overdue;
+    uint64_t moved_seen; /* of the pump, at the last tick */
+    size_t lingered;     /* bytes read and dropped while the peer finishes */
+
+    struct http_reader *reader;
+    char *in; /* bytes read but not yet used; NULL while there are none */
+    size_t in_start, in_end;
+    struct http_writer out;
+    char *out_bytes;
+    size_t out_sent;
+    enum flow (*after_send)(struct session *session);
+    unsigned requests;
+    unsigned turns;   /* requests answered without a pause */
+    bool close_after; /* this request is the last one */
+    bool opened;      /* the handshake is done */
+
+    /* the request in hand */
+    const struct http_head *request;
+    char *path; /* decoded and checked; NULL between requests */
+    struct open_how how;
+    unsigned status;
+    uint64_t began; /* microseconds */
+    int file;       /* what is served; -1: none */
+    struct stat facts;
+    struct http_range range;
+    bool json;
+    struct store_upload upload;
+    bool uploading;
+    uint64_t stored;     /* body bytes written to the file so far; the pump's come on top when it ends */
+    size_t piece, taken; /* of what stands in `in`: body bytes being written, and input bytes they were made of */
+    bool body_ended;
+    char expected[STORE_ETAG_SIZE]; /* what a conditional PUT may replace; "": nothing */
+    bool expects, created;
+    unsigned failure; /* the status that a failed upload is answered with; 0: the connection is broken off */
+    const char *failure_why;
+};
+
+void session_begin(struct worker *worker, const struct service *service, int fd);
+void session_run(struct session *session);
+void session_resume(struct session *session, int result); /* what it waited for has come */
+void session_tick(struct session *session, uint64_t now);
+void session_drain(struct session *session); /* the server stops: end when idle */
+void session_end(struct session *session);   /* at once */
+uint64_t session_clock(void);                /* milliseconds, monotonic */
+
+/* Waiting: set session->step to what comes after, then return one of these. */
+enum flow session_wait_socket(struct session *session);
+enum flow session_wait_op(struct session *session);                   /* session->op has been started */
+void session_op_done(struct ring_op *op, int result, unsigned flags); /* the usual end of session->op */
+enum flow session_wait_job(struct session *session, struct jobs *jobs, void (*run)(struct job *job));
+enum flow session_wait_pump(struct session *session);
+struct session *session_of_job(struct job *job);
+
+/* While a pump moves bytes its deadline moves with them. 0 milliseconds: no deadline. */
+void session_set_deadline(struct session *session, unsigned milliseconds, enum flow (*overdue)(struct session *));
+
+/* Begins an answer in session->out. -ENOMEM: there is no memory for it. */
+int session_out_begin(struct session *session);
+/* Sends what stands in session->out, then goes on with `then`. */
+enum flow session_send(struct session *session, enum flow (*then)(struct session *session));
+enum flow session_next(struct session *session);  /* this request is answered: the next one, or close */
+enum flow session_close(struct session *session); /* in good order */
+enum flow
+session_abort(struct session *session); /* without close_notify, so that the peer knows that something is missing */
+
+/* Reads into session->in: bytes > 0, 0 at a clean end, -errno. */
+ssize_t session_read(struct session *session);
+
+/* request.c: from a whole head to the handler. */
+enum flow request_begin(struct session *session);
+enum flow request_refuse(struct session *session, unsigned status,
+                         const char *why);     /* answers with an error and its reason */
+void request_release(struct session *session); /* lets go of what the request holds */
+void request_transferred(struct session *session, const char *direction, uint64_t bytes);
+void request_failed(struct session *session, const char *direction, uint64_t bytes, const char *why);
+
+/* send.c, receive.c, listing.c: the handlers. */
+enum flow send_begin(struct session *session);
+enum flow receive_begin(struct session *session);
+void listing_make(struct job *job); /* session->file, a directory, becomes a memory file with its listing */
+
+#endif

@@ -1,0 +1,563 @@
+#include "engine/server/server_internal.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TLS_HANDSHAKE_RECORD 22 /* RFC 8446, 5.1: the first byte of a ClientHello's record */
+#define LINGER_MS 2000
+#define LINGER_BYTES (16u << 20)
+#define TURNS_WITHOUT_PAUSE 16
+
+#define session_of(pointer, member) ((struct session *)((char *)(pointer)-offsetof(struct session, member)))
+
+static enum flow step_peek(struct session *session);
+static enum flow step_handshake(struct session *session);
+static enum flow step_head(struct session *session);
+
+uint64_t session_clock(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void session_free(struct session *session)
+{
+    struct worker *worker = session->worker;
+    struct server *server = worker->server;
+
+    request_release(session);
+    if (session->channel)
+        channel_free(session->channel);
+    else if (session->fd >= 0)
+        close(session->fd);
+    http_reader_free(session->reader);
+    free(session->in);
+    free(session->out_bytes);
+    if (session->previous)
+        session->previous->next = session->next;
+    else
+        worker->sessions = session->next;
+    if (session->next)
+        session->next->previous = session->previous;
+    peers_leave(server->peers, &session->address);
+    atomic_fetch_sub(&server->connections, 1);
+    free(session);
+    worker_session_ended(worker);
+}
+
+void session_run(struct session *session)
+{
+    enum flow flow;
+
+    do
+        flow = session->step(session);
+    while (flow == FLOW_GO);
+    if (flow == FLOW_GONE)
+        session_free(session);
+}
+
+/* What was waited for has come; a session that is ending has only waited for this. */
+void session_resume(struct session *session, int result)
+{
+    session->waiting = WAIT_NOTHING;
+    session->result = result;
+    if (session->ending) {
+        session_free(session);
+        return;
+    }
+    if (session->is_overdue) {
+        session->is_overdue = false;
+        session->step = session->overdue;
+    }
+    session_run(session);
+}
+
+void session_op_done(struct ring_op *op, int result, unsigned flags)
+{
+    (void)flags;
+    session_resume(session_of(op, op), result);
+}
+
+static void job_done(struct job *job)
+{
+    struct session *session = session_of(job, job);
+
+    session_resume(session, session->result); /* which `run` has left there */
+}
+
+static void pump_done(struct pump *pump, int result)
+{
+    session_resume(session_of(pump, pump), result);
+}
+
+struct session *session_of_job(struct job *job)
+{
+    return session_of(job, job);
+}
+
+enum flow session_wait_op(struct session *session)
+{
+    session->waiting = WAIT_OP;
+    return FLOW_WAIT;
+}
+
+static enum flow wait_events(struct session *session, short events)
+{
+    session->op.done = session_op_done;
+    ring_poll(session->worker->ring, &session->op, session->fd, events);
+    return session_wait_op(session);
+}
+
+enum flow session_wait_socket(struct session *session)
+{
+    return wait_events(session, channel_events(session->channel));
+}
+
+enum flow session_wait_job(struct session *session, struct jobs *jobs, void (*run)(struct job *job))
+{
+    session->waiting = WAIT_JOB;
+    session->job = (struct job){ .run = run, .done = job_done, .home = session->worker->ring };
+    jobs_submit(jobs, &session->job);
+    return FLOW_WAIT;
+}
+
+enum flow session_wait_pump(struct session *session)
+{
+    session->waiting = WAIT_PUMP;
+    session->moved_seen = 0;
+    session->pump.ring = session->worker->ring;
+    session->pump.pool = session->worker->pool;
+    session->pump.channel = session->channel;
+    session->pump.done = pump_done;
+    pump_start(&session->pump);
+    return FLOW_WAIT;
+}
+
+void session_set_deadline(struct session *session, unsigned milliseconds, enum flow (*overdue)(struct session *))
+{
+    session->deadline = milliseconds ? session_clock() + milliseconds : 0;
+    session->overdue = overdue;
+}
+
+/* Makes what the session waits for end soon, so that something else can happen. */
+static void interrupt(struct session *session)
+{
+    switch (session->waiting) {
+    case WAIT_OP:
+        ring_cancel(session->worker->ring, &session->op);
+        break;
+    case WAIT_PUMP:
+        pump_stop(&session->pump);
+        break;
+    case WAIT_JOB: /* a handshake fails on a socket that is shut down; other jobs end by themselves */
+    case WAIT_NOTHING:
+        break;
+    }
+}
+
+void session_end(struct session *session)
+{
+    if (session->waiting == WAIT_NOTHING) {
+        session_free(session);
+        return;
+    }
+    session->ending = true;
+    shutdown(session->fd, SHUT_RDWR);
+    interrupt(session);
+}
+
+void session_drain(struct session *session)
+{
+    session->close_after = true;
+    /* Between requests nothing is lost when the session ends now. */
+    if (session->opened && session->waiting == WAIT_OP && session->step == step_head &&
+        !(session->reader && http_reader_began(session->reader)))
+        session_end(session);
+}
+
+void session_tick(struct session *session, uint64_t now)
+{
+    const struct config_server *limits = &session->worker->server->config->server;
+
+    if (session->waiting == WAIT_PUMP && session->pump.moved != session->moved_seen) {
+        session->moved_seen = session->pump.moved;
+        session->deadline = now + limits->idle_timeout;
+        return;
+    }
+    if (!session->deadline || now < session->deadline || session->ending)
+        return;
+    session->deadline = 0;
+    session->is_overdue = true;
+    interrupt(session);
+}
+
+/* -- from accept to the first request -------------------------------------------------------------------------- */
+
+static void say_limit(struct server *server, const char *peer, const char *limit)
+{
+    long now = (long)time(NULL), said = atomic_load(&server->limit_said);
+
+    /* One line a second: whoever opens connections must not be able to fill the log. */
+    if (now == said || !atomic_compare_exchange_strong(&server->limit_said, &said, now))
+        return;
+    event(server->log, "S04W", EVENT_T("peer", peer), EVENT_T("limit", limit));
+}
+
+static void name_peer(int fd, struct in6_addr *address, char *text, size_t size)
+{
+    struct sockaddr_storage from = { 0 };
+    socklen_t length = sizeof from;
+    char host[INET6_ADDRSTRLEN] = "?";
+
+    memset(address, 0, sizeof *address);
+    if (getpeername(fd, (struct sockaddr *)&from, &length) == 0 && from.ss_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)&from;
+        inet_ntop(AF_INET, &v4->sin_addr, host, sizeof host);
+        memcpy(&address->s6_addr[12], &v4->sin_addr, 4);
+        snprintf(text, size, "%s:%u", host, ntohs(v4->sin_port));
+        return;
+    }
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&from;
+    if (from.ss_family == AF_INET6) {
+        inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host);
+        *address = v6->sin6_addr;
+    }
+    snprintf(text, size, "[%s]:%u", host, ntohs(v6->sin6_port));
+}
+
+void session_begin(struct worker *worker, const struct service *service, int fd)
+{
+    struct server *server = worker->server;
+    const struct config_server *limits = &server->config->server;
+    struct session *session = calloc(1, sizeof *session);
+
+    if (!session) {
+        close(fd);
+        return;
+    }
+    session->worker = worker;
+    session->service = service;
+    session->fd = fd;
+    session->file = -1;
+    name_peer(fd, &session->address, session->peer, sizeof session->peer);
+    if (atomic_fetch_add(&server->connections, 1) >= limits->max_connections) {
+        say_limit(server, session->peer, "max_connections");
+    } else if (!peers_enter(server->peers, &session->address, limits->max_connections_per_address)) {
+        say_limit(server, session->peer, "max_connections_per_address");
+    } else {
+        int on = 1;
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        session->next = worker->sessions;
+        if (session->next)
+            session->next->previous = session;
+        worker->sessions = session;
+        session_set_deadline(session, limits->handshake_timeout, session_abort);
+        session->step = step_peek;
+        wait_events(session, POLLIN);
+        return;
+    }
+    atomic_fetch_sub(&server->connections, 1);
+    close(fd);
+    free(session);
+}
+
+static enum flow refuse_plain(struct session *session)
+{
+    session->channel = channel_plain(session->fd, session->worker->server->sys);
+    event(session->worker->server->log, "Y32W", EVENT_T("protocol", session->service->protocol->name),
+          EVENT_T("peer", session->peer), EVENT_T("reason", "this protocol takes TLS only"));
+    if (!session->channel)
+        return FLOW_GONE;
+    session->close_after = true;
+    return request_refuse(session, 403, "this port takes TLS only: use https");
+}
+
+static enum flow step_peek(struct session *session)
+{
+    unsigned char first;
+    ssize_t n = recv(session->fd, &first, 1, MSG_PEEK | MSG_DONTWAIT);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return wait_events(session, POLLIN);
+    if (n <= 0)
+        return FLOW_GONE;
+    if (first != TLS_HANDSHAKE_RECORD)
+        return refuse_plain(session);
+    session->channel = channel_accept(session->service->context, session->fd, session->worker->server->sys);
+    if (!session->channel) {
+        session->fd = -1; /* the channel has closed it */
+        return FLOW_GONE;
+    }
+    session->step = step_handshake;
+    return FLOW_GO;
+}
+
+static void handshake_run(struct job *job)
+{
+    struct session *session = session_of_job(job);
+
+    session->result = channel_handshake(session->channel);
+}
+
+static enum flow handshake_failed(struct session *session)
+{
+    bool at_peer = channel_failed_at_peer(session->channel);
+
+    event(session->worker->server->log, at_peer ? "Y30E" : "Y13E",
+          EVENT_T("protocol", session->service->protocol->name), EVENT_T("peer", session->peer),
+          EVENT_T("reason", channel_reason(session->channel)));
+    return FLOW_GONE;
+}
+
+static enum flow handshake_overdue(struct session *session)
+{
+    event(session->worker->server->log, "Y13E", EVENT_T("protocol", session->service->protocol->name),
+          EVENT_T("peer", session->peer), EVENT_T("reason", "the handshake took longer than handshake_timeout"));
+    return FLOW_GONE;
+}
+
+static enum flow handshake_answer(struct session *session)
+{
+    int rc = session->result;
+    const struct channel_facts *facts;
+
+    session->step = step_handshake;
+    if (rc == -EAGAIN)
+        return session_wait_socket(session);
+    if (rc < 0)
+        return handshake_failed(session);
+    facts = channel_facts(session->channel);
+    event(session->worker->server->log, "Y14I", EVENT_T("protocol", session->service->protocol->name),
+          EVENT_T("profile", tls_context_name(session->service->context)), EVENT_T("peer", session->peer),
+          EVENT_T("version", facts->version), EVENT_T("suite", facts->suite), EVENT_T("group", facts->group),
+          EVENT_T("authentication", facts->peer_verified ? "both" : "server"),
+          EVENT_T("resumed", facts->resumed ? "yes" : "no"), EVENT_T("subject", facts->peer_subject),
+          EVENT_T("not_verified", facts->peer_error[0] ? facts->peer_error : NULL),
+          EVENT_T("tx", channel_why(session->channel, CHANNEL_TX)),
+          EVENT_T("rx", channel_why(session->channel, CHANNEL_RX)));
+    session->opened = true;
+    return session_next(session);
+}
+
+static enum flow step_handshake(struct session *session)
+{
+    session->overdue = handshake_overdue;
+    session->step = handshake_answer;
+    return session_wait_job(session, session->worker->server->handshakes, handshake_run);
+}
+
+/* -- requests, one after the other ------------------------------------------------------------------------------ */
+
+ssize_t session_read(struct session *session)
+{
+    if (!session->in && !(session->in = malloc(SESSION_IN_SIZE)))
+        return -ENOMEM;
+    if (session->in_start == session->in_end)
+        session->in_start = session->in_end = 0;
+    if (session->in_end == SESSION_IN_SIZE)
+        return -ENOBUFS;
+    ssize_t n = channel_read(session->channel, session->in + session->in_end, SESSION_IN_SIZE - session->in_end);
+    if (n > 0)
+        session->in_end += (size_t)n;
+    return n;
+}
+
+/* An idle session keeps no buffers. */
+static void session_rest(struct session *session)
+{
+    if (session->in_start == session->in_end) {
+        free(session->in);
+        session->in = NULL;
+        session->in_start = session->in_end = 0;
+    }
+    free(session->out_bytes);
+    session->out_bytes = NULL;
+    channel_trim(session->channel);
+}
+
+static enum flow step_refresh(struct session *session)
+{
+    session->step = step_head;
+    return FLOW_GO;
+}
+
+enum flow session_next(struct session *session)
+{
+    const struct config_server *limits = &session->worker->server->config->server;
+
+    request_release(session);
+    if (session->close_after || session->worker->stopping || channel_worn(session->channel))
+        return session_close(session);
+    if (!session->reader)
+        session->reader = http_reader_new(HTTP_REQUESTS, (size_t)limits->header_limit);
+    if (!session->reader)
+        return session_close(session);
+    http_reader_next(session->reader, false);
+    session_set_deadline(session, limits->idle_timeout, session_close);
+    session->step = step_head;
+    if (++session->turns < TURNS_WITHOUT_PAUSE)
+        return FLOW_GO;
+    /* Many pipelined requests: let the other sessions of this worker have their turn. */
+    session->turns = 0;
+    session->step = step_refresh;
+    session->op.done = session_op_done;
+    ring_timeout(session->worker->ring, &session->op, 0);
+    return session_wait_op(session);
+}
+
+static enum flow head_overdue(struct session *session)
+{
+    session->close_after = true;
+    return request_refuse(session, 408, "the request's head took longer than header_timeout");
+}
+
+static enum flow head_ended(struct session *session, ssize_t n)
+{
+    struct event_log *log = session->worker->server->log;
+    bool began = http_reader_began(session->reader);
+
+    if (n == 0)
+        return session_close(session);
+    if (n == -EKEYEXPIRED)
+        event(log, "K02W", EVENT_T("peer", session->peer), EVENT_T("reason", channel_reason(session->channel)));
+    else if (n == -ENODATA && began)
+        event(log, "Y31W", EVENT_T("peer", session->peer), EVENT_T("reason", channel_reason(session->channel)));
+    else if (n != -ENODATA && n != -ECONNRESET)
+        event(log, "Y33E", EVENT_T("peer", session->peer), EVENT_T("reason", channel_reason(session->channel)));
+    return FLOW_GONE;
+}
+
+static enum flow step_head(struct session *session)
+{
+    const struct config_server *limits = &session->worker->server->config->server;
+
+    for (;;) {
+        if (session->in_start < session->in_end) {
+            size_t used = 0;
+            bool began = http_reader_began(session->reader);
+            enum http_progress progress = http_reader_head(session->reader, session->in + session->in_start,
+                                                           session->in_end - session->in_start, &used);
+            session->in_start += used;
+            if (progress != HTTP_MORE) {
+                session_set_deadline(session, limits->idle_timeout, session_abort);
+                session->requests++;
+                return request_begin(session);
+            }
+            if (!began)
+                session_set_deadline(session, limits->header_timeout, head_overdue);
+        }
+        ssize_t n = session_read(session);
+        if (n == -EAGAIN) {
+            session->turns = 0;
+            if (!http_reader_began(session->reader))
+                session_rest(session);
+            return session_wait_socket(session);
+        }
+        if (n <= 0)
+            return head_ended(session, n);
+    }
+}
+
+/* -- answers ------------------------------------------------------------------------------------------------------ */
+
+int session_out_begin(struct session *session)
+{
+    if (!session->out_bytes && !(session->out_bytes = malloc(SESSION_OUT_SIZE)))
+        return -ENOMEM;
+    session->out = (struct http_writer){ .bytes = session->out_bytes, .capacity = SESSION_OUT_SIZE };
+    session->out_sent = 0;
+    return 0;
+}
+
+static enum flow send_failed(struct session *session, int rc)
+{
+    if (rc != -ECONNRESET)
+        event(session->worker->server->log, rc == -EKEYEXPIRED ? "K02W" : "Y33E", EVENT_T("peer", session->peer),
+              EVENT_T("reason", channel_reason(session->channel)));
+    return FLOW_GONE;
+}
+
+static enum flow step_send(struct session *session)
+{
+    while (session->out_sent < session->out.length) {
+        ssize_t n = channel_write(session->channel, session->out.bytes + session->out_sent,
+                                  session->out.length - session->out_sent);
+        if (n == -EAGAIN)
+            return session_wait_socket(session);
+        if (n < 0)
+            return send_failed(session, (int)n);
+        session->out_sent += (size_t)n;
+    }
+    int rc = channel_flush(session->channel);
+    if (rc == -EAGAIN)
+        return session_wait_socket(session);
+    if (rc < 0)
+        return send_failed(session, rc);
+    session->step = session->after_send;
+    return FLOW_GO;
+}
+
+enum flow session_send(struct session *session, enum flow (*then)(struct session *session))
+{
+    session->after_send = then;
+    session->step = step_send;
+    return FLOW_GO;
+}
+
+/* -- the end ------------------------------------------------------------------------------------------------------ */
+
+/*
+ * Closing a socket that holds unread bytes makes the kernel send a reset, which can overtake our last answer. So the
+ * write side is shut, and the peer has a moment to finish.
+ */
+static enum flow step_linger(struct session *session)
+{
+    char dropped[4096];
+
+    for (;;) {
+        ssize_t n = recv(session->fd, dropped, sizeof dropped, MSG_DONTWAIT);
+        if (n < 0 && errno == EAGAIN)
+            return wait_events(session, POLLIN);
+        if (n <= 0)
+            return FLOW_GONE;
+        session->lingered += (size_t)n;
+        if (session->lingered > LINGER_BYTES)
+            return FLOW_GONE;
+        if (session->lingered % (256 * sizeof dropped) == 0)
+            return wait_events(session, POLLIN);
+    }
+}
+
+static enum flow step_close(struct session *session)
+{
+    int rc = channel_close_notify(session->channel);
+
+    if (rc == -EAGAIN)
+        return session_wait_socket(session);
+    if (rc < 0 || shutdown(session->fd, SHUT_WR) < 0)
+        return FLOW_GONE;
+    session->step = step_linger;
+    return FLOW_GO;
+}
+
+enum flow session_close(struct session *session)
+{
+    request_release(session);
+    session_set_deadline(session, LINGER_MS, session_abort);
+    session->step = step_close;
+    return FLOW_GO;
+}
+
+enum flow session_abort(struct session *session)
+{
+    (void)session;
+    return FLOW_GONE;
+}
