@@ -3,7 +3,7 @@
  *
  * Reading: a reader is fed bytes until it has a whole head, which is then a checked value: request line or status line,
  * fields, framing of the body. Everything malformed or ambiguous is refused with the status a server should answer.
- * The same reader then decodes a chunked body. The parser behind it is a library's, and only reader.c knows which.
+ * The same reader then decodes a chunked body. The parser behind it is a library's, and only parser_*.c know which.
  */
 #ifndef SLUICE_HTTP_H
 #define SLUICE_HTTP_H
@@ -29,7 +29,7 @@ struct http_head {
     unsigned minor; /* HTTP/1.minor */
     bool keep_alive;
     enum http_framing framing;
-    uint64_t length; /* for HTTP_BODY_LENGTH */
+    uint64_t length; /* for HTTP_BODY_LENGTH, and what the answer to a HEAD announces */
     struct http_field fields[HTTP_FIELDS_MAX];
     size_t field_count;
 
@@ -62,8 +62,8 @@ void http_reader_next(struct http_reader *reader, bool to_head);
  */
 enum http_progress http_reader_head(struct http_reader *reader, const char *bytes, size_t length, size_t *used);
 const struct http_head *http_reader_result(const struct http_reader *reader);
-unsigned http_reader_refusal(const struct http_reader *reader, const char **why); /* 400, 414, 431, 501, 505 */
-bool http_reader_began(const struct http_reader *reader); /* some bytes of a head were fed */
+unsigned http_reader_refusal(const struct http_reader *reader, const char **why); /* 400, 414, 431, 501, 505; else 0 */
+bool http_reader_began(const struct http_reader *reader);                         /* some bytes of a head were fed */
 
 /*
  * Decodes bytes of a chunked body in place, as a pump's filter does: the body bytes move to the front of `bytes`.
@@ -81,14 +81,15 @@ const char *http_field_joined(const struct http_head *head, const char *name, ch
  * escape, a NUL, no leading slash; -ENAMETOOLONG. Dots are left alone: the store decides what may be reached.
  */
 int http_target_path(const char *target, char *path, size_t size);
-/* The reverse: percent-encodes what may not stand in a path. Keeps slashes. 0 or -ENAMETOOLONG. */
+/* The reverse: percent-encodes what may not stand in a path. Keeps slashes, adds none. 0 or -ENAMETOOLONG. */
 int http_path_encode(const char *path, char *target, size_t size);
 
 struct http_range {
     uint64_t first, length;
 };
 enum http_range_verdict { HTTP_RANGE_IGNORED, HTTP_RANGE_ONE, HTTP_RANGE_UNSATISFIABLE };
-/* A Range field against a representation of `size` bytes (RFC 9110, 14). Several ranges are ignored: the whole is sent. */
+/* A Range field against a representation of `size` bytes (RFC 9110, 14). Several ranges are ignored: the whole is sent.
+ */
 enum http_range_verdict http_range(const char *value, uint64_t size, struct http_range *range);
 /* Content-Range of a 206: first, length and complete size. 0 or -EINVAL. `complete` UINT64_MAX for "*". */
 int http_content_range(const char *value, struct http_range *range, uint64_t *complete);
@@ -115,7 +116,7 @@ void http_write(struct http_writer *writer, const char *format, ...) __attribute
 void http_write_status(struct http_writer *writer, unsigned status); /* status line and Date */
 void http_write_end(struct http_writer *writer);
 
-/* JSON and HTML text: escapes into the writer. Bytes that are not UTF-8 become U+FFFD. */
+/* JSON (quotes included) and HTML text: escapes into the writer. Bytes that are not UTF-8 become U+FFFD. */
 void http_write_json_string(struct http_writer *writer, const char *text);
 void http_write_html(struct http_writer *writer, const char *text);
 

@@ -1,0 +1,34 @@
+/* Looking up the fields of a checked head. */
+#include "engine/http/http.h"
+
+#include <string.h>
+#include <strings.h>
+
+const char *http_field(const struct http_head *head, const char *name)
+{
+    for (size_t i = 0; i < head->field_count; i++) {
+        if (strcasecmp(head->fields[i].name, name) == 0)
+            return head->fields[i].value;
+    }
+    return NULL;
+}
+
+const char *http_field_joined(const struct http_head *head, const char *name, char *buffer, size_t size)
+{
+    size_t length = 0;
+    bool found = false;
+
+    for (size_t i = 0; i < head->field_count; i++) {
+        const struct http_field *field = &head->fields[i];
+        if (strcasecmp(field->name, name) != 0)
+            continue;
+        size_t separator = found ? 2 : 0, value = strlen(field->value);
+        if (length + separator + value >= size)
+            return NULL;
+        memcpy(buffer + length, ", ", separator);
+        memcpy(buffer + length + separator, field->value, value + 1);
+        length += separator + value;
+        found = true;
+    }
+    return found ? buffer : NULL;
+}
