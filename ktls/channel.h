@@ -41,9 +41,9 @@ struct channel;
 
 /* What is known of a session once its handshake is done. Strings live as long as the channel. */
 struct channel_facts {
-    const char *version;      /* "TLSv1.3", or "" for plain */
-    const char *suite;        /* IANA name */
-    const char *group;        /* key exchange group, "" where there was none */
+    const char *version; /* "TLSv1.3", or "" for plain */
+    const char *suite;   /* IANA name */
+    const char *group;   /* key exchange group, "" where there was none */
     bool resumed;
     bool peer_verified;       /* the peer sent a certificate and it verified */
     const char *peer_subject; /* RFC 2253 form, "" without a certificate; bytes of the peer: escape before printing */
@@ -70,7 +70,8 @@ struct channel *channel_plain(int fd, const struct ktls_sys *sys);
 /* Closes the socket at once, wipes every secret. Say goodbye first with channel_close_notify(). NULL is allowed. */
 void channel_free(struct channel *channel);
 
-/* Goes on with the handshake: 0 when it is done. Signing happens in here, so call it off the threads that move bytes. */
+/* Goes on with the handshake: 0 when it is done. Signing happens in here, so call it off the threads that move bytes.
+ */
 int channel_handshake(struct channel *channel);
 
 int channel_fd(const struct channel *channel);
@@ -80,8 +81,8 @@ const struct channel_facts *channel_facts(const struct channel *channel);
 const char *channel_reason(const struct channel *channel); /* of the last error; "" where there was none */
 
 /*
- * Where the last error came from: true where the peer refused (its alert) or went away, false where we refused. An event
- * tells the operator which side's log to read.
+ * Where the last error came from: true where the peer refused (its alert) or went away, false where we refused. An
+ * event tells the operator which side's log to read.
  */
 bool channel_failed_at_peer(const struct channel *channel);
 
@@ -128,9 +129,9 @@ int channel_control(struct channel *channel);
 
 /*
  * A pump that moved bytes through the socket itself reports it here, at least once for every 256 MiB: records are
- * counted against the key's limit. 0, -EAGAIN (TX: call again, with 0 bytes, once POLLOUT says so), or an error as above.
- * Where the kernel can rekey, that happens in here (TX), so nothing may be under way that writes to the socket: a record
- * that came between the KeyUpdate and the new key would be lost on the peer.
+ * counted against the key's limit. 0, or an error as above; where the kernel can rekey, that happens in here (TX). So
+ * for TX nothing may be under way that writes to the socket: the peer could not decrypt a record that came between the
+ * KeyUpdate and the new key.
  */
 int channel_account(struct channel *channel, enum channel_way way, uint64_t bytes);
 

@@ -1,0 +1,422 @@
+#include "ktls/channel.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+
+#include "ktls/channel_internal.h"
+
+#define RECORD_ROOM ((size_t)TLS_RECORD_PLAINTEXT_MAX + 2048) /* also where the peer wants records of 512 bytes */
+#define SEND_AT ((size_t)256 * 1024)                          /* bytes: enough for one system call */
+#define KERNEL_WRITE_MOST ((size_t)1024 * 1024)
+
+/* ---- birth and death ---- */
+
+static struct channel *channel_new(enum channel_mode mode, int fd, const struct ktls_sys *sys)
+{
+    struct channel *channel = calloc(1, sizeof(*channel));
+    if (!channel) {
+        close(fd);
+        return NULL;
+    }
+    channel->wire.sys = sys ? sys : &ktls_sys_linux;
+    channel->wire.fd = fd;
+    channel->record_limit = UINT64_MAX;
+    channel->events = POLLIN;
+    channel->facts =
+        (struct channel_facts){ .version = "", .suite = "", .group = "", .peer_subject = "", .peer_error = "" };
+    for (enum channel_way way = CHANNEL_TX; way <= CHANNEL_RX; way++) {
+        channel->way[way].mode = mode;
+        snprintf(channel->way[way].why, sizeof(channel->way[way].why), "%s",
+                 mode == CHANNEL_PLAIN ? "plain" : "user: no body yet");
+    }
+    return channel;
+}
+
+struct channel *channel_plain(int fd, const struct ktls_sys *sys)
+{
+    return channel_new(CHANNEL_PLAIN, fd, sys);
+}
+
+static bool open_ssl(struct channel *channel)
+{
+    SSL *ssl = SSL_new(tls_context_ssl(channel->context));
+    BIO *bio = ssl ? wire_bio(&channel->wire) : NULL;
+
+    channel->ssl = ssl;
+    if (!bio)
+        return false;
+    SSL_set_bio(ssl, bio, bio);
+    SSL_set_app_data(ssl, channel);
+    SSL_set_msg_callback(ssl, channel_observe);
+    SSL_set_msg_callback_arg(ssl, channel);
+    /*
+     * What the switch relies on, whatever openssl.cnf says: no bytes taken beyond the record that is asked for, keys
+     * that change only as TLS 1.3 changes them, nobody else installing keys, truncation reported.
+     */
+    SSL_set_read_ahead(ssl, 0);
+    SSL_set_options(ssl, SSL_OP_NO_RENEGOTIATION);
+    SSL_clear_options(ssl, SSL_OP_ENABLE_KTLS | SSL_OP_IGNORE_UNEXPECTED_EOF);
+    return true;
+}
+
+static struct channel *channel_open(struct tls_context *context, int fd, const struct ktls_sys *sys)
+{
+    struct channel *channel = channel_new(CHANNEL_USER, fd, sys);
+    if (!channel)
+        return NULL;
+    channel->context = tls_context_hold(context);
+    if (open_ssl(channel))
+        return channel;
+    channel_free(channel);
+    return NULL;
+}
+
+struct channel *channel_accept(struct tls_context *context, int fd, const struct ktls_sys *sys)
+{
+    struct channel *channel = channel_open(context, fd, sys);
+    if (!channel)
+        return NULL;
+    channel->server = true;
+    SSL_set_accept_state(channel->ssl);
+    return channel;
+}
+
+static bool offer_session(struct channel *channel, const char *name, uint16_t port)
+{
+    if (asprintf(&channel->key, "%s:%u", name, port) < 0) {
+        channel->key = NULL;
+        return false;
+    }
+    if (SSL_set_ex_data(channel->ssl, tls_context_key_index(), channel->key) != 1)
+        return false;
+    SSL_SESSION *session = tls_context_session(channel->context, channel->key);
+    if (session)
+        SSL_set_session(channel->ssl, session); /* where it is refused, a full handshake does as well */
+    SSL_SESSION_free(session);
+    return true;
+}
+
+struct channel *channel_connect(struct tls_context *context, int fd, const char *name, uint16_t port,
+                                const struct ktls_sys *sys)
+{
+    struct channel *channel = channel_open(context, fd, sys);
+    if (!channel)
+        return NULL;
+    SSL_set_connect_state(channel->ssl);
+    int failed = tls_context_prepare(context, channel->ssl, name);
+    if (failed == -EINVAL)
+        channel_fail(channel, EACCES, "\"%s\" is no name a certificate could be checked against", name);
+    if ((!failed || failed == -EINVAL) && offer_session(channel, name, port))
+        return channel;
+    channel_free(channel);
+    return NULL;
+}
+
+void channel_drop_ssl(struct channel *channel)
+{
+    if (!channel->ssl)
+        return;
+    /*
+     * OpenSSL makes the session unfit for resumption where it is freed before close_notify went both ways. How a
+     * session ended says nothing about its keys, and the kernel may have done it; after a fatal alert OpenSSL has done
+     * so already.
+     */
+    if (channel->established)
+        SSL_set_shutdown(channel->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    SSL_free(channel->ssl);
+    channel->ssl = NULL;
+}
+
+void channel_free(struct channel *channel)
+{
+    if (!channel)
+        return;
+    channel_drop_ssl(channel);
+    wire_clear(&channel->wire);
+    for (enum channel_way way = CHANNEL_TX; way <= CHANNEL_RX; way++)
+        ktls_secret_wipe(&channel->way[way].secret);
+    close(channel->wire.fd);
+    tls_context_drop(channel->context);
+    free(channel->key);
+    free(channel->subject);
+    free(channel);
+}
+
+/* ---- looking ---- */
+
+int channel_fd(const struct channel *channel)
+{
+    return channel->wire.fd;
+}
+
+short channel_events(const struct channel *channel)
+{
+    return channel->events;
+}
+
+enum channel_mode channel_mode(const struct channel *channel, enum channel_way way)
+{
+    return channel->way[way].mode;
+}
+
+const struct channel_facts *channel_facts(const struct channel *channel)
+{
+    return &channel->facts;
+}
+
+const char *channel_reason(const struct channel *channel)
+{
+    return channel->reason;
+}
+
+bool channel_failed_at_peer(const struct channel *channel)
+{
+    return channel->at_peer;
+}
+
+const char *channel_why(const struct channel *channel, enum channel_way way)
+{
+    return channel->way[way].why;
+}
+
+int channel_wait(struct channel *channel, short events)
+{
+    /* What OpenSSL wrote while it was reading must leave too, or both ends wait. */
+    if (events == POLLIN && wire_unsent(&channel->wire) > 0)
+        events |= POLLOUT;
+    channel->events = events;
+    return -EAGAIN;
+}
+
+/* ---- reading ---- */
+
+static ssize_t plain_read(struct channel *channel, void *buffer, size_t size)
+{
+    ssize_t got = wire_receive(&channel->wire, buffer, size);
+    if (got == -EAGAIN)
+        return channel_wait(channel, POLLIN);
+    return got < 0 ? channel_fail_socket(channel, CHANNEL_RX, (int)-got) : got;
+}
+
+static ssize_t kernel_read(struct channel *channel, void *buffer, size_t size)
+{
+    for (;;) { /* ends: channel_control() bounds the control records of a session */
+        if (channel->close_received)
+            return 0;
+        ssize_t got = wire_receive(&channel->wire, buffer, size);
+        if (got > 0) {
+            int failed = channel_account(channel, CHANNEL_RX, (uint64_t)got);
+            return failed ? failed : got;
+        }
+        if (got == 0)
+            return channel_fail_truncated(channel);
+        if (got == -EAGAIN)
+            return channel_wait(channel, POLLIN);
+        if (got != -EIO && got != -EINVAL && got != -EKEYEXPIRED)
+            return channel_fail_socket(channel, CHANNEL_RX, (int)-got);
+        int result = channel_control(channel);
+        if (result < 0)
+            return result;
+    }
+}
+
+/* What OpenSSL wrote on the side of a read: out with it, or through the kernel where that has the direction. */
+static void say_unsaid(struct channel *channel)
+{
+    if (channel->unsaid.level != 0)
+        channel_send_alert(channel, channel->unsaid.level, channel->unsaid.code);
+    channel->unsaid.level = 0;
+    (void)wire_flush(&channel->wire); /* a failure shows at the next write */
+}
+
+static int read_failed(struct channel *channel, int ssl_error)
+{
+    if (ssl_error == SSL_ERROR_WANT_READ)
+        return channel_wait(channel, POLLIN);
+    if (ssl_error == SSL_ERROR_ZERO_RETURN) {
+        channel->close_received = true;
+        return 0;
+    }
+    return channel_fail_ssl(channel, CHANNEL_RX, ssl_error);
+}
+
+/*
+ * As long as RX may be switched, one record for each call: what follows a request's or response's head is the body, and
+ * shall find its way to the kernel.
+ */
+static ssize_t user_read(struct channel *channel, void *buffer, size_t size)
+{
+    size_t have = 0;
+    int result = 0;
+
+    while (have < size && !channel->close_received) {
+        size_t got = 0;
+        ERR_clear_error();
+        int done = SSL_read_ex(channel->ssl, (char *)buffer + have, size - have, &got);
+        int ssl_error = SSL_get_error(channel->ssl, done);
+        if (channel->unsaid.level != 0 || wire_unsent(&channel->wire) > 0)
+            say_unsaid(channel);
+        have += got;
+        if (done != 1) {
+            result = read_failed(channel, ssl_error);
+            break;
+        }
+        if (!channel->wire.bulk)
+            break;
+    }
+    if (!channel->way[CHANNEL_RX].broken)
+        (void)channel_after_read(channel); /* a failure is kept, and told once this data is taken */
+    if (have > 0)
+        return (ssize_t)have;
+    return channel->way[CHANNEL_RX].broken ? channel->way[CHANNEL_RX].broken : result;
+}
+
+ssize_t channel_read(struct channel *channel, void *buffer, size_t size)
+{
+    struct direction *rx = &channel->way[CHANNEL_RX];
+
+    if (rx->broken)
+        return rx->broken;
+    if (size == 0 || channel->close_received)
+        return 0;
+    if (rx->mode == CHANNEL_KERNEL)
+        return kernel_read(channel, buffer, size);
+    return rx->mode == CHANNEL_USER ? user_read(channel, buffer, size) : plain_read(channel, buffer, size);
+}
+
+bool channel_pending(const struct channel *channel)
+{
+    return channel->way[CHANNEL_RX].mode == CHANNEL_USER &&
+           (SSL_pending(channel->ssl) > 0 || wire_has_record(&channel->wire));
+}
+
+/* ---- writing ---- */
+
+static ssize_t direct_write(struct channel *channel, const void *bytes, size_t size)
+{
+    ssize_t sent = wire_send(&channel->wire, bytes, size < KERNEL_WRITE_MOST ? size : KERNEL_WRITE_MOST);
+    if (sent == -EAGAIN)
+        return channel_wait(channel, POLLOUT);
+    return sent < 0 ? channel_fail_socket(channel, CHANNEL_TX, (int)-sent) : sent;
+}
+
+static ssize_t kernel_write(struct channel *channel, const void *bytes, size_t size)
+{
+    int failed = channel_before_write(channel, size < KERNEL_WRITE_MOST ? size : KERNEL_WRITE_MOST);
+    if (failed)
+        return failed == -EAGAIN ? channel_wait(channel, POLLOUT) : failed;
+    ssize_t sent = direct_write(channel, bytes, size);
+    if (sent > 0)
+        failed = channel_account(channel, CHANNEL_TX, (uint64_t)sent);
+    return failed ? failed : sent;
+}
+
+static size_t records_in(size_t bytes)
+{
+    return (bytes + TLS_RECORD_PLAINTEXT_MAX - 1) / TLS_RECORD_PLAINTEXT_MAX;
+}
+
+/* Room is made before OpenSSL encrypts, so that its write never stops half way and never has to be repeated. */
+static ssize_t user_write(struct channel *channel, const void *bytes, size_t size)
+{
+    size_t wanted = records_in(size < SEND_AT ? size : SEND_AT) * RECORD_ROOM;
+    size_t room = wire_reserve(&channel->wire, wanted);
+
+    if (room < RECORD_ROOM) {
+        int failed = channel_flush(channel);
+        if (failed)
+            return failed;
+        room = wire_reserve(&channel->wire, wanted);
+    }
+    if (room < RECORD_ROOM)
+        return channel_fail(channel, ENOMEM, "no memory for the outgoing records");
+    if (size > room / RECORD_ROOM * TLS_RECORD_PLAINTEXT_MAX)
+        size = room / RECORD_ROOM * TLS_RECORD_PLAINTEXT_MAX;
+    int failed = channel_before_write(channel, size);
+    if (failed)
+        return failed;
+
+    size_t written = 0;
+    ERR_clear_error();
+    int done = SSL_write_ex(channel->ssl, bytes, size, &written);
+    if (done != 1)
+        return channel_fail_ssl(channel, CHANNEL_TX, SSL_get_error(channel->ssl, done));
+    if (wire_unsent(&channel->wire) >= SEND_AT) {
+        failed = channel_flush(channel);
+        if (failed && failed != -EAGAIN)
+            return failed;
+    }
+    return (ssize_t)written;
+}
+
+ssize_t channel_write(struct channel *channel, const void *bytes, size_t size)
+{
+    struct direction *tx = &channel->way[CHANNEL_TX];
+
+    if (tx->broken)
+        return tx->broken;
+    if (channel->close_sent)
+        return channel_fail(channel, EPROTO, "nothing can be sent after close_notify");
+    if (size == 0)
+        return 0;
+    if (tx->mode == CHANNEL_KERNEL)
+        return kernel_write(channel, bytes, size);
+    return tx->mode == CHANNEL_USER ? user_write(channel, bytes, size) : direct_write(channel, bytes, size);
+}
+
+int channel_flush(struct channel *channel)
+{
+    if (channel->way[CHANNEL_TX].broken)
+        return channel->way[CHANNEL_TX].broken;
+    int failed = wire_flush(&channel->wire);
+    if (failed == -EAGAIN)
+        return channel_wait(channel, POLLOUT);
+    return failed ? channel_fail_socket(channel, CHANNEL_TX, -failed) : 0;
+}
+
+/* ---- the end ---- */
+
+static int say_close(struct channel *channel)
+{
+    static const uint8_t alert[] = { ALERT_WARNING, ALERT_CLOSE_NOTIFY };
+
+    if (channel->way[CHANNEL_TX].mode == CHANNEL_KERNEL) {
+        int failed = channel_send_control(channel, RECORD_ALERT, alert, sizeof(alert));
+        if (failed == -EAGAIN)
+            return channel_wait(channel, POLLOUT);
+        return failed ? channel_fail_socket(channel, CHANNEL_TX, -failed) : 0;
+    }
+    ERR_clear_error();
+    int done = SSL_shutdown(channel->ssl);
+    return done >= 0 ? 0 : channel_fail_ssl(channel, CHANNEL_TX, SSL_get_error(channel->ssl, done));
+}
+
+int channel_close_notify(struct channel *channel)
+{
+    if (channel->way[CHANNEL_TX].mode == CHANNEL_PLAIN)
+        return 0;
+    if (channel->way[CHANNEL_TX].broken)
+        return channel->way[CHANNEL_TX].broken;
+    if (!channel->established)
+        return -ENOTCONN;
+    if (!channel->close_sent) {
+        int failed = say_close(channel);
+        if (failed)
+            return failed;
+        channel->close_sent = true;
+    }
+    return channel_flush(channel);
+}
+
+void channel_trim(struct channel *channel)
+{
+    wire_trim(&channel->wire);
+    if (channel->ssl)
+        SSL_free_buffers(channel->ssl); /* refuses, where they hold anything */
+}

@@ -1,0 +1,130 @@
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/x509.h>
+
+#include "ktls/channel_internal.h"
+
+#define LIMIT_UNKNOWN_SUITE (UINT64_C(1) << 23) /* the lowest of the table: AES-CCM's */
+
+static char *name_of(X509 *certificate)
+{
+    BIO *memory = BIO_new(BIO_s_mem());
+    char *name = NULL, *text;
+
+    if (memory && X509_NAME_print_ex(memory, X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253) >= 0) {
+        long length = BIO_get_mem_data(memory, &text);
+        name = strndup(text, (size_t)length);
+    }
+    BIO_free(memory);
+    return name;
+}
+
+static int take_peer(struct channel *channel)
+{
+    struct channel_facts *facts = &channel->facts;
+    X509 *certificate = SSL_get1_peer_certificate(channel->ssl);
+    long verified = SSL_get_verify_result(channel->ssl);
+
+    if (!certificate)
+        return 0;
+    channel->subject = name_of(certificate);
+    X509_free(certificate);
+    if (!channel->subject)
+        return channel_fail(channel, ENOMEM, "no memory for the name in the peer's certificate");
+    facts->peer_subject = channel->subject;
+    if (SSL_get_verify_mode(channel->ssl) == SSL_VERIFY_NONE)
+        facts->peer_error = "not checked: verify = none";
+    else if (verified != X509_V_OK)
+        facts->peer_error = X509_verify_cert_error_string(verified);
+    else
+        facts->peer_verified = true;
+    return 0;
+}
+
+/*
+ * CCM with a short tag has the same AEAD in OpenSSL's eyes, and the kernel has only the one with the full tag: the
+ * suite's name is what tells them apart.
+ */
+static const struct ktls_suite *kernel_suite(const SSL_CIPHER *cipher)
+{
+    const char *name = SSL_CIPHER_standard_name(cipher);
+    if (name && strstr(name, "_CCM_8"))
+        return NULL;
+    return ktls_suite_by_nid(SSL_CIPHER_get_cipher_nid(cipher));
+}
+
+static void take_suite(struct channel *channel)
+{
+    const SSL_CIPHER *cipher = SSL_get_current_cipher(channel->ssl);
+    const EVP_MD *digest = SSL_CIPHER_get_handshake_digest(cipher);
+    const char *name = SSL_CIPHER_standard_name(cipher);
+
+    channel->facts.suite = name ? name : SSL_CIPHER_get_name(cipher);
+    channel->suite = kernel_suite(cipher);
+    channel->record_limit = channel->suite ? channel->suite->record_limit : LIMIT_UNKNOWN_SUITE;
+    channel->digest = digest && EVP_MD_is_a(digest, "SHA384") ? "SHA384" : "SHA256";
+}
+
+static int establish(struct channel *channel)
+{
+    SSL *ssl = channel->ssl;
+    struct channel_facts *facts = &channel->facts;
+    const char *group = SSL_group_to_name(ssl, (int)SSL_get_negotiated_group(ssl));
+
+    channel->version = (uint16_t)SSL_version(ssl);
+    take_suite(channel);
+    facts->version = SSL_get_version(ssl);
+    facts->group = group ? group : "";
+    facts->resumed = SSL_session_reused(ssl);
+    int failed = take_peer(channel);
+    if (failed)
+        return failed;
+    if (!channel->server && tls_context_enforced(channel->context) && !facts->resumed &&
+        !channel->saw_certificate_request)
+        return channel_fail(channel, EACCES,
+                            "the server did not ask for our certificate, and the profile says verify = enforced");
+    channel->wire.bulk = tls_context_offload(channel->context) == CONFIG_OFFLOAD_OFF;
+    channel->established = true;
+    return 0;
+}
+
+/*
+ * A peer that refuses us says so and closes; our next flight then fails to be sent. Its alert, where it can still be
+ * read, says more than the broken pipe.
+ */
+static int fail_unsent(struct channel *channel, int error)
+{
+    ERR_clear_error();
+    (void)SSL_do_handshake(channel->ssl);
+    if (channel->way[CHANNEL_RX].alert.level != 0)
+        return channel_fail_alert(channel, channel->way[CHANNEL_RX].alert.code);
+    channel->way[CHANNEL_RX].broken = -error;
+    return channel_fail_socket(channel, CHANNEL_TX, error);
+}
+
+int channel_handshake(struct channel *channel)
+{
+    if (!channel->ssl || channel->established)
+        return 0;
+    for (enum channel_way way = CHANNEL_TX; way <= CHANNEL_RX; way++)
+        if (channel->way[way].broken)
+            return channel->way[way].broken;
+
+    ERR_clear_error();
+    int result = SSL_do_handshake(channel->ssl);
+    int ssl_error = SSL_get_error(channel->ssl, result);
+    int unsent = wire_flush(&channel->wire);
+    if (unsent && unsent != -EAGAIN && (result == 1 || ssl_error == SSL_ERROR_WANT_READ))
+        return fail_unsent(channel, -unsent);
+    if (result == 1)
+        return unsent ? channel_wait(channel, POLLOUT) : establish(channel);
+    if (ssl_error == SSL_ERROR_WANT_READ)
+        return channel_wait(channel, POLLIN);
+    if (channel->wire.error[CHANNEL_TX])
+        return channel_fail_ssl(channel, CHANNEL_TX, ssl_error);
+    return channel_fail_ssl(channel, CHANNEL_RX, ssl_error);
+}

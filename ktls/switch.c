@@ -1,0 +1,225 @@
+/*
+ * The switch: a direction goes from OpenSSL to the kernel, at a record boundary, with the key in force and the sequence
+ * number of the next record.
+ *
+ * Everything that can fail comes before the one setsockopt that cannot be taken back; after it only fields change.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <linux/tls.h>
+
+#include "ktls/channel_internal.h"
+
+/* Newer than the headers of Debian 12. */
+#ifndef TLS_RX_EXPECT_NO_PAD
+#define TLS_RX_EXPECT_NO_PAD 4
+#endif
+
+enum step { STEP_ULP, STEP_KEY };
+
+static const struct {
+    enum step step;
+    int error;
+    const char *phrase;
+} refusals[] = {
+    { STEP_ULP, ENOENT, "this kernel has no kTLS (modprobe tls)" },
+    { STEP_ULP, EOPNOTSUPP, "this kernel has no kTLS (it needs CONFIG_TLS)" },
+    { STEP_ULP, ENOPROTOOPT, "this kernel has no kTLS (it needs CONFIG_TLS)" },
+    { STEP_ULP, EPERM, "the tls module is not loaded, and may not be loaded from here (modprobe tls)" },
+    { STEP_ULP, ENOTCONN, "the peer has closed its side" },
+    { STEP_ULP, EEXIST, "the socket belongs to another protocol (ULP) already" },
+    { STEP_KEY, ENOENT, "the kernel has no driver for the cipher" },
+    { STEP_KEY, EINVAL, "this kernel's kTLS does not know the suite" },
+    { STEP_KEY, EOPNOTSUPP, "this kernel's kTLS does not know the suite" },
+    { STEP_KEY, ENOPROTOOPT, "this kernel's kTLS does not know the direction" },
+    { STEP_KEY, EBUSY, "the kernel has a key for the direction already" },
+};
+
+static int stay_user(struct channel *channel, enum channel_way way, const char *phrase)
+{
+    struct direction *direction = &channel->way[way];
+
+    direction->settled = true;
+    ktls_secret_wipe(&direction->secret);
+    snprintf(direction->why, sizeof(direction->why), "user: %s", phrase);
+    if (way == CHANNEL_RX)
+        channel->wire.bulk = true;
+    if (tls_context_offload(channel->context) != CONFIG_OFFLOAD_REQUIRED)
+        return 1;
+    snprintf(channel->reason, sizeof(channel->reason), "offload = required, but %s", phrase);
+    channel->at_peer = false;
+    return -EOPNOTSUPP;
+}
+
+static int refuse(struct channel *channel, enum channel_way way, enum step step, int error)
+{
+    char phrase[120];
+
+    for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
+        if (refusals[i].step == step && refusals[i].error == error)
+            return stay_user(channel, way, refusals[i].phrase);
+    snprintf(phrase, sizeof(phrase), "%s failed: %s", step == STEP_ULP ? "TCP_ULP" : "the kernel's key install",
+             strerrordesc_np(error));
+    return stay_user(channel, way, phrase);
+}
+
+/* ---- keys ---- */
+
+static uint64_t read_be64(const uint8_t *bytes)
+{
+    uint64_t value = 0;
+    for (size_t i = 0; i < sizeof(value); i++)
+        value = value << 8 | bytes[i];
+    return value;
+}
+
+/*
+ * The explicit nonce that the kernel starts with follows the last one that went over the wire. It need not equal the
+ * sequence number: OpenSSL's GCM starts at a random value and counts up, and as the kernel counts up from there too, no
+ * nonce can come twice under this key.
+ */
+static void follow_nonce(const struct channel *channel, struct ktls_keys *keys)
+{
+    uint64_t next = read_be64(channel->wire.seen[CHANNEL_TX].nonce) + 1;
+    uint8_t *at = keys->nonce + channel->suite->salt_size;
+
+    for (int shift = 56; shift >= 0; shift -= 8)
+        *at++ = (uint8_t)(next >> shift);
+}
+
+static int keys_12(const struct channel *channel, enum channel_way way, struct ktls_keys *keys)
+{
+    uint8_t master[SSL_MAX_MASTER_KEY_LENGTH], server_random[SSL3_RANDOM_SIZE], client_random[SSL3_RANDOM_SIZE];
+    struct ktls_keys client, server;
+    size_t length = SSL_SESSION_get_master_key(SSL_get_session(channel->ssl), master, sizeof(master));
+
+    SSL_get_server_random(channel->ssl, server_random, sizeof(server_random));
+    SSL_get_client_random(channel->ssl, client_random, sizeof(client_random));
+    int failed = ktls_schedule_keys12(channel->suite, channel->digest, master, length, server_random, client_random,
+                                      &client, &server);
+    *keys = channel->server == (way == CHANNEL_TX) ? server : client;
+    if (way == CHANNEL_TX && channel->suite->explicit_nonce > 0)
+        follow_nonce(channel, keys);
+    OPENSSL_cleanse(master, sizeof(master));
+    ktls_keys_wipe(&client);
+    ktls_keys_wipe(&server);
+    return failed;
+}
+
+static int current_keys(const struct channel *channel, enum channel_way way, struct ktls_keys *keys)
+{
+    int failed = channel->version == TLS_1_3 ? ktls_schedule_keys13(channel->suite, &channel->way[way].secret, keys)
+                                             : keys_12(channel, way, keys);
+    keys->sequence = channel->way[way].sequence;
+    return failed;
+}
+
+int channel_install(struct channel *channel, enum channel_way way, struct ktls_keys *keys)
+{
+    uint8_t info[KTLS_INFO_MAX];
+    size_t length = ktls_suite_info(channel->suite, channel->version, keys, info);
+
+    ktls_keys_wipe(keys);
+    int result = channel->wire.sys->setsockopt(channel->wire.sys, channel->wire.fd, SOL_TLS,
+                                               way == CHANNEL_TX ? TLS_TX : TLS_RX, info, (socklen_t)length);
+    OPENSSL_cleanse(info, sizeof(info));
+    return result;
+}
+
+/* ---- the switch ---- */
+
+/* A reason that holds for this channel whatever the kernel can do, or NULL. */
+static const char *why_never(const struct channel *channel, enum channel_way way, uint64_t bytes)
+{
+    if (tls_context_offload(channel->context) == CONFIG_OFFLOAD_OFF)
+        return "offload = off";
+    if (!channel->suite)
+        return "kTLS has no such suite";
+    if (channel->version == TLS_1_3 && channel->way[way].secret.length == 0)
+        return "OpenSSL did not tell the traffic secret";
+    if (bytes != UINT64_MAX && bytes / TLS_RECORD_PLAINTEXT_MAX >= channel_records_left(channel, way) &&
+        !channel_kernel_rekeys(channel))
+        return "one key is not enough for this body, and this kernel cannot renew it (Linux 6.14 can)";
+    return NULL;
+}
+
+static int stand_at_boundary(struct channel *channel, enum channel_way way)
+{
+    if (way == CHANNEL_TX) {
+        /* A KeyUpdate that the peer asked for must leave with the key that is known here. */
+        if (SSL_get_key_update_type(channel->ssl) != SSL_KEY_UPDATE_NONE && SSL_do_handshake(channel->ssl) != 1)
+            return -EAGAIN;
+        int failed = channel_flush(channel);
+        if (failed)
+            return failed;
+    } else if (SSL_has_pending(channel->ssl) || SSL_in_init(channel->ssl)) {
+        return -EAGAIN;
+    }
+    return record_tracker_at_boundary(&channel->wire.seen[way]) ? 0 : -EAGAIN;
+}
+
+static int attach(struct channel *channel)
+{
+    if (channel->ulp)
+        return 0;
+    int failed =
+        channel->wire.sys->setsockopt(channel->wire.sys, channel->wire.fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls"));
+    channel->ulp = !failed;
+    return failed;
+}
+
+static void seal(struct channel *channel, enum channel_way way)
+{
+    struct direction *direction = &channel->way[way];
+
+    direction->mode = CHANNEL_KERNEL;
+    direction->unasked = 0;
+    channel->wire.sealed[way] = true;
+    snprintf(direction->why, sizeof(direction->why), "kernel");
+    if (channel->version == TLS_1_3 && way == CHANNEL_RX) {
+        /* Lets the kernel decrypt straight into the reader's buffer; where it cannot, it goes on as it did. */
+        unsigned no_pad = 1;
+        (void)channel->wire.sys->setsockopt(channel->wire.sys, channel->wire.fd, SOL_TLS, TLS_RX_EXPECT_NO_PAD, &no_pad,
+                                            sizeof(no_pad));
+    }
+    if (channel->way[CHANNEL_TX].mode == CHANNEL_KERNEL && channel->way[CHANNEL_RX].mode == CHANNEL_KERNEL)
+        channel_drop_ssl(channel);
+}
+
+int channel_switch(struct channel *channel, enum channel_way way, uint64_t bytes)
+{
+    struct direction *direction = &channel->way[way];
+    struct ktls_keys keys;
+
+    if (direction->mode == CHANNEL_KERNEL)
+        return 0;
+    if (direction->mode == CHANNEL_PLAIN)
+        return 1;
+    if (!channel->established)
+        return -EINVAL;
+    if (direction->broken)
+        return direction->broken;
+    if (direction->settled)
+        return tls_context_offload(channel->context) == CONFIG_OFFLOAD_REQUIRED ? -EOPNOTSUPP : 1;
+
+    const char *never = why_never(channel, way, bytes);
+    if (never)
+        return stay_user(channel, way, never);
+    int failed = stand_at_boundary(channel, way);
+    if (failed)
+        return failed;
+    failed = attach(channel);
+    if (failed)
+        return refuse(channel, way, STEP_ULP, -failed);
+    if (current_keys(channel, way, &keys) != 0)
+        return stay_user(channel, way, "OpenSSL could not derive the key");
+    failed = channel_install(channel, way, &keys);
+    if (failed)
+        return refuse(channel, way, STEP_KEY, -failed);
+    seal(channel, way);
+    return 0;
+}
