@@ -17,6 +17,7 @@
 
 struct pump_pool; /* pipes and buffers of one ring: a fixed number; a pump that finds none free waits its turn */
 
+/* At least one of each. They are made as they are first needed: a buffer has 512 KiB, a pipe up to 1 MiB. */
 int pump_pool_new(struct pump_pool **pool, struct ring *ring, unsigned buffers, unsigned pipes);
 void pump_pool_free(struct pump_pool *pool); /* no pump may be under way; NULL is allowed */
 
@@ -42,7 +43,7 @@ struct pump {
     struct ring *ring;
     struct pump_pool *pool;
     struct channel *channel;
-    int file;
+    int file;        /* a pipe or a terminal will do, too; `offset` is then of no account */
     uint64_t offset; /* in the file */
     uint64_t length; /* bytes, or PUMP_TO_END (receive only) */
     void (*done)(struct pump *pump, int result); /* 0, or -errno; the sentence of a channel is in channel_reason() */
@@ -57,7 +58,8 @@ struct pump {
     enum pump_fault fault;
     size_t excess_length;
 
-    void *state; /* private */
+    struct ring_op op; /* private */
+    void *state;       /* private */
 };
 
 /* Starts the pump. What fails at once is reported through `done` too, never from inside this call. */
@@ -66,16 +68,7 @@ void pump_start(struct pump *pump);
 /* Ends it early: `done` follows with -ECANCELED. Does nothing where it has ended. */
 void pump_stop(struct pump *pump);
 
-/* "splice", "recv", "user" */
+/* "splice", "copy" (a file system that cannot splice), "recv", "user" */
 const char *pump_path_name(const struct pump *pump);
-
-/* Private to engine/pump: a row of the table. */
-struct pump_path {
-    const char *name;
-    enum pump_way way;
-    unsigned modes; /* bit per enum channel_mode that it serves */
-    int (*start)(struct pump *pump);
-    void (*stop)(struct pump *pump);
-};
 
 #endif

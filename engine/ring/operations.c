@@ -162,6 +162,11 @@ void ring_timeout(struct ring *ring, struct ring_op *op, unsigned milliseconds)
     ring_start(ring, op, &sqe);
 }
 
+void ring_next(struct ring *ring, struct ring_op *op)
+{
+    ring_complete_later(ring, op, 0);
+}
+
 /*
  * Submissions are handled in order and a cancellation at once, so it never hits a later operation of the same struct.
  */

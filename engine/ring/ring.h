@@ -83,6 +83,7 @@ struct open_how;
 void ring_open(struct ring *ring, struct ring_op *op, int directory, const char *path, const struct open_how *how);
 
 void ring_timeout(struct ring *ring, struct ring_op *op, unsigned milliseconds); /* result -ETIME when it has passed */
+void ring_next(struct ring *ring, struct ring_op *op); /* result 0, in the next round: after others had their turn */
 void ring_cancel(struct ring *ring, struct ring_op *op); /* does nothing where the operation is not under way */
 
 /* What of io_uring we need and whether it is here: for `sluice doctor`. */

@@ -1,0 +1,50 @@
+#include "engine/pump/pump_internal.h"
+
+#include <errno.h>
+#include <poll.h>
+
+bool relay_file_fill(struct relay *relay, uint8_t *room, size_t size)
+{
+    struct pump *pump = relay->flow.pump;
+    ring_read(pump->ring, flow_start(&relay->fill), pump->file, room, size,
+              flow_file_offset(&relay->flow, relay->fetched));
+    return false;
+}
+
+void relay_file_fill_over(struct relay *relay, int result)
+{
+    struct flow *flow = &relay->flow;
+    if (result > 0)
+        relay_filled(relay, (size_t)result);
+    else if (result == 0)
+        flow_end(flow, -ENODATA, PUMP_FAULT_SHRUNK);
+    else if (result == -EAGAIN)
+        relay_wait_in(relay, flow->pump->file, POLLIN);
+    else if (result != -EINTR)
+        flow_end(flow, result, PUMP_FAULT_FILE);
+}
+
+bool relay_file_drain(struct relay *relay, const uint8_t *bytes, size_t size)
+{
+    struct pump *pump = relay->flow.pump;
+    ring_write(pump->ring, flow_start(&relay->drain), pump->file, bytes, size,
+               flow_file_offset(&relay->flow, pump->moved));
+    return false;
+}
+
+void relay_file_drain_over(struct relay *relay, int result)
+{
+    struct flow *flow = &relay->flow;
+    if (result > 0)
+        relay_drained(relay, (size_t)result);
+    else if (result == -EAGAIN && !flow->ended)
+        relay_wait_out(relay, flow->pump->file, POLLOUT);
+    else if (result != -EINTR)
+        flow_end(flow, result == 0 ? -EIO : result, PUMP_FAULT_FILE);
+}
+
+int relay_nothing_to_finish(struct relay *relay)
+{
+    (void)relay;
+    return 0;
+}

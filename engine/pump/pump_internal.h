@@ -1,0 +1,166 @@
+/*
+ * Shared by the files of this folder.
+ *
+ * A pump under way is a `flow`: the state of one data path, with its operations. Each completion is first recorded,
+ * then the path's `advance` looks at everything and starts what can be started. A flow ends when flow_end() was called
+ * and no operation of it is under way any more.
+ */
+#ifndef SLUICE_PUMP_INTERNAL_H
+#define SLUICE_PUMP_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "engine/pump/pump.h"
+
+#define PUMP_BUFFER_SIZE ((size_t)512 << 10)
+#define PUMP_PIPE_SIZE ((size_t)1 << 20)
+
+struct flow;
+
+/* A row of the table in paths.c. */
+struct pump_path {
+    const char *name;
+    enum pump_way way;
+    unsigned modes;                     /* bit per enum channel_mode that it serves */
+    size_t state_size;                  /* of what begins with a struct flow */
+    void (*begin)(struct flow *flow);   /* prepares; starts nothing */
+    void (*advance)(struct flow *flow); /* starts what can be started, or ends */
+    void (*cancel)(struct flow *flow);  /* every operation under way */
+    void (*release)(struct flow *flow); /* nothing is under way: gives back what was borrowed */
+    const struct relay_ends *ends;      /* of a path that is a relay */
+};
+
+extern const struct pump_path *const pump_paths[]; /* ends with NULL; the first row that serves is taken */
+
+const struct pump_path *pump_path_for(enum pump_way way, enum channel_mode mode);
+
+/* One operation of a flow. */
+struct flow_op {
+    struct ring_op op;
+    struct flow *flow;
+    void (*record)(struct flow *flow, int result);
+};
+
+struct flow {
+    struct pump *pump;
+    const struct pump_path *path;
+    const struct pump_path *instead; /* set at the end: another path starts over, nothing was moved */
+    unsigned under_way;              /* operations, those waiting in the pool included; but not `nudge` */
+    bool ended;
+    int result;
+    bool positioned;      /* the file has offsets */
+    uint64_t unaccounted; /* bytes moved past the channel that it was not told of yet */
+    struct flow_op turn;  /* the flow goes on in the next round of the ring */
+    struct flow_op nudge; /* cancels again what a first try missed */
+};
+
+void flow_op_init(struct flow_op *op, struct flow *flow, void (*record)(struct flow *flow, int result));
+struct ring_op *flow_start(struct flow_op *op); /* counts it as under way */
+bool flow_busy(const struct flow_op *op);       /* it is under way in the ring */
+void flow_cancel(struct flow_op *op);
+void flow_yield(struct flow *flow); /* advance() again, after other pumps had their turn */
+
+/* The first result counts. 0: all was moved. */
+void flow_end(struct flow *flow, int result, enum pump_fault fault);
+
+/* Bytes moved through the socket itself, past the channel. Ends the flow where the channel says so. */
+void flow_account(struct flow *flow, uint64_t bytes);
+
+uint64_t flow_file_offset(const struct flow *flow, uint64_t done); /* as the ring wants it */
+
+/* An error of an operation on the channel's socket, in the channel's terms. */
+int flow_channel_error(int error);
+
+/* A pipe or a buffer, borrowed. */
+enum pool_kind { POOL_BUFFER, POOL_PIPE, POOL_KINDS };
+
+struct pool_item {
+    struct pool_item *next; /* the pool's */
+    uint8_t *bytes;         /* of a buffer: PUMP_BUFFER_SIZE of them */
+    int pipe[2];
+    size_t pipe_size; /* what the kernel granted */
+};
+
+/* A flow that waits for an item. Its operation completes when `item` is there, or with -errno. */
+struct pool_wait {
+    struct flow_op op;
+    enum pool_kind kind;
+    struct pool_item *item;
+    int error;
+    bool queued;
+    struct pool_wait *next;
+};
+
+void pool_wait(struct pump_pool *pool, struct pool_wait *wait);
+void pool_leave(struct pump_pool *pool, struct pool_wait *wait);         /* stops waiting, where it still does */
+struct pool_item *pool_try(struct pump_pool *pool, enum pool_kind kind); /* at once, or NULL */
+bool pool_contended(const struct pump_pool *pool, enum pool_kind kind);  /* somebody waits */
+/* A pipe that may still hold bytes is `spoilt`: the next borrower must never see them. */
+void pool_give_back(struct pump_pool *pool, enum pool_kind kind, struct pool_item *item, bool spoilt);
+
+/*
+ * A relay: a path whose bytes pass through buffers of ours. A source fills one end of a lane while a sink drains the
+ * other, with a second lane where the pool has one to spare.
+ */
+struct relay;
+
+struct relay_ends {
+    /*
+     * Moves up to `size` bytes, or starts an operation that does. True: it happened at once, and there may be more
+     * to do right away.
+     */
+    bool (*fill)(struct relay *relay, uint8_t *room, size_t size);
+    bool (*drain)(struct relay *relay, const uint8_t *bytes, size_t size);
+    void (*fill_over)(struct relay *relay, int result);  /* an operation started on relay->fill ended */
+    void (*drain_over)(struct relay *relay, int result); /* the same for relay->drain */
+    int (*finish)(struct relay *relay); /* 0; or -EAGAIN, having started an operation on relay->drain */
+};
+
+struct lane {
+    struct pool_item *buffer;
+    size_t begin, end; /* filled and not drained yet */
+};
+
+struct relay {
+    struct flow flow;
+    struct flow_op fill, drain;
+    bool polls_in, polls_out; /* the operation under way only waits */
+    struct pool_wait wait;
+    struct lane lanes[2];
+    unsigned lane_count, filling, draining; /* indices of lanes; equal where one lane is both filled and drained */
+    uint64_t unread;                        /* from the source, or PUMP_TO_END */
+    uint64_t fetched;                       /* from the source */
+    bool source_over;
+    int verdict;        /* why the source is over; what had arrived by then goes on to the sink first */
+    size_t budget;      /* bytes that may still be moved at once before others have their turn */
+    unsigned fruitless; /* control records promised and not found, in a row */
+};
+
+void relay_begin(struct flow *flow);
+void relay_advance(struct flow *flow);
+void relay_cancel(struct flow *flow);
+void relay_release(struct flow *flow);
+
+void relay_filled(struct relay *relay, size_t bytes); /* by the source, to the room it was given */
+void relay_drained(struct relay *relay, size_t bytes);
+void relay_source_ended(struct relay *relay); /* in good order; an error where more was due */
+void relay_source_failed(struct relay *relay, int error);
+uint8_t *relay_room(struct relay *relay, size_t *size); /* where to fill, as it was given to `fill`; NULL: nowhere */
+bool relay_channel_fill(struct relay *relay, uint8_t *room, size_t size); /* with channel_read() */
+void relay_wait_in(struct relay *relay, int fd, short events);
+void relay_wait_out(struct relay *relay, int fd, short events);
+
+/* The file's end of a relay. */
+bool relay_file_fill(struct relay *relay, uint8_t *room, size_t size);
+void relay_file_fill_over(struct relay *relay, int result);
+bool relay_file_drain(struct relay *relay, const uint8_t *bytes, size_t size);
+void relay_file_drain_over(struct relay *relay, int result);
+int relay_nothing_to_finish(struct relay *relay);
+
+extern const struct pump_path pump_path_splice, pump_path_copy, pump_path_recv, pump_path_user_send,
+    pump_path_user_receive;
+
+#endif
