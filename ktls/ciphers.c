@@ -5,7 +5,7 @@
  * is read from its parts (key exchange, authentication, AEAD or not).
  */
 #include <ctype.h>
-#include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
