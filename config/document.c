@@ -1,0 +1,58 @@
+/* The schema as Markdown. */
+#include "config/internal.h"
+
+static void print_choices(const struct config_choice *choices, FILE *out)
+{
+    for (const struct config_choice *choice = choices; choice->word; choice++)
+        fprintf(out, "%s`%s`", choice == choices ? "" : choice[1].word ? ", " : " or ", choice->word);
+}
+
+static void print_bounds(const struct config_key *key, const char *what, FILE *out)
+{
+    char low[CONFIG_BOUND_SIZE], high[CONFIG_BOUND_SIZE];
+    fprintf(out, "%s, %s to %s", what, config_bound(key->type, key->minimum, low),
+            key->maximum == INT64_MAX ? "what the disk holds" : config_bound(key->type, key->maximum, high));
+}
+
+static void print_values(const struct config_key *key, FILE *out)
+{
+    static const char *const words[] = {
+        [CONFIG_TYPE_NUMBER] = "number",
+        [CONFIG_TYPE_SIZE] = "bytes (K, M, G, T)",
+        [CONFIG_TYPE_DURATION] = "time (ms, s, m, h)",
+        [CONFIG_TYPE_FLAG] = "`yes` or `no`",
+        [CONFIG_TYPE_PATH] = "path",
+        [CONFIG_TYPE_PATHS] = "paths, separated by commas",
+        [CONFIG_TYPE_NAMES] = "names, separated by commas",
+        [CONFIG_TYPE_ADDRESSES] = "HOST:PORT or [IPV6]:PORT, separated by commas",
+        [CONFIG_TYPE_REFERENCE] = "name of a ",
+        [CONFIG_TYPE_VERSION] = "`1.2` or `1.3`",
+        [CONFIG_TYPE_HOSTNAME] = "`yes`, `no` or a name",
+    };
+    if (key->type == CONFIG_TYPE_CHOICE)
+        print_choices(key->choices, out);
+    else if (key->type <= CONFIG_TYPE_DURATION)
+        print_bounds(key, words[key->type], out);
+    else
+        fprintf(out, "%s%s", words[key->type], key->refers_to ? key->refers_to : "");
+}
+
+static void document_kind(const struct config_kind *kind, FILE *out)
+{
+    fprintf(out, "\n### [%s%s]\n\n%s\n\n", kind->name, kind->named ? " NAME" : "", kind->help);
+    fprintf(out, "| key | value | default | meaning |\n|---|---|---|---|\n");
+    for (const struct config_key *key = kind->keys; key->name; key++) {
+        const char *quote = key->fallback ? "`" : "";
+        const char *fallback = key->fallback ? key->fallback : key->mandatory ? "must be given" : "none";
+        fprintf(out, "| `%s` | ", key->name);
+        print_values(key, out);
+        fprintf(out, " | %s%s%s | %s |\n", quote, fallback, quote, key->help);
+    }
+}
+
+void config_schema_document(FILE *out)
+{
+    fprintf(out, "## Sections and keys\n");
+    for (const struct config_kind *kind = config_kinds; kind->name; kind++)
+        document_kind(kind, out);
+}

@@ -1,0 +1,74 @@
+/*
+ * Private to config/: the file as it was read, and the steps from there to the model.
+ *
+ * read.c     text -> sections and entries, each with its line; reports what is not INI
+ * value.c    one entry -> one field, by the type in the schema; reports what has the wrong shape
+ * model.c    sections -> structs; reports unknown, repeated and missing keys
+ * rules.c    joins the structs by name; reports what fits its type but makes no sense
+ */
+#ifndef SLUICE_CONFIG_INTERNAL_H
+#define SLUICE_CONFIG_INTERNAL_H
+
+#include "config/model.h"
+#include "config/schema.h"
+
+/* Bounds, so that no text makes reading it slow or large. */
+#define CONFIG_FILE_MAX ((size_t)1 << 20)
+#define CONFIG_SECTIONS_MAX 1024
+#define CONFIG_ENTRIES_MAX 256
+#define CONFIG_LIST_MAX 100
+#define CONFIG_ERRORS_MAX 1000
+
+struct config_entry {
+    char *key;
+    char *value;
+    unsigned line;
+};
+
+struct config_section {
+    const char *file; /* the model's */
+    char *kind;       /* as written */
+    char *name;       /* "" where the header has none */
+    unsigned line;
+    const struct config_kind *schema; /* NULL where the kind is unknown */
+    struct config_entry *entries;
+    size_t count;
+};
+
+/* Fills config->sections. 0 (also after errors were reported), or -ENOMEM. */
+int config_read(struct config *config, const char *text, size_t length, struct config_errors *errors);
+void config_sections_free(struct config_section *sections, size_t count);
+
+/* The first entry of that name, or NULL. A NULL section has none. */
+const struct config_entry *config_entry_find(const struct config_section *section, const char *key);
+
+/* Where a value stands: for messages, and for what a relative path is relative to. */
+struct config_scene {
+    const struct config_section *section; /* NULL: a default, not from a file */
+    const char *folder;                   /* absolute, without a slash at its end */
+    struct config_errors *errors;
+};
+
+/* Parses `text` into the key's field of the struct at `base`. 0, -EINVAL (reported) or -ENOMEM. */
+int config_value_set(const struct config_scene *scene, const struct config_key *key, const char *text, void *base);
+void config_value_free(const struct config_key *key, void *base); /* leaves the field empty */
+
+/* A number in the words of its type, as one would write it: "16K", "10s", "7". */
+#define CONFIG_BOUND_SIZE 32
+const char *config_bound(enum config_type type, uint64_t number, char text[CONFIG_BOUND_SIZE]);
+
+const struct config_kind *config_kind_find(const char *name);
+const struct config_key *config_key_find(const struct config_kind *kind, const char *name);
+
+/* Checks what no single value shows, and sets the references. */
+void config_rules(struct config *config, struct config_errors *errors);
+
+/* Offers candidates one by one; `best` is the nearest that is near enough to `wanted` to be a slip, or NULL. */
+struct config_suggestion {
+    const char *wanted;
+    const char *best;
+    unsigned distance;
+};
+void config_suggest(struct config_suggestion *suggestion, const char *candidate);
+
+#endif

@@ -1,0 +1,126 @@
+/* sluice check: is this configuration right? */
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/model.h"
+#include "config/schema.h"
+#include "engine/cli/cli.h"
+#include "engine/store/store.h"
+#include "ktls/context.h"
+
+enum { EXIT_RIGHT = 0, EXIT_USAGE = 2, EXIT_WRONG = 3 };
+
+static const char usage[] =
+    "usage: sluice check [-c FILE]\n"
+    "       sluice check --reference\n"
+    "\n"
+    "Checks a configuration, with the certificates, keys and directories it names, and lists all\n"
+    "problems. Exit code: 0 it is right (warnings apart), 3 it has errors, 2 wrong arguments.\n"
+    "\n"
+    "  -c, --config FILE  the configuration; default: $SLUICE_CONFIG, else\n"
+    "                     /etc/sluice/sluice.ini\n"
+    "      --reference    print every section and key as Markdown\n"
+    "  -h, --help         print this\n";
+
+/* What a server does with a profile at start, and a client before it connects. */
+static void check_profiles(const struct config *config, struct config_errors *errors)
+{
+    for (size_t i = 0; i < config->profile_count; i++)
+        tls_context_drop(tls_context_new(&config->profiles[i], "", errors));
+}
+
+static void check_stores(const struct config *config, struct config_errors *errors)
+{
+    for (size_t i = 0; i < config->store_count; i++) {
+        const struct config_store *settings = &config->stores[i];
+        struct store *store = NULL;
+        int result = store_open(&store, settings->root);
+        if (result < 0) {
+            config_errors_add_at(errors, CONFIG_ERROR, settings->section, "root",
+                                 "root \"%s\" cannot be served: %s; make it a directory that user id %u can read",
+                                 settings->root, strerror(-result), geteuid());
+            continue;
+        }
+        store_close(store);
+        if (faccessat(AT_FDCWD, settings->root, W_OK | X_OK, AT_EACCESS) != 0)
+            config_errors_add_at(errors, CONFIG_WARNING, settings->section, "root",
+                                 "root \"%s\" cannot be written by user id %u: uploads will be refused; change its "
+                                 "owner or mode if that is not what you want",
+                                 settings->root, geteuid());
+    }
+}
+
+static void print_count(size_t count, const char *noun, const char *separator)
+{
+    printf("%zu %s%s%s", count, noun, count == 1 ? "" : "s", separator);
+}
+
+static void print_summary(const char *file, const struct config *config, const struct config_errors *errors)
+{
+    if (errors->count == 0) {
+        printf("%s is right: ", file);
+        print_count(config->profile_count, "profile", ", ");
+        print_count(config->store_count, "store", ", ");
+        print_count(config->protocol_count, "protocol", ", ");
+        print_count(config->partner_count, "partner", "\n");
+        return;
+    }
+    size_t warnings = 0;
+    for (size_t i = 0; i < errors->count; i++)
+        warnings += errors->items[i].severity == CONFIG_WARNING;
+    print_count(errors->error_count, "error", ", ");
+    print_count(warnings, "warning", "\n");
+}
+
+static int check(const char *file)
+{
+    struct config_errors errors = { 0 };
+    struct config *config = config_load(file, &errors);
+    if (config) {
+        check_profiles(config, &errors);
+        check_stores(config, &errors);
+        config_errors_sort(&errors);
+    }
+    config_errors_print(&errors, stdout);
+    print_summary(file, config, &errors);
+    int code = errors.error_count ? EXIT_WRONG : EXIT_RIGHT;
+    config_free(config);
+    config_errors_clear(&errors);
+    return code;
+}
+
+int cli_check(int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "config", required_argument, NULL, 'c' },
+        { "reference", no_argument, NULL, 'r' },
+        { "help", no_argument, NULL, 'h' },
+        { 0 },
+    };
+    const char *file = cli_config_file();
+    optind = 1;
+    for (int option; (option = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
+        switch (option) {
+        case 'c':
+            file = optarg;
+            break;
+        case 'r':
+            config_schema_document(stdout);
+            return EXIT_RIGHT;
+        case 'h':
+            fputs(usage, stdout);
+            return EXIT_RIGHT;
+        default:
+            fputs(usage, stderr);
+            return EXIT_USAGE;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "sluice check: \"%s\" is one argument too many; write -c FILE\n%s", argv[optind], usage);
+        return EXIT_USAGE;
+    }
+    return check(file);
+}

@@ -1,0 +1,27 @@
+#include "engine/event/event.h"
+
+const struct event_description event_descriptions[] = {
+    /* S: the server as a whole */
+    { "S01I", "the server has started: version, workers, who can encrypt bodies" },
+    { "S02I", "the server has stopped" },
+    { "S03I", "a protocol listens: its address and the port it got" },
+    { "S04W", "a connection was closed at once: a limit on connections is reached" },
+    { "P20F", "a server-profile is missing or unusable: the server does not start" },
+    /* Y: sessions */
+    { "Y13E", "a handshake failed on this side: the reason, and the alert that was sent" },
+    { "Y14I",
+      "a session is open: version, suite, group, authentication, resumed or not, who encrypts each direction and "
+      "why" },
+    { "Y30E", "a handshake failed at the peer: the alert it sent" },
+    { "Y31W", "the peer ended its stream without close_notify: what it sent last may be cut short" },
+    { "Y32W", "a plain connection was refused: this protocol speaks TLS only" },
+    /* K: the kernel path */
+    { "K01W", "this kernel cannot encrypt: what is missing and how to get it; OpenSSL does it" },
+    { "K02W", "a session was ended: the peer changed its keys (KeyUpdate), and this kernel cannot follow" },
+    { "K03W", "a session was ended: its key protected as many records as it may, and this kernel cannot renew it" },
+    /* T: transfers */
+    { "T01I", "a transfer is done: direction, path, bytes, time, who encrypted and why" },
+    { "T01E", "a transfer failed: how far it came and why" },
+    { "T02W", "a request was refused: its status and the reason" },
+    { 0 },
+};

@@ -1,0 +1,273 @@
+#include "engine/event/event.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINE_MAX_BYTES 8192
+#define LINE_RESERVE 64 /* for what ends a line: a mark that fields were left out, brace, LF */
+#define VALUE_MAX 1024  /* bytes of one value that are shown; a peer's certificate may hold far more */
+#define PATIENCE 100    /* milliseconds that a writer waits for a log that takes nothing */
+
+struct event_log {
+    FILE *out;
+    bool json;
+    pthread_mutex_t lock;
+    uint64_t lost; /* lines that could not be written since the last that could */
+};
+
+struct line {
+    char bytes[LINE_MAX_BYTES];
+    size_t length;
+    bool full; /* something did not fit */
+};
+
+struct event_log *event_log_new(FILE *out, bool json)
+{
+    struct event_log *log = calloc(1, sizeof(*log));
+    if (!log)
+        return NULL;
+    if (pthread_mutex_init(&log->lock, NULL) != 0) {
+        free(log);
+        return NULL;
+    }
+    log->out = out;
+    log->json = json;
+    return log;
+}
+
+void event_log_free(struct event_log *log)
+{
+    if (!log)
+        return;
+    pthread_mutex_destroy(&log->lock);
+    free(log);
+}
+
+static void put(struct line *line, const char *bytes, size_t length)
+{
+    if (line->full || length > sizeof(line->bytes) - LINE_RESERVE - line->length) {
+        line->full = true;
+        return;
+    }
+    memcpy(line->bytes + line->length, bytes, length);
+    line->length += length;
+}
+
+static void put_text(struct line *line, const char *text)
+{
+    put(line, text, strlen(text));
+}
+
+/*
+ * The length of the UTF-8 sequence at `text` and its code point (RFC 3629: no overlong forms, no surrogates), or 0.
+ */
+static size_t decode(const unsigned char *text, size_t left, uint32_t *point)
+{
+    static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+    size_t length = text[0] < 0x80 ? 1 : text[0] < 0xc0 ? 0 : text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
+    if (length == 0 || length > left || text[0] >= 0xf8)
+        return 0;
+    *point = length == 1 ? text[0] : text[0] & (0x7fu >> length);
+    for (size_t i = 1; i < length; i++) {
+        if ((text[i] & 0xc0) != 0x80)
+            return 0;
+        *point = *point << 6 | (text[i] & 0x3f);
+    }
+    bool surrogate = *point >= 0xd800 && *point <= 0xdfff;
+    return *point < least[length] || *point > 0x10ffff || surrogate ? 0 : length;
+}
+
+/* Control characters, and those that break a line or turn the direction of writing: a log must show what is there. */
+static bool is_deceptive(uint32_t point)
+{
+    return point < 0x20 || (point >= 0x7f && point < 0xa0) || (point >= 0x200e && point <= 0x200f) ||
+           (point >= 0x2028 && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069) || point == 0xfeff;
+}
+
+static void put_bytes_escaped(struct line *line, const unsigned char *bytes, size_t length)
+{
+    char escape[5];
+    for (size_t i = 0; i < length; i++) {
+        snprintf(escape, sizeof(escape), "\\x%02x", bytes[i]);
+        put_text(line, escape);
+    }
+}
+
+static void put_plain_char(struct line *line, const unsigned char *bytes, size_t length, uint32_t point)
+{
+    bool escaped = length == 0 || is_deceptive(point) || point == '"' || point == '\\';
+    if (escaped)
+        put_bytes_escaped(line, bytes, length ? length : 1);
+    else
+        put(line, (const char *)bytes, length);
+}
+
+static void put_json_char(struct line *line, const unsigned char *bytes, size_t length, uint32_t point)
+{
+    char escape[8];
+    if (length == 0) {
+        put_text(line, "\\ufffd");
+    } else if (point == '"' || point == '\\') {
+        snprintf(escape, sizeof(escape), "\\%c", (char)point);
+        put_text(line, escape);
+    } else if (is_deceptive(point)) {
+        snprintf(escape, sizeof(escape), "\\u%04x", point & 0xffff);
+        put_text(line, escape);
+    } else {
+        put(line, (const char *)bytes, length);
+    }
+}
+
+static void put_escaped(struct line *line, const char *text, bool json)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    size_t left = strnlen(text, VALUE_MAX);
+    bool cut = text[left] != 0;
+    while (left) {
+        uint32_t point = 0;
+        size_t length = decode(at, left, &point);
+        if (length == 0 && cut && left < 4)
+            break; /* the limit went through a character */
+        (json ? put_json_char : put_plain_char)(line, at, length, point);
+        at += length ? length : 1;
+        left -= length ? length : 1;
+    }
+    if (cut)
+        put_text(line, "...");
+}
+
+static bool needs_quotes(const char *text)
+{
+    if (text[0] == 0)
+        return true;
+    for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
+        if (*at <= ' ' || *at == '"' || *at == '\\' || *at == '=' || *at >= 0x7f)
+            return true;
+    }
+    return false;
+}
+
+static void put_value(struct line *line, const char *text, bool json)
+{
+    bool quotes = json || needs_quotes(text);
+    put(line, "\"", quotes);
+    put_escaped(line, text, json);
+    put(line, "\"", quotes);
+}
+
+static void put_field(struct line *line, const struct event_field *field, bool json)
+{
+    size_t before = line->length;
+    put_text(line, json ? ",\"" : " ");
+    put_text(line, field->key);
+    put_text(line, json ? "\":" : "=");
+    if (field->kind == EVENT_NUMBER) {
+        char digits[24];
+        snprintf(digits, sizeof(digits), "%llu", (unsigned long long)field->number);
+        put_text(line, digits);
+    } else {
+        put_value(line, field->text, json);
+    }
+    if (line->full)
+        line->length = before; /* a field is there as a whole or not at all */
+}
+
+static const char *severity(const char *id)
+{
+    size_t length = strlen(id);
+    switch (length ? id[length - 1] : 0) {
+    case 'F':
+        return "fatal";
+    case 'E':
+        return "error";
+    case 'W':
+        return "warning";
+    default:
+        return "info";
+    }
+}
+
+/* RFC 3339, UTC, milliseconds. */
+static void put_time(struct line *line)
+{
+    struct timespec now;
+    struct tm utc;
+    char text[32], whole[48];
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(whole, sizeof(whole), "%s.%03ldZ", text, now.tv_nsec / 1000000);
+    put_text(line, whole);
+}
+
+static void put_head(struct line *line, const char *id, bool json)
+{
+    put_text(line, json ? "{\"ts\":\"" : "");
+    put_time(line);
+    put_text(line, json ? "\",\"id\":\"" : " ");
+    put_text(line, id);
+    if (!json)
+        return;
+    put_text(line, "\",\"severity\":\"");
+    put_text(line, severity(id));
+    put_text(line, "\"");
+}
+
+/* What put() kept LINE_RESERVE for. */
+static void finish(struct line *line, bool json)
+{
+    const char *mark = !line->full ? "" : json ? ",\"cut\":true" : " cut=yes";
+    line->length += (size_t)snprintf(line->bytes + line->length, LINE_RESERVE, "%s%s\n", mark, json ? "}" : "");
+}
+
+static bool write_whole(int fd, const char *bytes, size_t length)
+{
+    while (length) {
+        ssize_t written = write(fd, bytes, length);
+        if (written >= 0) {
+            bytes += written;
+            length -= (size_t)written;
+            continue;
+        }
+        struct pollfd slow = { .fd = fd, .events = POLLOUT };
+        if (errno != EINTR && (errno != EAGAIN || poll(&slow, 1, PATIENCE) <= 0))
+            return false;
+    }
+    return true;
+}
+
+/* One write(2) a line where there is a descriptor; a stream in memory has none. */
+static bool write_line(FILE *out, const struct line *line)
+{
+    int fd = fileno(out);
+    if (fd >= 0)
+        return fflush(out) == 0 && write_whole(fd, line->bytes, line->length);
+    return fwrite(line->bytes, 1, line->length, out) == line->length && fflush(out) == 0;
+}
+
+void event_emit(struct event_log *log, const char *id, const struct event_field *fields)
+{
+    if (!log)
+        return;
+    struct line line;
+    line.length = 0;
+    line.full = false;
+    put_head(&line, id, log->json);
+    for (const struct event_field *field = fields; field->key; field++) {
+        if (field->kind == EVENT_NUMBER || field->text)
+            put_field(&line, field, log->json);
+    }
+    pthread_mutex_lock(&log->lock);
+    if (log->lost) {
+        struct event_field lost = EVENT_N("lost", log->lost);
+        put_field(&line, &lost, log->json);
+    }
+    finish(&line, log->json);
+    log->lost = write_line(log->out, &line) ? 0 : log->lost + 1;
+    pthread_mutex_unlock(&log->lock);
+}
