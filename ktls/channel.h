@@ -136,6 +136,12 @@ int channel_control(struct channel *channel);
 int channel_account(struct channel *channel, enum channel_way way, uint64_t bytes);
 
 /*
+ * A pump whose own operation on the socket failed with -errno says so here: channel_reason() gets the sentence. Returns
+ * the error in the terms above.
+ */
+int channel_socket_failed(struct channel *channel, enum channel_way way, int error);
+
+/*
  * True where the keys of this channel are more than half used up and cannot be renewed: end it at the next request.
  */
 bool channel_worn(const struct channel *channel);

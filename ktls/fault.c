@@ -127,6 +127,11 @@ int channel_fail_socket(struct channel *channel, enum channel_way way, int error
                     strerrordesc_np(error));
 }
 
+int channel_socket_failed(struct channel *channel, enum channel_way way, int error)
+{
+    return channel_fail_socket(channel, way, -error);
+}
+
 int channel_fail_alert(struct channel *channel, uint8_t code)
 {
     return channel_fail_at_peer(channel, alert_error(code), "the peer ended the session: alert %s (%u)",

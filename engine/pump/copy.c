@@ -19,8 +19,8 @@ static void copy_drain_over(struct relay *relay, int result)
         flow_account(flow, (uint64_t)result);
     } else if (result == -EAGAIN && !flow->ended) {
         relay_wait_out(relay, channel_fd(flow->pump->channel), POLLOUT);
-    } else if (result != -EINTR) {
-        flow_end(flow, result == 0 ? -EPROTO : flow_channel_error(result), PUMP_FAULT_CHANNEL);
+    } else if (result != -EINTR && !flow->ended) {
+        flow_end(flow, result == 0 ? -EPROTO : flow_channel_error(flow, result), PUMP_FAULT_CHANNEL);
     }
 }
 

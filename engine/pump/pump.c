@@ -92,16 +92,15 @@ static int flow_tell_channel(struct flow *flow)
 {
     if (flow->unaccounted == 0)
         return 0;
-    int result = channel_account(flow->pump->channel, flow_channel_way(flow), flow->unaccounted);
+    uint64_t bytes = flow->unaccounted;
     flow->unaccounted = 0;
-    /* It would wait to renew its key: it is asked again after the next bytes, long before the key is used up. */
-    return result == -EAGAIN ? 0 : result;
+    return channel_account(flow->pump->channel, flow_channel_way(flow), bytes);
 }
 
 void flow_account(struct flow *flow, uint64_t bytes)
 {
     flow->unaccounted += bytes;
-    if (flow->unaccounted < ACCOUNT_EVERY)
+    if (flow->unaccounted < ACCOUNT_EVERY || flow->ended)
         return;
     int result = flow_tell_channel(flow);
     if (result != 0)
@@ -113,21 +112,9 @@ uint64_t flow_file_offset(const struct flow *flow, uint64_t done)
     return flow->positioned ? flow->pump->offset + done : RING_NO_OFFSET;
 }
 
-int flow_channel_error(int error)
+int flow_channel_error(struct flow *flow, int error)
 {
-    static const struct {
-        int from, to;
-    } terms[] = {
-        { -EPIPE, -ECONNRESET },        { -ETIMEDOUT, -ECONNRESET },   { -ECONNABORTED, -ECONNRESET },
-        { -EHOSTUNREACH, -ECONNRESET }, { -ENETUNREACH, -ECONNRESET }, { -ENETDOWN, -ECONNRESET },
-        { -ENETRESET, -ECONNRESET },    { -ENOTCONN, -ECONNRESET },    { -ESHUTDOWN, -ECONNRESET },
-        { -EBADMSG, -EPROTO },          { -EMSGSIZE, -EPROTO },
-    };
-    for (size_t i = 0; i < sizeof(terms) / sizeof(*terms); i++) {
-        if (terms[i].from == error)
-            return terms[i].to;
-    }
-    return error;
+    return channel_socket_failed(flow->pump->channel, flow_channel_way(flow), error);
 }
 
 static struct flow *flow_new(struct pump *pump, const struct pump_path *path)

@@ -66,13 +66,16 @@ void flow_yield(struct flow *flow); /* advance() again, after other pumps had th
 /* The first result counts. 0: all was moved. */
 void flow_end(struct flow *flow, int result, enum pump_fault fault);
 
-/* Bytes moved through the socket itself, past the channel. Ends the flow where the channel says so. */
+/*
+ * Bytes moved through the socket itself, past the channel. Ends the flow where the channel says so. While sending, no
+ * operation that writes to the socket may be under way.
+ */
 void flow_account(struct flow *flow, uint64_t bytes);
 
 uint64_t flow_file_offset(const struct flow *flow, uint64_t done); /* as the ring wants it */
 
-/* An error of an operation on the channel's socket, in the channel's terms. */
-int flow_channel_error(int error);
+/* An operation on the channel's socket failed: the error in the channel's terms, which has the sentence then. */
+int flow_channel_error(struct flow *flow, int error);
 
 /* A pipe or a buffer, borrowed. */
 enum pool_kind { POOL_BUFFER, POOL_PIPE, POOL_KINDS };
@@ -136,7 +139,7 @@ struct relay {
     bool source_over;
     int verdict;        /* why the source is over; what had arrived by then goes on to the sink first */
     size_t budget;      /* bytes that may still be moved at once before others have their turn */
-    unsigned fruitless; /* control records promised and not found, in a row */
+    unsigned fruitless; /* control records announced since the last byte */
 };
 
 void relay_begin(struct flow *flow);

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 
-#define FRUITLESS_MAX 16
+#define FRUITLESS_MAX 64 /* errors in a row that say "control record" and bring no data after it */
 
 static bool recv_fill(struct relay *relay, uint8_t *room, size_t size)
 {
@@ -16,18 +16,19 @@ static bool recv_fill(struct relay *relay, uint8_t *room, size_t size)
 }
 
 /* A control record stands first in the queue (Documentation/networking/tls.rst). */
-static void recv_control(struct relay *relay)
+static void recv_control(struct relay *relay, int error)
 {
     struct channel *channel = relay->flow.pump->channel;
     int result = channel_control(channel);
-    if (result == 0)
-        return;
-    if (result == 1)
+    bool goes_on = result == 0 || result == -EAGAIN;
+    if (goes_on && ++relay->fruitless == FRUITLESS_MAX)
+        relay_source_failed(relay, flow_channel_error(&relay->flow, error));
+    else if (result == 1)
         relay_source_ended(relay);
-    else if (result == -EAGAIN && ++relay->fruitless < FRUITLESS_MAX)
+    else if (result == -EAGAIN)
         relay_wait_in(relay, channel_fd(channel), POLLIN);
-    else
-        relay_source_failed(relay, result == -EAGAIN ? -EPROTO : result);
+    else if (result != 0)
+        relay_source_failed(relay, result);
 }
 
 static bool says_control_record(const struct pump *pump, int error)
@@ -52,11 +53,11 @@ static void recv_fill_over(struct relay *relay, int result)
         return;
     }
     if (says_control_record(pump, result))
-        recv_control(relay);
+        recv_control(relay, result);
     else if (result == -EAGAIN)
         relay_wait_in(relay, channel_fd(pump->channel), POLLIN);
     else if (result != -EINTR)
-        relay_source_failed(relay, flow_channel_error(result));
+        relay_source_failed(relay, flow_channel_error(&relay->flow, result));
 }
 
 static const struct relay_ends recv_ends = {

@@ -32,6 +32,12 @@ static enum pump_fault fault_of_sink(const struct relay *relay)
     return relay->flow.pump->way == PUMP_SEND ? PUMP_FAULT_CHANNEL : PUMP_FAULT_FILE;
 }
 
+static void fail_wait(struct relay *relay, int error, enum pump_fault fault)
+{
+    struct flow *flow = &relay->flow;
+    flow_end(flow, fault == PUMP_FAULT_CHANNEL ? flow_channel_error(flow, error) : error, fault);
+}
+
 static void record_fill(struct flow *flow, int result)
 {
     struct relay *relay = (struct relay *)flow;
@@ -42,7 +48,7 @@ static void record_fill(struct flow *flow, int result)
     if (!polled)
         flow->path->ends->fill_over(relay, result);
     else if (result < 0)
-        flow_end(flow, result, fault_of_source(relay));
+        fail_wait(relay, result, fault_of_source(relay));
 }
 
 /* Also after the end: what arrived is counted. */
@@ -53,8 +59,8 @@ static void record_drain(struct flow *flow, int result)
     relay->polls_out = false;
     if (!polled)
         flow->path->ends->drain_over(relay, result);
-    else if (result < 0)
-        flow_end(flow, result, fault_of_sink(relay));
+    else if (result < 0 && !flow->ended)
+        fail_wait(relay, result, fault_of_sink(relay));
 }
 
 void relay_begin(struct flow *flow)

@@ -34,8 +34,8 @@ static void record_out(struct flow *flow, int result)
 {
     struct splice *splice = (struct splice *)flow;
     splice->out_result = result;
-    if (splice->polling && result < 0)
-        flow_end(flow, flow_channel_error(result), PUMP_FAULT_CHANNEL);
+    if (splice->polling && result < 0 && !flow->ended)
+        flow_end(flow, flow_channel_error(flow, result), PUMP_FAULT_CHANNEL);
     if (splice->polling || result <= 0)
         return;
     flow->pump->moved += (uint64_t)result;
@@ -124,7 +124,8 @@ static bool socket_went_well(struct splice *splice, bool link_broken)
         start_poll(splice);
         return false;
     }
-    flow_end(&splice->flow, result == 0 ? -EPROTO : flow_channel_error(result), PUMP_FAULT_CHANNEL);
+    struct flow *flow = &splice->flow;
+    flow_end(flow, result == 0 ? -EPROTO : flow_channel_error(flow, result), PUMP_FAULT_CHANNEL);
     return false;
 }
 
