@@ -30,15 +30,23 @@ void store_close(struct store *store); /* NULL is allowed */
 int store_directory(const struct store *store);
 
 /*
- * Checks a path from the wire, before any system call: 0, -ENOENT (a private name), -EINVAL (empty component, "." or "..",
- * control bytes are allowed), -ENAMETOOLONG. "" is the root; one trailing slash is allowed.
+ * Checks a path from the wire, before any system call: 0, -ENOENT (a private name), -EINVAL (empty component, "." or
+ * "..", control bytes are allowed), -ENAMETOOLONG. "" is the root; one trailing slash is allowed.
  */
 int store_path_check(const char *path);
 
-/* How to open a checked path for reading, for callers that open through a ring. */
+/* How to open a checked path for reading, for callers that open through a ring ("." for the root). */
 struct open_how store_read_how(void);
+/*
+ * What must follow such an opening: looks at what was opened. 0, or -EACCES (neither file nor directory) or another
+ * -errno; the descriptor stays the caller's. Clears O_NONBLOCK, with which a ring does not wait for the disk.
+ */
+int store_opened(int fd, struct stat *facts);
 
-/* Opens a file or directory for reading: a descriptor, or -errno (-EXDEV: it leads out of the root). */
+/*
+ * Opens a file or directory for reading: a descriptor, or -errno (-EXDEV: it leads out of the root; -EACCES: not
+ * allowed, or neither file nor directory).
+ */
 int store_open_read(const struct store *store, const char *path, struct stat *facts);
 
 #define STORE_ETAG_SIZE 64
@@ -47,18 +55,24 @@ void store_etag(const struct stat *facts, char etag[STORE_ETAG_SIZE]);
 
 /* A file on its way into the store. */
 struct store_upload {
-    int fd;        /* to write to; the store's: closed by commit and abandon */
-    int directory; /* private */
-    char *name;    /* private */
-    char *temporary; /* private; NULL while the file has no name */
+    int fd;                    /* to write to; the store's: closed by commit and abandon */
+    int directory;             /* private */
+    char *name;                /* private */
+    char *temporary;           /* private; NULL while the file has no name */
+    const struct store *store; /* private */
 };
 
-/* Makes parent directories that are missing. `size`: for preallocation, or UINT64_MAX. 0 or -errno. */
+/*
+ * `size`: for preallocation, or UINT64_MAX. 0 or -errno (-EISDIR: a directory has that name; -EACCES: something
+ * that is no file has it, or it is not allowed; -ENOTDIR: a file is named as a directory). The store must outlive the
+ * upload. Abandoning an upload that did not begin does nothing.
+ */
 int store_upload_begin(const struct store *store, const char *path, uint64_t size, struct store_upload *upload);
 /*
- * Makes it visible under its name. `expected`: the etag that the present file must have, "" for none may be there, NULL
- * for anything; -EEXIST / -ESTALE where that does not hold. *created: nothing stood there before. On any error nothing
- * changed under the name and the upload is abandoned. `facts`: of the new file.
+ * Makes it visible under its name, and parent directories that are missing. `expected`: the etag that the present file
+ * must have, "" for none may be there, NULL for anything; -EEXIST / -ESTALE where that does not hold. *created: nothing
+ * stood there before. On any error nothing changed under the name and the upload is abandoned (but for -EIO, where the
+ * disk did not take the directory with the new name in it). `facts`: of the new file.
  */
 int store_upload_commit(struct store_upload *upload, const char *expected, bool *created, struct stat *facts);
 void store_upload_abandon(struct store_upload *upload);

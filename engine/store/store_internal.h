@@ -1,0 +1,44 @@
+/* Private to this folder and its tests. */
+#ifndef SLUICE_STORE_INTERNAL_H
+#define SLUICE_STORE_INTERNAL_H
+
+#include "engine/store/store.h"
+
+#include <pthread.h>
+
+/* What a file system may lack: found out by trying; tests may say so beforehand. */
+#define STORE_LACKS_TMPFILE 1u   /* O_TMPFILE */
+#define STORE_LACKS_NOREPLACE 2u /* RENAME_NOREPLACE */
+#define STORE_LACKS_LINK 4u      /* hard links */
+
+struct store {
+    int root;
+    unsigned lacks;
+    pthread_mutex_t naming; /* held from looking at what has a name to giving the name away */
+};
+
+/* openat2 beneath `directory`; a descriptor or -errno. Tried again where a rename came between. */
+int store_resolve(int directory, const char *path, uint64_t flags);
+
+/* What has the name now, seen as a reader sees it, but unopened. 0 or -errno. */
+int store_look(const struct store *store, const char *path, struct stat *facts);
+
+/* Opens the directory that holds `path`'s last component; *leaf points to that. A descriptor or -errno. */
+int store_open_parent(const struct store *store, const char *path, const char **leaf);
+/* Opens the nearest directory above that exists; *rest points to what is missing of the path, or to the leaf. */
+int store_open_nearest(const struct store *store, const char *path, const char **rest);
+/* The same as store_open_parent(), but makes what is missing, durably. */
+int store_make_parent(const struct store *store, const char *path, const char **leaf);
+
+/* fsync, as far as the file system knows it. 0 or -errno. */
+int store_sync(int fd);
+
+/* The path by which an open file can be linked that has no name. */
+#define STORE_DESCRIPTOR_SIZE 32
+void store_descriptor_path(int fd, char path[STORE_DESCRIPTOR_SIZE]);
+
+/* Overwrites `name` (of STORE_TEMPORARY_SIZE) with a fresh private name. 0 or -errno. */
+#define STORE_TEMPORARY_SIZE (sizeof STORE_PRIVATE + 32)
+int store_temporary_name(char *name);
+
+#endif

@@ -1,0 +1,171 @@
+/*
+ * A file on its way. It has no name at all until it is complete (O_TMPFILE), or a private one where the file system
+ * cannot do that; either way it lies in the nearest directory that exists, so an upload that ends early leaves nothing.
+ */
+#include "engine/store/store_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define NAME_ATTEMPTS 8
+#define MODE 0666 /* less the umask */
+
+int store_temporary_name(char *name)
+{
+    static const char digits[] = "0123456789abcdef";
+    unsigned char random[16];
+
+    if (getrandom(random, sizeof random, 0) != sizeof random)
+        return -EIO;
+    char *next = stpcpy(name, STORE_PRIVATE);
+    for (size_t i = 0; i < sizeof random; i++) {
+        *next++ = digits[random[i] >> 4];
+        *next++ = digits[random[i] & 15];
+    }
+    *next = '\0';
+    return 0;
+}
+
+static int open_nameless(const struct store *store, int directory)
+{
+    char path[STORE_DESCRIPTOR_SIZE];
+
+    if (store->lacks & STORE_LACKS_TMPFILE)
+        return -EOPNOTSUPP;
+    int fd = openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, MODE);
+    if (fd < 0)
+        return -errno;
+    store_descriptor_path(fd, path);
+    if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        return fd;
+    close(fd); /* without /proc it would never get a name */
+    return -EOPNOTSUPP;
+}
+
+static int open_named(struct store_upload *upload)
+{
+    char name[STORE_TEMPORARY_SIZE];
+
+    for (int i = 0; i < NAME_ATTEMPTS; i++) {
+        int rc = store_temporary_name(name);
+        if (rc < 0)
+            return rc;
+        upload->fd = openat(upload->directory, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, MODE);
+        if (upload->fd < 0 && errno == EEXIST)
+            continue;
+        if (upload->fd < 0)
+            return -errno;
+        upload->temporary = strdup(name);
+        if (upload->temporary)
+            return 0;
+        unlinkat(upload->directory, name, 0);
+        return -ENOMEM;
+    }
+    return -EEXIST;
+}
+
+/* What the kernel answers where a file system has no O_TMPFILE; the last two are of odd ones. */
+static bool lacks_tmpfile(int rc)
+{
+    return rc == -EOPNOTSUPP || rc == -EISDIR || rc == -EINVAL || rc == -ENOENT;
+}
+
+static int open_file(struct store_upload *upload)
+{
+    int fd = open_nameless(upload->store, upload->directory);
+
+    if (fd < 0)
+        return lacks_tmpfile(fd) ? open_named(upload) : fd;
+    upload->fd = fd;
+    return 0;
+}
+
+/*
+ * Asks for the room now, so that a full disk is known before the body and not in its midst. KEEP_SIZE: the file must
+ * not look longer than what was written to it.
+ */
+static int allocate(int fd, uint64_t size)
+{
+    if (size == 0 || size == UINT64_MAX)
+        return 0;
+    if (size > INT64_MAX)
+        return -EFBIG;
+    while (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) < 0) {
+        if (errno == EINTR)
+            continue;
+        return errno == EOPNOTSUPP || errno == ENOSYS ? 0 : -errno;
+    }
+    return 0;
+}
+
+static int path_of_a_file(const char *path)
+{
+    size_t length = strlen(path);
+    int rc = store_path_check(path);
+
+    if (rc < 0)
+        return rc;
+    return length == 0 || path[length - 1] == '/' ? -EISDIR : 0;
+}
+
+/* A link to nowhere in place of a directory that is to be made would be found only when the whole file is here. */
+static int check_missing(int directory, const char *rest)
+{
+    char name[NAME_MAX + 1];
+    const char *slash = strchr(rest, '/');
+    struct stat facts;
+
+    if (!slash)
+        return 0;
+    size_t length = (size_t)(slash - rest);
+    memcpy(name, rest, length);
+    name[length] = '\0';
+    return fstatat(directory, name, &facts, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(facts.st_mode) ? -ENOENT : 0;
+}
+
+static int begin(struct store_upload *upload, uint64_t size)
+{
+    const char *rest;
+    struct stat present;
+
+    if (store_look(upload->store, upload->name, &present) == 0 && !S_ISREG(present.st_mode))
+        return S_ISDIR(present.st_mode) ? -EISDIR : -EACCES;
+    upload->directory = store_open_nearest(upload->store, upload->name, &rest);
+    if (upload->directory < 0)
+        return upload->directory;
+    int rc = check_missing(upload->directory, rest);
+    if (rc == 0)
+        rc = open_file(upload);
+    return rc == 0 ? allocate(upload->fd, size) : rc;
+}
+
+int store_upload_begin(const struct store *store, const char *path, uint64_t size, struct store_upload *upload)
+{
+    *upload = (struct store_upload){ .fd = -1, .directory = -1, .store = store };
+    int rc = path_of_a_file(path);
+    if (rc < 0)
+        return rc;
+    upload->name = strdup(path);
+    rc = upload->name ? begin(upload, size) : -ENOMEM;
+    if (rc < 0)
+        store_upload_abandon(upload);
+    return rc;
+}
+
+void store_upload_abandon(struct store_upload *upload)
+{
+    if (upload->temporary)
+        unlinkat(upload->directory, upload->temporary, 0);
+    if (upload->fd >= 0)
+        close(upload->fd);
+    if (upload->directory >= 0)
+        close(upload->directory);
+    free(upload->name);
+    free(upload->temporary);
+    *upload = (struct store_upload){ .fd = -1, .directory = -1, .store = upload->store };
+}
