@@ -130,7 +130,9 @@ static const char *weakness(const SSL_CIPHER *suite)
         return "authenticates nobody";
     if (cipher == NID_rc4)
         return "uses RC4, which is broken";
-    if (EVP_CIPHER_get_block_size(EVP_get_cipherbynid(cipher)) == 8)
+    /* OpenSSL names suites whose cipher it does not have; is_supported() finds those. */
+    const EVP_CIPHER *implementation = EVP_get_cipherbynid(cipher);
+    if (implementation && EVP_CIPHER_get_block_size(implementation) == 8)
         return "uses a cipher with 64-bit blocks, which is broken for more than a few gigabytes";
     if (exchange == NID_kx_rsa)
         return "has no forward secrecy: who takes the server's key later can read today's sessions";
@@ -358,6 +360,27 @@ static void check_versions(const struct report *report, const struct selection *
     }
 }
 
+/* In TLS 1.2 a suite says what kind of key the server signs with; a list without ours could never be negotiated. */
+static void check_certificate(const struct report *report, const SSL_CTX *ssl, const struct selection *selection)
+{
+    const X509 *certificate = SSL_CTX_get0_certificate(ssl);
+    const EVP_PKEY *key = certificate ? X509_get0_pubkey(certificate) : NULL;
+    if (report->profile->role != CONFIG_SERVER || !key || !is_allowed(report->profile, TLS1_2_VERSION))
+        return;
+    bool rsa = EVP_PKEY_is_a(key, "RSA"), listed = false;
+    for (size_t i = 0; i < selection->count; i++) {
+        int auth = SSL_CIPHER_get_auth_nid(selection->suites[i]);
+        if (auth == (rsa ? NID_auth_rsa : NID_auth_ecdsa))
+            return;
+        listed = listed || !is_13(selection->suites[i]);
+    }
+    if (listed)
+        complain(
+            report, CONFIG_ERROR,
+            "no listed suite of TLS 1.2 works with a certificate for %s, as ours is; add %s, or set min_version = 1.3",
+            rsa ? "RSA" : "ECDSA", rsa ? SUGGEST_12_RSA : SUGGEST_12_ECDSA);
+}
+
 /* The names on one side of the version line, joined as OpenSSL wants them. NULL: no memory. */
 static char *join(const struct selection *selection, bool for_13)
 {
@@ -397,6 +420,8 @@ void ciphers_load(SSL_CTX *ssl, const struct config_profile *profile, struct con
         select_defaults(&catalogue, &selection);
     if (ok && profile->ciphers.count && errors->error_count == errors_before)
         check_versions(&report, &selection);
+    if (ok && profile->ciphers.count && errors->error_count == errors_before)
+        check_certificate(&report, ssl, &selection);
     if (errors->error_count == errors_before && !(ok && apply(ssl, &selection)))
         complain(&report, CONFIG_ERROR, "OpenSSL does not take the suites: %s",
                  ERR_peek_last_error() ? ERR_reason_error_string(ERR_peek_last_error()) : "out of memory");

@@ -163,9 +163,9 @@ struct tls_context *tls_context_new(const struct config_profile *profile, const 
         config_errors_add_at(errors, CONFIG_ERROR, profile->section, NULL, "OpenSSL cannot make a context: %s", reason);
         goto out;
     }
-    ciphers_load(context->ssl, profile, errors);
     credentials_load(context->ssl, profile, errors);
     trust_load(context->ssl, profile, errors);
+    ciphers_load(context->ssl, profile, errors);
 out:
     ERR_clear_error();
     if (errors->error_count == errors_before)

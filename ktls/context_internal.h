@@ -44,7 +44,8 @@ SSL_SESSION *sessions_take(struct sessions *sessions, const char *key);
 
 /*
  * Each of these makes one part of a profile true on `ssl`, and adds a sentence to `errors` for everything that stands
- * against it. A caller that sees errors->error_count grow must not use `ssl`.
+ * against it. A caller that sees errors->error_count grow must not use `ssl`. Suites come last: they are held against
+ * the certificate.
  */
 void credentials_load(SSL_CTX *ssl, const struct config_profile *profile, struct config_errors *errors);
 void trust_load(SSL_CTX *ssl, const struct config_profile *profile, struct config_errors *errors);

@@ -53,12 +53,13 @@ static void check_validity(const struct report *report, const X509 *certificate,
         config_errors_add_at(report->errors, CONFIG_ERROR, section, "certificate",
                              "%s in \"%s\" expired on %s; have it renewed and put the new one there", which, file, day);
     } else if (X509_cmp_time(end, &soon) < 0) {
+        char left[32] = "less than a day";
         int days = 0, seconds = 0;
-        ASN1_TIME_diff(&days, &seconds, NULL, end);
+        if (ASN1_TIME_diff(&days, &seconds, NULL, end) && days)
+            snprintf(left, sizeof left, "%d day%s", days, days == 1 ? "" : "s");
         format_day(end, day);
         config_errors_add_at(report->errors, CONFIG_WARNING, section, "certificate",
-                             "%s in \"%s\" expires on %s, in %d days; have it renewed before that", which, file, day,
-                             days);
+                             "%s in \"%s\" expires on %s, in %s; have it renewed before that", which, file, day, left);
     }
 }
 
@@ -73,10 +74,11 @@ static bool use_certificates(SSL_CTX *ssl, const struct report *report, STACK_OF
         return true;
 
     const char *reason = ERR_reason_error_string(ERR_peek_last_error());
-    config_errors_add_at(report->errors, CONFIG_ERROR, profile->section, "certificate",
-                         "\"%s\" cannot be used: %s; use RSA of at least 2048 bits or ECDSA P-256, signed with SHA-256 "
-                         "or better",
-                         profile->certificate, reason ? reason : "OpenSSL does not say why");
+    config_errors_add_at(
+        report->errors, CONFIG_ERROR, profile->section, "certificate",
+        "certificate \"%s\" cannot be used: %s; use RSA of at least 2048 bits or ECDSA P-256, signed with SHA-256 "
+        "or better",
+        profile->certificate, reason ? reason : "OpenSSL does not say why");
     return false;
 }
 
@@ -88,12 +90,12 @@ static void check_key_mode(const struct report *report)
         return; /* reading it has said why */
     if (status.st_mode & S_IRWXO)
         config_errors_add_at(report->errors, CONFIG_ERROR, profile->section, "key",
-                             "\"%s\" may be used by every user of this machine (mode %04o); chmod 600 it, and replace "
+                             "key \"%s\" is open to every user of this machine (mode %04o); chmod 600 it, and replace "
                              "the key if others can have read it",
                              profile->key, (unsigned)(status.st_mode & 07777));
     else if (status.st_mode & S_IRWXG)
         config_errors_add_at(report->errors, CONFIG_WARNING, profile->section, "key",
-                             "\"%s\" may be used by its whole group (mode %04o); chmod 600 it unless that is meant",
+                             "key \"%s\" is open to its whole group (mode %04o); chmod 600 it unless that is meant",
                              profile->key, (unsigned)(status.st_mode & 07777));
 }
 
@@ -123,7 +125,7 @@ static EVP_PKEY *read_key(const struct report *report)
     if (encrypted)
         config_errors_add_at(
             report->errors, CONFIG_ERROR, profile->section, "key",
-            "\"%s\" is encrypted with a passphrase; decrypt it with `openssl pkey -in OLD -out NEW` into "
+            "key \"%s\" is encrypted with a passphrase; decrypt it with `openssl pkey -in OLD -out NEW` into "
             "a file with mode 600",
             profile->key);
     else
@@ -138,9 +140,10 @@ static void report_mismatch(const struct report *report, STACK_OF(X509) * certif
     for (int i = 1; i < sk_X509_num(certificates); i++) {
         if (X509_check_private_key(sk_X509_value(certificates, i), key) != 1)
             continue;
-        config_errors_add_at(report->errors, CONFIG_ERROR, profile->section, "certificate",
-                             "\"%s\" has our own certificate at place %d; put it first and its issuers behind it",
-                             profile->certificate, i + 1);
+        config_errors_add_at(
+            report->errors, CONFIG_ERROR, profile->section, "certificate",
+            "certificate \"%s\" has our own certificate at place %d; put it first and its issuers behind it",
+            profile->certificate, i + 1);
         return;
     }
     config_errors_add_at(report->errors, CONFIG_ERROR, profile->section, "certificate",
@@ -158,7 +161,7 @@ static void load_key(SSL_CTX *ssl, const struct report *report, STACK_OF(X509) *
         report_mismatch(report, certificates, key);
     else if (certificates && SSL_CTX_use_PrivateKey(ssl, key) != 1)
         config_errors_add_at(report->errors, CONFIG_ERROR, report->profile->section, "key",
-                             "\"%s\" cannot be used: %s; use RSA of at least 2048 bits or ECDSA P-256",
+                             "key \"%s\" cannot be used: %s; use RSA of at least 2048 bits or ECDSA P-256",
                              report->profile->key, ERR_reason_error_string(ERR_peek_last_error()));
     EVP_PKEY_free(key);
 }
