@@ -276,6 +276,11 @@ static int extend_entry(struct reader *reader, const char *more)
 {
     struct config_section *section = &reader->config->sections[reader->config->section_count - 1];
     struct config_entry *entry = &section->entries[section->count - 1];
+    if (strlen(entry->value) + strlen(more) > CONFIG_VALUE_MAX) {
+        reader->skips_value = true;
+        refuse(reader, "the value has more than %d bytes: shorten it", CONFIG_VALUE_MAX);
+        return 0;
+    }
     char *value = NULL;
     if (asprintf(&value, "%s%s%s", entry->value, entry->value[0] && reader->joint ? " " : "", more) < 0)
         return -ENOMEM;

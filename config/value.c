@@ -231,7 +231,7 @@ static int for_each_part(const struct job *job, int (*add)(const struct job *job
         while (stop > start && isblank((unsigned char)stop[-1]))
             stop--;
         if (stop <= start)
-            return refuse(job, "\"%s\" has an empty entry: remove the comma", job->text);
+            return refuse(job, "has an empty entry: remove the comma");
         if (++parts > CONFIG_LIST_MAX)
             return refuse(job, "has more than %d entries: remove some", CONFIG_LIST_MAX);
         int added = add(job, start, (size_t)(stop - start));

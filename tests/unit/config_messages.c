@@ -197,10 +197,10 @@ static const struct row rows[] = {
       { "2: client-profile \"out\": insecure \"true\" is neither yes nor no: write one of them" } },
     { "refuses_an_empty_entry",
       SERVER_PROFILE "ciphers = A,,B\n",
-      { "5: server-profile \"in\": ciphers \"A,,B\" has an empty entry: remove the comma" } },
+      { "5: server-profile \"in\": ciphers has an empty entry: remove the comma" } },
     { "refuses_a_comma_at_the_end",
       SERVER_PROFILE "ciphers = A,\n",
-      { "5: server-profile \"in\": ciphers \"A,\" has an empty entry: remove the comma" } },
+      { "5: server-profile \"in\": ciphers has an empty entry: remove the comma" } },
     { "refuses_ciphers_joined_by_colons",
       SERVER_PROFILE "ciphers = A:B\n",
       { "5: server-profile \"in\": ciphers \"A:B\" is not a name of letters, digits, - and _: separate names by "
