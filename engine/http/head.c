@@ -11,7 +11,10 @@ static bool blank(char c)
     return c == ' ' || c == '\t';
 }
 
-/* The bytes are the reader's own; behind each piece stands at least one that means nothing any more. */
+/*
+ * The bytes are the reader's own; behind each piece stands at least one that means nothing any more. Not so an empty
+ * one: where a library says that one lies is anybody's guess.
+ */
 static const char *terminate(const struct parser_span *piece)
 {
     char *text = (char *)piece->at;
@@ -40,7 +43,7 @@ static struct http_refusal fill_fields(struct http_head *head, const struct pars
         if (!http_token(field->name.at, field->name.length))
             return http_refuse(400, "a field name is no token");
         head->fields[i].name = terminate(&field->name);
-        head->fields[i].value = value.at ? terminate(&value) : "";
+        head->fields[i].value = value.length ? terminate(&value) : "";
     }
     head->field_count = fields->count;
     return HTTP_ACCEPTED;
@@ -120,7 +123,7 @@ static struct http_refusal read_codings(const struct http_head *head)
 static struct http_refusal read_length(struct http_head *head)
 {
     const char *text = http_field(head, "Content-Length");
-    uint64_t length = 0;
+    int64_t length = 0; /* no file is longer */
 
     for (size_t i = 0; i < head->field_count; i++) {
         if (strcasecmp(head->fields[i].name, "Content-Length") == 0 && strcmp(head->fields[i].value, text) != 0)
@@ -131,11 +134,10 @@ static struct http_refusal read_length(struct http_head *head)
     for (; *text; text++) {
         if (*text < '0' || *text > '9')
             return http_refuse(400, "Content-Length is no number");
-        if (__builtin_mul_overflow(length, 10u, &length) ||
-            __builtin_add_overflow(length, (unsigned)(*text - '0'), &length))
+        if (__builtin_mul_overflow(length, 10, &length) || __builtin_add_overflow(length, *text - '0', &length))
             return http_refuse(400, "Content-Length is too large");
     }
-    head->length = length;
+    head->length = (uint64_t)length;
     return HTTP_ACCEPTED;
 }
 

@@ -191,6 +191,7 @@ ssize_t http_reader_chunked(struct http_reader *reader, char *bytes, size_t leng
     ssize_t taken = parser_chunked(reader->parser, bytes, length, take_body, &decoding, end);
     if (taken < 0 || guard_framing(&decoding, bytes + taken) < 0 || *end != (reader->chunks.place == CHUNK_OVER)) {
         reader->refusal = http_refuse(400, "the chunked body is malformed");
+        *end = false;
         return -EBADMSG;
     }
     *used = (size_t)taken;
