@@ -146,6 +146,17 @@ int channel_fail_truncated(struct channel *channel)
                     "the peer closed the connection without close_notify: the data may be cut short");
 }
 
+/* Of all that went wrong on the way up through OpenSSL, what the TLS layer made of it; else the first. */
+static unsigned long take_error(void)
+{
+    unsigned long first = ERR_peek_error(), found = first, code;
+
+    while ((code = ERR_get_error()) != 0)
+        if (ERR_GET_LIB(code) == ERR_LIB_SSL)
+            found = code;
+    return found;
+}
+
 /* "certificate verify failed: self-signed certificate; sent alert unknown_ca (48)" */
 static int fail_here(struct channel *channel, unsigned long code)
 {
@@ -166,7 +177,7 @@ static int fail_here(struct channel *channel, unsigned long code)
 
 int channel_fail_ssl(struct channel *channel, enum channel_way way, int ssl_error)
 {
-    unsigned long code = ERR_peek_error();
+    unsigned long code = take_error();
 
     if (channel->way[CHANNEL_RX].alert.level != 0)
         return channel_fail_alert(channel, channel->way[CHANNEL_RX].alert.code);
