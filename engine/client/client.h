@@ -1,8 +1,8 @@
 /*
  * The client: fetches and sends files over a connection that is kept for as long as the server keeps it.
  *
- * A client belongs to one thread, which runs its ring inside each call. Calls return 0 or one of enum client_result, and
- * client_reason() has the sentence.
+ * A client belongs to one thread, which runs its ring inside each call. Calls return 0 or one of enum client_result,
+ * and client_reason() has the sentence.
  */
 #ifndef SLUICE_CLIENT_H
 #define SLUICE_CLIENT_H
@@ -30,6 +30,7 @@ enum client_result {
     CLIENT_SERVER = 7,       /* the server answered 5xx, or not as HTTP demands */
     CLIENT_CUT = 8,          /* the connection broke or the body was cut short; nothing took its name */
     CLIENT_LOCAL = 9,        /* a local file: missing, no room, no permission */
+    CLIENT_INTERRUPTED = 130 /* `interrupt_fd` became readable; nothing took its name */
 };
 
 struct client_options {
@@ -38,7 +39,8 @@ struct client_options {
     struct event_log *log;                    /* NULL: none; lent */
     const struct ktls_sys *sys;               /* NULL: Linux */
     const struct ring_seam *seam;             /* NULL: none */
-    unsigned connect_timeout, idle_timeout;   /* milliseconds; 0: 10 s and 60 s */
+    unsigned connect_timeout, idle_timeout;   /* milliseconds; 0: 10 s and 60 s. The first is for each address */
+    int interrupt_fd;                         /* once readable, every call ends soon (a signalfd); 0: none */
 };
 
 /* What happened in one transfer. Strings live until the next call on the client. */
@@ -47,9 +49,9 @@ struct client_transfer {
     const char *remote, *local;
     uint64_t bytes;
     double seconds;
-    unsigned status;       /* of HTTP; 0 where none came */
-    const char *path;      /* of the pump: "splice", "recv", "user"; "none" for an empty body */
-    const char *tx, *rx;   /* channel_why() of each direction as the body ended */
+    unsigned status;     /* of HTTP; 0 where none came */
+    const char *path;    /* of the pump: "splice", "recv", "user"; "none" for an empty body */
+    const char *tx, *rx; /* channel_why() of each direction as the body ended */
     const char *version, *suite;
     bool resumed;
 };
@@ -59,17 +61,28 @@ typedef void client_progress(void *argument, uint64_t moved, uint64_t total /* U
 
 /* Loads the profile; connects only with the first call. 0 or a result, with reasons in `errors`. */
 int client_new(struct client **client, const struct client_options *options, struct config_errors *errors);
-void client_free(struct client *client); /* NULL is allowed */
+void client_free(struct client *client);                                             /* NULL is allowed */
 void client_watch(struct client *client, client_progress *progress, void *argument); /* about five times a second */
 
-/* Fetches remote path (not encoded, without leading slash) into a local file, by way of a temporary name beside it. */
+/*
+ * Fetches remote path (not encoded, without leading slash) into a local file, which takes its name in one step when it
+ * is complete and on disk; until then what stood there is untouched. A symbolic link of that name is replaced, not
+ * followed. What is neither a file nor a directory (/dev/null, a FIFO) is written to as it is.
+ */
 int client_get(struct client *client, const char *remote, const char *local);
-/* Fetches into an open descriptor (standard output, a pipe): what arrives is written as it comes. */
-int client_get_fd(struct client *client, const char *remote, int fd);
+/*
+ * Fetches into an open descriptor (standard output, a pipe), at its position: what arrives is written as it comes.
+ * `local` is its name in messages.
+ */
+int client_get_fd(struct client *client, const char *remote, int fd, const char *local);
 /* Sends a local file to a remote path. */
 int client_put(struct client *client, const char *local, const char *remote);
 
-/* One directory. `visit` is called for each entry; non-zero ends it. */
+/*
+ * One directory, as JSON in the form of nginx's autoindex_format json. `visit` is called for each entry; non-zero ends
+ * it. It must not call the client. `remote` may be "" for the root, and need not end in '/'.
+ * No entry's name is empty, ".", ".." or holds a '/': a listing with such a name is refused as a whole, before `visit`.
+ */
 struct client_entry {
     const char *name;
     bool directory;

@@ -1,0 +1,246 @@
+#include "engine/cli/command.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "engine/cli/cli.h"
+#include "engine/cli/report.h"
+
+/* Session keys live in this process: neither a crash nor another process of the user gets at them. */
+static void harden(void)
+{
+    const struct rlimit none = { 0, 0 };
+    setrlimit(RLIMIT_CORE, &none);
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+/* A signal that our caller told us to ignore (nohup) stays ignored. Before any thread is made, so that all inherit. */
+static int open_signals(void)
+{
+    static const int wanted[] = { SIGINT, SIGTERM, SIGHUP };
+    sigset_t signals;
+    struct sigaction action;
+
+    sigemptyset(&signals);
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        if (sigaction(wanted[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+            sigaddset(&signals, wanted[i]);
+    }
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error like any other */
+    return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+int command_begin(struct command *command, const struct arguments *arguments)
+{
+    *command = (struct command){ .arguments = arguments, .out = stdout, .signal_fd = -1 };
+    harden();
+    command->signal_fd = open_signals();
+    if (command->signal_fd < 0)
+        return command_fail(command, CLIENT_FAILED, "signalfd: %s", strerror(errno));
+    if (arguments->verbose)
+        command->log = event_log_new(stderr, arguments->json);
+    command->shows_progress = progress_wanted(arguments->quiet);
+    return CLIENT_OK;
+}
+
+int command_end(struct command *command)
+{
+    client_free(command->client);
+    remote_clear(&command->server);
+    config_free(command->config);
+    config_profile_free(command->profile);
+    event_log_free(command->log);
+    if (command->signal_fd >= 0)
+        close(command->signal_fd);
+    if (fflush(stdout) != 0 && command->exit_code == CLIENT_OK)
+        command_fail(command, CLIENT_LOCAL, "standard output: %s", strerror(errno));
+    return command->exit_code;
+}
+
+static int note(struct command *command, int result)
+{
+    if (result == CLIENT_OK)
+        return result;
+    if (command->exit_code == CLIENT_OK)
+        command->exit_code = result;
+    if (result == CLIENT_CONFIG || result == CLIENT_CONNECT || result == CLIENT_TLS || result == CLIENT_INTERRUPTED)
+        command->hopeless = true;
+    return result;
+}
+
+int command_fail(struct command *command, int result, const char *format, ...)
+{
+    va_list list;
+    fflush(stdout); /* so that a log holds both in their order */
+    fprintf(stderr, "sluice %s: ", command->arguments->subcommand);
+    va_start(list, format);
+    vfprintf(stderr, format, list);
+    va_end(list);
+    fputc('\n', stderr);
+    return note(command, result);
+}
+
+static int fail_with_errors(struct command *command, int result, struct config_errors *errors)
+{
+    config_errors_sort(errors);
+    config_errors_print(errors, stderr);
+    return note(command, result);
+}
+
+static const struct config *load_config(struct command *command)
+{
+    struct config_errors errors = { 0 };
+    const char *file = command->arguments->config_file;
+
+    if (command->config)
+        return command->config;
+    command->config = config_load(file ? file : cli_config_file(), &errors);
+    if (!command->config)
+        fail_with_errors(command, CLIENT_CONFIG, &errors);
+    else
+        config_errors_print(&errors, stderr);
+    config_errors_clear(&errors);
+    return command->config;
+}
+
+static int partner_options(struct command *command, const char *name, struct client_options *options)
+{
+    if (command->arguments->first_tls_option)
+        return command_fail(command, CLIENT_USAGE,
+                            "--%s is for https:// URLs; for partner \"%s\" set it in its profile",
+                            command->arguments->first_tls_option, name);
+    const struct config *config = load_config(command);
+    if (!config)
+        return CLIENT_CONFIG;
+    const struct config_partner *partner = config_find_partner(config, name);
+    if (!partner)
+        return command_fail(command, CLIENT_CONFIG,
+                            "%s has no [partner %s]; a local file of that name is written ./%s:...", config->file, name,
+                            name);
+    if (partner->host.count == 0 || !partner->client_profile)
+        return command_fail(command, CLIENT_CONFIG, "%s: partner \"%s\" has no `host`; give it one: HOST:PORT",
+                            config->file, name);
+    options->profile = partner->client_profile;
+    options->addresses = &partner->host;
+    return CLIENT_OK;
+}
+
+static int url_options(struct command *command, struct client_options *options)
+{
+    if (!command->profile)
+        command->profile = arguments_profile(command->arguments);
+    if (!command->profile)
+        return command_fail(command, CLIENT_FAILED, "no memory");
+    command->address = (struct config_address){ .host = command->server.name, .port = command->server.port };
+    command->addresses = (struct config_addresses){ .items = &command->address, .count = 1 };
+    options->profile = command->profile;
+    options->addresses = &command->addresses;
+    return CLIENT_OK;
+}
+
+static int connect_to(struct command *command, const struct remote *remote)
+{
+    const struct arguments *arguments = command->arguments;
+    struct client_options options = { .log = command->log,
+                                      .connect_timeout = arguments->connect_timeout,
+                                      .idle_timeout = arguments->idle_timeout,
+                                      .interrupt_fd = command->signal_fd };
+    struct config_errors errors = { 0 };
+
+    command->server = (struct remote){ .kind = remote->kind, .name = strdup(remote->name), .port = remote->port };
+    if (!command->server.name)
+        return command_fail(command, CLIENT_FAILED, "no memory");
+    int result =
+        remote->kind == REMOTE_URL ? url_options(command, &options) : partner_options(command, remote->name, &options);
+    if (result != CLIENT_OK)
+        return result;
+    result = client_new(&command->client, &options, &errors);
+    if (result != CLIENT_OK)
+        fail_with_errors(command, result, &errors);
+    else
+        config_errors_print(&errors, stderr);
+    config_errors_clear(&errors);
+    return result;
+}
+
+struct client *command_client(struct command *command, const struct remote *remote)
+{
+    if (command->client && remote_same_server(&command->server, remote))
+        return command->client;
+    client_free(command->client);
+    command->client = NULL;
+    remote_clear(&command->server);
+    connect_to(command, remote);
+    return command->client;
+}
+
+struct transfer_run {
+    struct progress progress;
+    double cpu;
+};
+
+static void run_begin(struct command *command, struct transfer_run *run, const char *name)
+{
+    run->cpu = report_cpu_seconds();
+    progress_begin(&run->progress, name);
+    if (command->shows_progress)
+        client_watch(command->client, progress_update, &run->progress);
+}
+
+static int run_end(struct command *command, struct transfer_run *run, int result, const char *what)
+{
+    const struct client_transfer *last = client_last(command->client);
+
+    progress_end(&run->progress);
+    client_watch(command->client, NULL, NULL);
+    if (command->arguments->json)
+        report_json(command->out, last, result, client_reason(command->client), report_cpu_seconds() - run->cpu);
+    else if (result == CLIENT_OK && !command->arguments->quiet)
+        report_line(command->out, last);
+    if (result != CLIENT_OK) {
+        char *name = printable(what);
+        command_fail(command, result, "%s: %s", name ? name : "?", client_reason(command->client));
+        free(name);
+    }
+    return result;
+}
+
+int command_get(struct command *command, const struct remote *server, const char *path, const char *local)
+{
+    struct transfer_run run;
+    struct client *client = command_client(command, server);
+    if (!client)
+        return command->exit_code;
+    run_begin(command, &run, path);
+    return run_end(command, &run, client_get(client, path, local), path);
+}
+
+int command_get_stdout(struct command *command, const struct remote *server, const char *path)
+{
+    struct transfer_run run;
+    struct client *client = command_client(command, server);
+    if (!client)
+        return command->exit_code;
+    command->out = stderr;
+    run_begin(command, &run, path);
+    return run_end(command, &run, client_get_fd(client, path, STDOUT_FILENO, "standard output"), path);
+}
+
+int command_put(struct command *command, const struct remote *server, const char *local, const char *path)
+{
+    struct transfer_run run;
+    struct client *client = command_client(command, server);
+    if (!client)
+        return command->exit_code;
+    run_begin(command, &run, local);
+    return run_end(command, &run, client_put(client, local, path), local);
+}

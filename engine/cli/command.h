@@ -1,0 +1,47 @@
+/*
+ * One run of get, put or ls: the client for the server in use, what was said, and the exit code.
+ *
+ * SIGINT, SIGTERM and SIGHUP end the transfer under way in good order: nothing half done stays.
+ */
+#ifndef SLUICE_CLI_COMMAND_H
+#define SLUICE_CLI_COMMAND_H
+
+#include "engine/cli/arguments.h"
+#include "engine/cli/progress.h"
+#include "engine/cli/remote.h"
+#include "engine/client/client.h"
+
+struct command {
+    const struct arguments *arguments;
+    FILE *out;     /* for the lines at a transfer's end */
+    int exit_code; /* of the first failure */
+    bool hopeless; /* what failed will fail for every other file, too */
+
+    /* private */
+    struct config *config;
+    struct config_profile *profile; /* for URLs */
+    struct config_address address;
+    struct config_addresses addresses;
+    struct event_log *log;
+    int signal_fd;
+    bool shows_progress;
+    struct client *client;
+    struct remote server; /* whom `client` talks to; its path means nothing */
+};
+
+/* 0, or the exit code after the sentence was printed. command_end() either way. */
+int command_begin(struct command *command, const struct arguments *arguments);
+int command_end(struct command *command); /* returns the exit code */
+
+/* The client for a remote name, or NULL after the reason was told and noted. */
+struct client *command_client(struct command *command, const struct remote *remote);
+
+/* Notes a failure and tells of it: "sluice get: TEXT". Returns `result`. */
+int command_fail(struct command *command, int result, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* A transfer and the line about it. Return its result. */
+int command_get(struct command *command, const struct remote *server, const char *path, const char *local);
+int command_get_stdout(struct command *command, const struct remote *server, const char *path);
+int command_put(struct command *command, const struct remote *server, const char *local, const char *path);
+
+#endif

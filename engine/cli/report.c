@@ -1,0 +1,141 @@
+#include "engine/cli/report.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "engine/cli/progress.h"
+#include "engine/http/http.h"
+
+#define JSON_SIZE 65536 /* two paths of 4 KiB, each byte escaped, and the rest */
+
+static const struct {
+    int result;
+    const char *word;
+} result_words[] = {
+    { CLIENT_OK, "ok" },           { CLIENT_FAILED, "failed" },           { CLIENT_USAGE, "usage" },
+    { CLIENT_CONFIG, "config" },   { CLIENT_CONNECT, "connect" },         { CLIENT_TLS, "tls" },
+    { CLIENT_REFUSED, "refused" }, { CLIENT_SERVER, "server" },           { CLIENT_CUT, "cut" },
+    { CLIENT_LOCAL, "local" },     { CLIENT_INTERRUPTED, "interrupted" },
+};
+
+static const char *result_word(int result)
+{
+    for (size_t i = 0; i < sizeof result_words / sizeof *result_words; i++) {
+        if (result_words[i].result == result)
+            return result_words[i].word;
+    }
+    return "failed";
+}
+
+double report_cpu_seconds(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+/* C0, DEL, and C1 in its UTF-8 form (U+0080 to U+009F), which terminals obey as well. */
+static size_t control_length(const unsigned char *at)
+{
+    if (at[0] < 0x20 || at[0] == 0x7f)
+        return 1;
+    return at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0 ? 2 : 0;
+}
+
+char *printable(const char *text)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    char *out = malloc(strlen(text) * 4 + 1), *end = out;
+    if (!out)
+        return NULL;
+    while (*at) {
+        size_t escaped = control_length(at);
+        for (; escaped > 0; escaped--)
+            end += sprintf(end, "\\x%02x", *at++);
+        if (*at && control_length(at) == 0)
+            *end++ = (char)*at++;
+    }
+    *end = '\0';
+    return out;
+}
+
+void report_line(FILE *out, const struct client_transfer *transfer)
+{
+    bool put = strcmp(transfer->direction, "put") == 0;
+    char *from = printable(put ? transfer->local : transfer->remote);
+    char *to = printable(put ? transfer->remote : transfer->local);
+    char rate[24];
+    double seconds = transfer->seconds > 0 ? transfer->seconds : 1e-9;
+
+    fprintf(out, "%s %s -> %s  %" PRIu64 " bytes in %.2f s, %s, %s %s%s, path %s; tx %s; rx %s\n",
+            put ? "sent" : "got ", from ? from : "?", to ? to : "?", transfer->bytes, transfer->seconds,
+            rate_text((double)transfer->bytes / seconds, rate, sizeof rate), transfer->version, transfer->suite,
+            transfer->resumed ? " (resumed)" : "", transfer->path, transfer->tx, transfer->rx);
+    free(from);
+    free(to);
+}
+
+static void field(struct http_writer *writer, const char *name, const char *text)
+{
+    http_write(writer, ",\"%s\":", name);
+    http_write_json_string(writer, text);
+}
+
+static void put_line(FILE *out, const struct http_writer *writer)
+{
+    if (writer->overflow)
+        fputs("{\"error\":\"too long to be told\"}\n", out);
+    else
+        fprintf(out, "%.*s\n", (int)writer->length, writer->bytes);
+    fflush(out);
+}
+
+void report_json(FILE *out, const struct client_transfer *transfer, int result, const char *reason, double cpu_seconds)
+{
+    char bytes[JSON_SIZE];
+    struct http_writer writer = { .bytes = bytes, .capacity = sizeof bytes };
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);
+    http_write(&writer, "{\"result\":\"%s\",\"code\":%d", result_word(result), result);
+    field(&writer, "error", reason);
+    field(&writer, "direction", transfer->direction);
+    field(&writer, "remote", transfer->remote);
+    field(&writer, "local", transfer->local);
+    http_write(&writer, ",\"bytes\":%" PRIu64 ",\"seconds\":%.6f,\"status\":%u", transfer->bytes, transfer->seconds,
+               transfer->status);
+    field(&writer, "path", transfer->path);
+    field(&writer, "tx", transfer->tx);
+    field(&writer, "rx", transfer->rx);
+    field(&writer, "version", transfer->version);
+    field(&writer, "suite", transfer->suite);
+    http_write(&writer, ",\"resumed\":%s,\"cpu_seconds\":%.6f,\"max_resident_kib\":%ld}",
+               transfer->resumed ? "true" : "false", cpu_seconds, usage.ru_maxrss);
+    put_line(out, &writer);
+}
+
+void report_entry(FILE *out, const struct client_entry *entry, int json)
+{
+    char bytes[JSON_SIZE];
+    struct http_writer writer = { .bytes = bytes, .capacity = sizeof bytes };
+
+    if (!json) {
+        char *name = printable(entry->name), *modified = printable(entry->modified);
+        fprintf(out, "%14" PRIu64 "  %-29s  %s%s\n", entry->size, modified ? modified : "?", name ? name : "?",
+                entry->directory ? "/" : "");
+        free(name);
+        free(modified);
+        return;
+    }
+    http_write(&writer, "{\"name\":");
+    http_write_json_string(&writer, entry->name);
+    field(&writer, "type", entry->directory ? "directory" : "file");
+    field(&writer, "mtime", entry->modified);
+    if (!entry->directory)
+        http_write(&writer, ",\"size\":%" PRIu64, entry->size);
+    http_write(&writer, "}");
+    put_line(out, &writer);
+}

@@ -1,0 +1,24 @@
+/* What is said about each transfer when it has ended: one line, or one JSON object. */
+#ifndef SLUICE_CLI_REPORT_H
+#define SLUICE_CLI_REPORT_H
+
+#include <stdio.h>
+
+#include "engine/client/client.h"
+
+/* Processor seconds of this process so far, all its threads, user and system. */
+double report_cpu_seconds(void);
+
+/* "got  data/run.tar -> ./run.tar  1073741824 bytes in 0.93 s, 1.15 GB/s, TLSv1.3 ..., path user; tx ...; rx ..." */
+void report_line(FILE *out, const struct client_transfer *transfer);
+
+/* With `reason` of a failure, "" otherwise; `cpu_seconds`: of this transfer. The resident memory is the process's. */
+void report_json(FILE *out, const struct client_transfer *transfer, int result, const char *reason, double cpu_seconds);
+
+/* One entry of a listing. */
+void report_entry(FILE *out, const struct client_entry *entry, int json);
+
+/* Text fit for a terminal: control bytes as \xNN. UTF-8 stays as it is. For free(); NULL: no memory. */
+char *printable(const char *text);
+
+#endif

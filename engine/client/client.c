@@ -1,0 +1,257 @@
+#include "engine/client/client_internal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ktls/probe.h"
+
+#define RING_ENTRIES 64
+#define JOB_THREADS 2
+#define POOL_BUFFERS 8
+#define POOL_PIPES 2
+#define CONNECT_TIMEOUT_MS 10000
+#define IDLE_TIMEOUT_MS 60000
+
+static int no_client(struct config_errors *errors, int result, const char *what)
+{
+    config_errors_add_at(errors, CONFIG_ERROR, NULL, NULL, "%s", what);
+    return result;
+}
+
+/* Said before anything is connected: with offload = required there would be no use in it. */
+static int check_offload(const struct client_options *options, struct config_errors *errors)
+{
+    struct ktls_abilities abilities;
+    if (options->profile->offload != CONFIG_OFFLOAD_REQUIRED)
+        return CLIENT_OK;
+    ktls_probe(options->sys, &abilities);
+    if (abilities.ulp)
+        return CLIENT_OK;
+    config_errors_add_at(errors, CONFIG_ERROR, options->profile->section, "offload", "offload = required, but %s",
+                         abilities.missing);
+    return CLIENT_CONFIG;
+}
+
+static int client_prepare(struct client *client, struct config_errors *errors)
+{
+    char why[256];
+
+    if (ring_usable(why, sizeof why) < 0)
+        return no_client(errors, CLIENT_FAILED, why);
+    client->context = tls_context_new(client->options.profile, "", errors);
+    if (!client->context)
+        return CLIENT_CONFIG;
+    int error = ring_new(&client->ring, RING_ENTRIES, client->options.seam);
+    if (error == 0)
+        error = jobs_new(&client->jobs, JOB_THREADS, "sluice-client");
+    if (error == 0)
+        error = pump_pool_new(&client->pool, client->ring, POOL_BUFFERS, POOL_PIPES);
+    client->reader = http_reader_new(HTTP_RESPONSES, CLIENT_HEAD_LIMIT);
+    client->inbox = malloc(CLIENT_INBOX_SIZE);
+    if (error == 0 && (!client->reader || !client->inbox))
+        error = -ENOMEM;
+    if (error < 0)
+        return no_client(errors, CLIENT_FAILED, strerror(-error));
+    return CLIENT_OK;
+}
+
+int client_new(struct client **out, const struct client_options *options, struct config_errors *errors)
+{
+    *out = NULL;
+    int result = check_offload(options, errors);
+    if (result != CLIENT_OK)
+        return result;
+    if (!options->addresses || options->addresses->count == 0)
+        return no_client(errors, CLIENT_CONFIG, "there is no address to connect to; give the partner a `host`");
+    struct client *client = calloc(1, sizeof *client);
+    if (!client)
+        return no_client(errors, CLIENT_FAILED, "no memory");
+    client->options = *options;
+    if (!client->options.sys)
+        client->options.sys = &ktls_sys_linux;
+    if (client->options.connect_timeout == 0)
+        client->options.connect_timeout = CONNECT_TIMEOUT_MS;
+    if (client->options.idle_timeout == 0)
+        client->options.idle_timeout = IDLE_TIMEOUT_MS;
+    client_address(client, &options->addresses->items[0]);
+    result = client_prepare(client, errors);
+    if (result != CLIENT_OK) {
+        client_free(client);
+        return result;
+    }
+    if (options->interrupt_fd > 0)
+        client_op_poll(client, &client->interrupt, options->interrupt_fd, POLLIN);
+    *out = client;
+    return CLIENT_OK;
+}
+
+void client_free(struct client *client)
+{
+    if (!client)
+        return;
+    if (client->channel)
+        client_end(client);
+    if (client->interrupt.busy)
+        client_settle(client, &client->interrupt);
+    jobs_free(client->jobs);
+    pump_pool_free(client->pool);
+    ring_free(client->ring);
+    tls_context_drop(client->context);
+    http_reader_free(client->reader);
+    free(client->inbox);
+    free(client->remote);
+    free(client->local);
+    free(client);
+}
+
+void client_watch(struct client *client, client_progress *progress, void *argument)
+{
+    client->progress = progress;
+    client->progress_argument = argument;
+}
+
+void client_show(struct client *client, const struct pump *pump, uint64_t before, uint64_t total)
+{
+    if (client->progress)
+        client->progress(client->progress_argument, before + pump->moved, total, pump_path_name(pump));
+}
+
+const struct client_transfer *client_last(const struct client *client)
+{
+    return &client->last;
+}
+
+const char *client_reason(const struct client *client)
+{
+    return client->reason;
+}
+
+int client_fail(struct client *client, int result, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(client->reason, sizeof client->reason, format, arguments);
+    va_end(arguments);
+    return result;
+}
+
+static int channel_result(int error)
+{
+    switch (error) {
+    case -EACCES:
+        return CLIENT_TLS;
+    case -EOPNOTSUPP:
+        return CLIENT_CONFIG;
+    case -EINTR:
+        return CLIENT_INTERRUPTED;
+    case -ENOMEM:
+        return CLIENT_FAILED;
+    default:
+        return CLIENT_CUT;
+    }
+}
+
+int client_fail_channel(struct client *client, int error, const char *doing)
+{
+    char reason[512] = "";
+    if (error == -EINTR)
+        return client_fail(client, CLIENT_INTERRUPTED, "interrupted");
+    if (error == -ETIMEDOUT)
+        return client_fail(client, CLIENT_CUT, "%s: nothing moved for %u ms %s", client->peer,
+                           client->options.idle_timeout, doing);
+    if (error == -ENODATA)
+        return client_fail(client, CLIENT_CUT, "%s: the connection ended %s", client->peer, doing);
+    if (client->channel)
+        client_escape(channel_reason(client->channel), reason, sizeof reason);
+    return client_fail(client, channel_result(error), "%s: %s %s", client->peer, reason[0] ? reason : strerror(-error),
+                       doing);
+}
+
+int client_fail_local(struct client *client, const char *doing, int error)
+{
+    char name[512];
+    if (error == -EINTR)
+        return client_fail(client, CLIENT_INTERRUPTED, "interrupted");
+    client_escape(client->local, name, sizeof name);
+    return client_fail(client, CLIENT_LOCAL, "%s %s: %s", doing, name, strerror(-error));
+}
+
+int client_begin(struct client *client, const char *direction, const char *remote, const char *local)
+{
+    free(client->remote);
+    free(client->local);
+    client->remote = strdup(remote);
+    client->local = strdup(local);
+    client->reason[0] = '\0';
+    client->why[CHANNEL_TX][0] = client->why[CHANNEL_RX][0] = '\0';
+    client->version[0] = client->suite[0] = '\0';
+    snprintf(client->path, sizeof client->path, "none");
+    client->last = (struct client_transfer){ .direction = direction,
+                                             .remote = client->remote ? client->remote : "",
+                                             .local = client->local ? client->local : "",
+                                             .path = client->path,
+                                             .tx = client->why[CHANNEL_TX],
+                                             .rx = client->why[CHANNEL_RX],
+                                             .version = client->version,
+                                             .suite = client->suite };
+    clock_gettime(CLOCK_MONOTONIC, &client->started);
+    if (!client->remote || !client->local)
+        return client_fail(client, CLIENT_FAILED, "no memory");
+    return CLIENT_OK;
+}
+
+void client_note_session(struct client *client)
+{
+    if (!client->channel)
+        return;
+    const struct channel_facts *facts = channel_facts(client->channel);
+    for (int way = CHANNEL_TX; way <= CHANNEL_RX; way++)
+        snprintf(client->why[way], sizeof client->why[way], "%s", channel_why(client->channel, (enum channel_way)way));
+    snprintf(client->version, sizeof client->version, "%s", facts->version);
+    snprintf(client->suite, sizeof client->suite, "%s", facts->suite);
+    client->last.resumed = facts->resumed;
+}
+
+void client_note_path(struct client *client, const struct pump *pump)
+{
+    if (pump && pump->path && (pump->moved > 0 || client->last.bytes == 0))
+        snprintf(client->path, sizeof client->path, "%s", pump_path_name(pump));
+    else if (!pump)
+        snprintf(client->path, sizeof client->path, "%s",
+                 channel_mode(client->channel, CHANNEL_RX) == CHANNEL_KERNEL ? "recv" : "user");
+}
+
+int client_finish(struct client *client, int result)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    client->last.seconds =
+        (double)(now.tv_sec - client->started.tv_sec) + (double)(now.tv_nsec - client->started.tv_nsec) / 1e9;
+    if (!client->why[CHANNEL_TX][0])
+        client_note_session(client);
+    if (!client->channel)
+        return result;
+    if (client->keep)
+        channel_trim(client->channel);
+    else
+        client_end(client);
+    return result;
+}
+
+const char *client_escape(const char *text, char *out, size_t size)
+{
+    size_t at = 0;
+    for (; *text && at + 5 <= size; text++) {
+        unsigned char byte = (unsigned char)*text;
+        if (byte >= 0x20 && byte < 0x7f)
+            out[at++] = (char)byte;
+        else
+            at += (size_t)snprintf(out + at, size - at, "\\x%02x", byte);
+    }
+    out[at] = '\0';
+    return out;
+}

@@ -1,0 +1,156 @@
+/*
+ * Shared by the files of this folder.
+ *
+ *     wait.c      running the ring until something has happened, with a limit and an interrupt
+ *     resolve.c   names to addresses
+ *     connect.c   a channel to the first address that answers, and its end
+ *     exchange.c  request head out, response head in
+ *     body.c      a response's body
+ *     get.c  put.c  list.c
+ *
+ * Below the public calls, functions return 0, an enum client_result with its sentence already set by client_fail(), or,
+ * where the caller knows better what to say, -errno: ETIMEDOUT and EINTR (interrupted) come from waiting.
+ */
+#ifndef SLUICE_CLIENT_INTERNAL_H
+#define SLUICE_CLIENT_INTERNAL_H
+
+#include <time.h>
+
+#include "engine/client/client.h"
+#include "engine/http/http.h"
+#include "engine/pump/pump.h"
+#include "engine/ring/jobs.h"
+#include "ktls/channel.h"
+
+#define CLIENT_HEAD_LIMIT 65536
+#define CLIENT_INBOX_SIZE (256u << 10)
+#define CLIENT_LISTING_LIMIT (16u << 20) /* bytes of one directory's listing */
+#define CLIENT_WHY_SIZE 256
+
+/* An operation whose end is only noted. */
+struct client_op {
+    struct ring_op op;
+    struct client *client;
+    bool busy;
+    int result;
+};
+
+struct client {
+    struct client_options options;
+    struct tls_context *context;
+    struct ring *ring;
+    struct jobs *jobs;
+    struct pump_pool *pool;
+    struct http_reader *reader;
+    struct client_op interrupt;
+    bool interrupted;
+    client_progress *progress;
+    void *progress_argument;
+
+    /* The connection. */
+    struct channel *channel; /* NULL: none */
+    const struct config_address *address;
+    char peer[300]; /* the address, as "host:port" */
+    bool used;      /* an exchange was completed on it before this one */
+    bool keep;      /* it may serve another request after this one */
+    char *inbox;    /* CLIENT_INBOX_SIZE bytes read but not yet made sense of: from `taken` to `filled` */
+    size_t taken, filled;
+
+    /* The exchange. */
+    bool began;     /* a byte of the answer came */
+    bool answered;  /* the final head is in the reader */
+    bool continued; /* 100 Continue came */
+    unsigned interim;
+
+    struct client_transfer last;
+    char *remote, *local; /* of `last` */
+    struct timespec started;
+    char why[2][CLIENT_WHY_SIZE]; /* by enum channel_way */
+    char version[16], suite[64], path[16];
+    char reason[1024];
+};
+
+/* wait.c */
+uint64_t client_now(void); /* milliseconds */
+void client_op_poll(struct client *client, struct client_op *op, int fd, short events);
+void client_op_timer(struct client *client, struct client_op *op, unsigned milliseconds);
+void client_op_connect(struct client *client, struct client_op *op, int fd, const struct sockaddr *address,
+                       socklen_t length);
+int client_turn(struct client *client); /* returns after at least one operation ended; 0 or -errno */
+void client_settle(struct client *client, struct client_op *op); /* cancels it and waits until it has ended */
+/* 0 when one of `events` is there, -ETIMEDOUT, -EINTR, or -errno. */
+int client_wait(struct client *client, int fd, short events, unsigned milliseconds);
+int client_wait_op(struct client *client, struct client_op *op, unsigned milliseconds);
+int client_wait_channel(struct client *client, uint64_t deadline); /* for channel_events() */
+void client_job(struct client *client, void (*work)(void *argument), void *argument);
+/* All bytes, at `offset` where the file has such a thing. 0 or -errno. */
+int client_write(struct client *client, int fd, const char *bytes, size_t length, uint64_t offset);
+/* A pump, and what is told of it while it runs. The caller fills the pump's direction, file, length and filter. */
+struct client_pump {
+    struct pump pump;
+    uint64_t before, total; /* bytes of this body that went another way before; bytes in all, or UINT64_MAX */
+    bool listen;            /* for the answer; its coming ends the pump with -ECANCELED */
+
+    /* private to wait.c */
+    struct client *client;
+    bool ended;
+    int result, why;
+    uint64_t seen, seen_at;
+};
+/* Runs it to its end. Returns the pump's result; -ETIMEDOUT where it stood still, -EINTR; an error of client_hear(). */
+int client_run_pump(struct client *client, struct client_pump *run);
+
+/* resolve.c */
+struct addrinfo;
+/* Fills *list, for freeaddrinfo(). 0, -ETIMEDOUT, -EINTR, or -errno with the sentence in `why`. */
+int client_resolve(struct client *client, const struct config_address *address, struct addrinfo **list, char *why,
+                   size_t size);
+
+/* connect.c */
+int client_open(struct client *client); /* a channel that is ready for a request */
+void client_end(struct client *client); /* in good order */
+void client_break(struct client *client);
+void client_address(struct client *client, const struct config_address *address);
+
+/* exchange.c */
+struct client_request {
+    const char *method;
+    const char *remote;
+    const char *accept; /* or NULL */
+    int file;           /* of the body */
+    bool has_body;
+    uint64_t length;
+};
+/* Sends it and reads the head of the answer, on a new connection where the old one turns out to be gone. */
+int client_exchange(struct client *client, const struct client_request *request);
+/* Takes in what has arrived of the answer's head. 0: look at `answered`; -EAGAIN; -errno. */
+int client_hear(struct client *client);
+/* Waits for the final head, or with `or_continue` for 100 Continue too. 0 or -errno. */
+int client_answer(struct client *client, uint64_t deadline, bool or_continue);
+/* Makes an answer with another status than was hoped for into a result, and reads its body away. */
+int client_unwelcome(struct client *client, const char *remote);
+
+/* put.c: 0, -errno or an enum client_result */
+int client_send_body(struct client *client, const struct client_request *request);
+
+/* body.c */
+/* 0, -errno or an enum client_result. `offset` as for client_write(). */
+int client_body_to_file(struct client *client, int fd, uint64_t offset);
+/* Into memory, at most `limit` bytes (else -EFBIG). *bytes is for free(); may be NULL where *length is 0. */
+int client_body_to_memory(struct client *client, size_t limit, char **bytes, size_t *length);
+
+/* client.c */
+int client_fail(struct client *client, int result, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* A sentence about `error` from the channel or from waiting, `doing` something: "while sending the request". */
+int client_fail_channel(struct client *client, int error, const char *doing);
+/* The same about the local file: "writing", "reading". */
+int client_fail_local(struct client *client, const char *doing, int error);
+int client_begin(struct client *client, const char *direction, const char *remote, const char *local);
+int client_finish(struct client *client, int result);                  /* fills what of `last` is known at the end */
+void client_note_session(struct client *client);                       /* who encrypts, and why, as it is now */
+void client_note_path(struct client *client, const struct pump *pump); /* NULL: by hand, through channel_read() */
+void client_show(struct client *client, const struct pump *pump, uint64_t before, uint64_t total);
+/* Bytes of a peer or a file's name, fit for a terminal: control and non-ASCII bytes as \xNN. Returns `out`. */
+const char *client_escape(const char *text, char *out, size_t size);
+
+#endif

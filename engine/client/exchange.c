@@ -1,0 +1,280 @@
+#include "engine/client/client_internal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define INTERIM_MAX 16           /* 1xx answers to one request */
+#define EXPECT_FROM (1u << 20)   /* bodies larger than this ask first ... */
+#define EXPECT_PATIENCE_MS 1000  /* ... and wait this long for the server's word */
+#define SLOWEST_DISK (20u << 10) /* bytes per millisecond: how long a server may take to sync what it got */
+#define DISCARD_LIMIT 65536      /* of an unwelcome answer's body; beyond it the connection is given up */
+
+/* RFC 9112, 3.2: an IPv6 address stands in brackets, and 443 is what https means. */
+static void write_host(struct http_writer *writer, const struct config_address *address)
+{
+    bool brackets = strchr(address->host, ':') != NULL;
+    http_write(writer, "Host: %s%s%s", brackets ? "[" : "", address->host, brackets ? "]" : "");
+    if (address->port != 443)
+        http_write(writer, ":%u", address->port);
+    http_write(writer, "\r\n");
+}
+
+static int build_head(struct client *client, const struct client_request *request, bool expect,
+                      struct http_writer *writer)
+{
+    char target[8192];
+    if (http_path_encode(request->remote, target, sizeof target) < 0)
+        return -ENAMETOOLONG;
+    http_write(writer, "%s /%s HTTP/1.1\r\n", request->method, target);
+    write_host(writer, client->address);
+    http_write(writer, "User-Agent: sluice/%s\r\nAccept-Encoding: identity\r\n", SLUICE_VERSION);
+    if (request->accept)
+        http_write(writer, "Accept: %s\r\n", request->accept);
+    if (request->has_body)
+        http_write(writer, "Content-Length: %llu\r\n", (unsigned long long)request->length);
+    if (expect)
+        http_write(writer, "Expect: 100-continue\r\n");
+    http_write_end(writer);
+    return writer->overflow ? -ENAMETOOLONG : 0;
+}
+
+static int send_head(struct client *client, const struct client_request *request, bool expect)
+{
+    char bytes[10240];
+    struct http_writer writer = { .bytes = bytes, .capacity = sizeof bytes };
+    uint64_t deadline = client_now() + client->options.idle_timeout;
+
+    int error = build_head(client, request, expect, &writer);
+    for (size_t sent = 0; error == 0 && sent < writer.length;) {
+        ssize_t taken = channel_write(client->channel, bytes + sent, writer.length - sent);
+        if (taken > 0)
+            sent += (size_t)taken;
+        else
+            error = taken == -EAGAIN ? client_wait_channel(client, deadline) : (int)taken;
+    }
+    while (error == 0 && (error = channel_flush(client->channel)) == -EAGAIN)
+        error = client_wait_channel(client, deadline);
+    return error;
+}
+
+static int take_head(struct client *client, unsigned status)
+{
+    if (status >= 200) {
+        client->answered = true;
+        client->last.status = status;
+        return 0;
+    }
+    /* 101 would be the start of another protocol, which nobody asked for. */
+    if (status == 101 || ++client->interim > INTERIM_MAX)
+        return -EBADMSG;
+    client->continued |= status == 100;
+    http_reader_next(client->reader, false);
+    return 0;
+}
+
+static int feed(struct client *client)
+{
+    size_t used = 0;
+    client->began = true;
+    enum http_progress progress =
+        http_reader_head(client->reader, client->inbox + client->taken, client->filled - client->taken, &used);
+    client->taken += used;
+    if (progress == HTTP_REFUSED)
+        return -EBADMSG;
+    return progress == HTTP_COMPLETE ? take_head(client, http_reader_result(client->reader)->status) : 0;
+}
+
+int client_hear(struct client *client)
+{
+    bool continued = client->continued;
+    while (!client->answered && client->continued == continued) {
+        if (client->taken == client->filled) {
+            ssize_t got = channel_read(client->channel, client->inbox, CLIENT_INBOX_SIZE);
+            if (got <= 0)
+                return got < 0 ? (int)got : -ENODATA;
+            client->taken = 0;
+            client->filled = (size_t)got;
+        }
+        int error = feed(client);
+        if (error < 0)
+            return error;
+    }
+    return 0;
+}
+
+int client_answer(struct client *client, uint64_t deadline, bool or_continue)
+{
+    while (!client->answered && !(or_continue && client->continued)) {
+        int error = client_hear(client);
+        if (error == -EAGAIN)
+            error = client_wait_channel(client, deadline);
+        if (error < 0)
+            return error;
+    }
+    return 0;
+}
+
+static void exchange_reset(struct client *client)
+{
+    http_reader_next(client->reader, false);
+    client->began = client->answered = client->continued = false;
+    client->interim = 0;
+    client->keep = false;
+    client->last.status = 0;
+}
+
+/*
+ * The body, unless the server's word on the request makes it pointless. Where the connection breaks under it the server
+ * may have said why before it hung up: its answer counts, not the broken pipe.
+ */
+static int send_body(struct client *client, const struct client_request *request, bool expect)
+{
+    if (expect) {
+        int error = client_answer(client, client_now() + EXPECT_PATIENCE_MS, true);
+        if (error < 0 && error != -ETIMEDOUT)
+            return error;
+    }
+    if (client->answered)
+        return 0;
+    int error = client_send_body(client, request);
+    if (error == -ECANCELED && client->answered)
+        return 0;
+    if (error == -ECONNRESET || error == -EPIPE) {
+        int heard = client_answer(client, client_now() + EXPECT_PATIENCE_MS, false);
+        return heard == 0 ? 0 : error;
+    }
+    return error;
+}
+
+/* 0, -errno, or an enum client_result. */
+static int exchange_once(struct client *client, const struct client_request *request, bool expect)
+{
+    exchange_reset(client);
+    uint64_t patience = client->options.idle_timeout;
+    int error = send_head(client, request, expect);
+    if (error == 0 && request->has_body) {
+        error = send_body(client, request, expect);
+        patience += request->length / SLOWEST_DISK;
+    }
+    return error == 0 ? client_answer(client, client_now() + patience, false) : error;
+}
+
+/* A body that was not sent whole leaves the connection in the middle of a message. */
+static void judge_reuse(struct client *client, const struct client_request *request, uint64_t sent)
+{
+    const struct http_head *head = http_reader_result(client->reader);
+    client->keep =
+        head->keep_alive && head->framing != HTTP_BODY_TO_END && (!request->has_body || sent == request->length);
+}
+
+static int exchange_failed(struct client *client, int error)
+{
+    const char *why = "";
+    if (error == -EBADMSG && http_reader_refusal(client->reader, &why) != 0)
+        error = client_fail(client, CLIENT_SERVER, "%s does not answer as HTTP demands: %s", client->peer, why);
+    else if (error == -EBADMSG)
+        error = client_fail(client, CLIENT_SERVER, "%s answers with 1xx without end, or with another protocol",
+                            client->peer);
+    else if (error == -ENAMETOOLONG)
+        error = client_fail(client, CLIENT_USAGE, "the remote path is too long");
+    else if (error == -ENODATA && !client->began)
+        error = client_fail(client, CLIENT_CUT, "%s closed the connection without an answer", client->peer);
+    else if (error < 0)
+        error = client_fail_channel(client, error, client->began ? "in the head of the answer" : "before an answer");
+    client_break(client);
+    return error;
+}
+
+static bool connection_was_gone(const struct client *client, int error)
+{
+    return client->used && !client->began && (error == -ENODATA || error == -ECONNRESET || error == -EPIPE);
+}
+
+int client_exchange(struct client *client, const struct client_request *request)
+{
+    bool expect = request->has_body && request->length > EXPECT_FROM;
+    bool retried = false;
+
+    for (;;) {
+        int result = client_open(client);
+        if (result != 0)
+            return result;
+        client->last.bytes = 0;
+        result = exchange_once(client, request, expect);
+        if (result == 0 && client->last.status == 417 && expect) {
+            /* RFC 9110, 10.1.1: the server knows no Expect. */
+            client_break(client);
+            expect = false;
+            continue;
+        }
+        if (result == 0) {
+            judge_reuse(client, request, client->last.bytes);
+            return 0;
+        }
+        bool again = connection_was_gone(client, result) && !retried;
+        if (!again)
+            return exchange_failed(client, result);
+        client_break(client);
+        retried = true;
+    }
+}
+
+static const struct {
+    unsigned status;
+    const char *remedy;
+} remedies[] = {
+    { 401, "it wants a login: give a client certificate that it trusts" },
+    { 403, "this path is not open to us: is the client certificate the right one, does the store allow it?" },
+    { 404, "look with `sluice ls`" },
+    { 405, "the server does not take uploads there" },
+    { 409, "a parent directory is missing, or a file stands in its place" },
+    { 413, "the file is larger than the server takes" },
+    { 507, "the server's disk is full" },
+};
+
+static const char *remedy_for(unsigned status)
+{
+    for (size_t i = 0; i < sizeof remedies / sizeof *remedies; i++) {
+        if (remedies[i].status == status)
+            return remedies[i].remedy;
+    }
+    return NULL;
+}
+
+/* So that the connection may serve the next request; where that takes too much, it is given up. */
+static void discard_body(struct client *client)
+{
+    char *bytes;
+    size_t length;
+    if (!client->keep)
+        return;
+    if (client_body_to_memory(client, DISCARD_LIMIT, &bytes, &length) == 0)
+        free(bytes);
+    else
+        client->keep = false;
+}
+
+int client_unwelcome(struct client *client, const char *remote)
+{
+    const struct http_head *head = http_reader_result(client->reader);
+    unsigned status = head->status;
+    const char *remedy = remedy_for(status);
+    char name[512], location[512];
+
+    client_escape(remote, name, sizeof name);
+    if (status >= 300 && status < 400) {
+        const char *to = http_field(head, "Location");
+        client_escape(to ? to : "nowhere", location, sizeof location);
+        client_fail(client, CLIENT_REFUSED,
+                    "%s: /%s: %u %s to %s, which is not followed; use that address (a directory ends in '/')",
+                    client->peer, name, status, http_reason(status), location);
+    } else {
+        client_fail(client, CLIENT_SERVER, "%s: /%s: %u %s%s%s", client->peer, name, status, http_reason(status),
+                    remedy ? "; " : "", remedy ? remedy : "");
+    }
+    discard_body(client);
+    return status >= 300 && status < 500 ? CLIENT_REFUSED : CLIENT_SERVER;
+}
