@@ -1,0 +1,3 @@
+from .case import Failure, Skip, check, equal, test, wait_for
+from .run import Run, tls_counters
+from .sluice import Server, client, write_ini
