@@ -14,7 +14,7 @@
 enum { EXIT_RIGHT = 0, EXIT_USAGE = 2, EXIT_WRONG = 3 };
 
 static const char usage[] =
-    "usage: sluice check [-c FILE]\n"
+    "Usage: sluice check [-c FILE]\n"
     "       sluice check --reference\n"
     "\n"
     "Checks a configuration, with the certificates, keys and directories it names, and lists all\n"

@@ -6,6 +6,8 @@ const struct event_description event_descriptions[] = {
     { "S02I", "the server has stopped" },
     { "S03I", "a protocol listens: its address and the port it got" },
     { "S04W", "a connection was closed at once: a limit on connections is reached" },
+    { "S06W", "a listener cannot accept for the moment (descriptors, memory): it pauses and goes on" },
+    { "S07F", "a worker has ended because of an error: its connections are gone" },
     { "P20F", "a server-profile is missing or unusable: the server does not start" },
     /* Y: sessions */
     { "Y13E", "a handshake failed on this side: the reason, and the alert that was sent" },
@@ -15,6 +17,7 @@ const struct event_description event_descriptions[] = {
     { "Y30E", "a handshake failed at the peer: the alert it sent" },
     { "Y31W", "the peer ended its stream without close_notify: what it sent last may be cut short" },
     { "Y32W", "a plain connection was refused: this protocol speaks TLS only" },
+    { "Y33E", "a session was ended: what the peer sent, or how it went on, is against the protocol" },
     /* K: the kernel path */
     { "K01W", "this kernel cannot encrypt: what is missing and how to get it; OpenSSL does it" },
     { "K02W", "a session was ended: the peer changed its keys (KeyUpdate), and this kernel cannot follow" },
