@@ -41,13 +41,16 @@ static int ethtool(int fd, const char *name, void *command)
 
 static uint32_t count_features(int fd, const char *name)
 {
-    struct {
-        struct ethtool_sset_info info;
-        uint32_t length;
-    } query = { .info = { .cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ULL << ETH_SS_FEATURES } };
-    if (ethtool(fd, name, &query) != 0 || !query.info.sset_mask || query.length > FEATURES_MAX)
+    struct ethtool_sset_info *query = calloc(1, sizeof *query + sizeof(uint32_t));
+    uint32_t count = 0;
+    if (!query)
         return 0;
-    return query.length;
+    query->cmd = ETHTOOL_GSSET_INFO;
+    query->sset_mask = 1ULL << ETH_SS_FEATURES;
+    if (ethtool(fd, name, query) == 0 && query->sset_mask && query->data[0] <= FEATURES_MAX)
+        count = query->data[0];
+    free(query);
+    return count;
 }
 
 static bool find_bits(int fd, const char *name, struct bits *bits)

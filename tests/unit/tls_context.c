@@ -484,7 +484,7 @@ static struct session handshake(struct tls_context *server, struct tls_context *
                                 SSL_SESSION *resume)
 {
     struct session session = { SSL_new(tls_context_ssl(server)), SSL_new(tls_context_ssl(client)), false };
-    BIO *near, *far;
+    BIO *near = NULL, *far = NULL;
     bool failed = false;
     assert_true(session.server && session.client && BIO_new_bio_pair(&near, 65536, &far, 65536));
     SSL_set_bio(session.server, near, near);
