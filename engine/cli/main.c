@@ -1,0 +1,53 @@
+#include "engine/cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+struct subcommand {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+};
+
+static const struct subcommand subcommands[] = {
+    { "serve", cli_serve, "serve the stores of a configuration" },
+    { "get", cli_get, "fetch files: sluice get PARTNER:PATH... DESTINATION" },
+    { "put", cli_put, "send files: sluice put FILE... PARTNER:PATH" },
+    { "ls", cli_ls, "list a directory: sluice ls PARTNER:PATH" },
+    { "check", cli_check, "is my configuration right?" },
+    { "doctor", cli_doctor, "what can this kernel do, and why not more?" },
+};
+
+static void usage(FILE *out)
+{
+    fputs("Usage: sluice SUBCOMMAND [ARGUMENTS]\n\n", out);
+    for (size_t i = 0; i < sizeof subcommands / sizeof *subcommands; i++)
+        fprintf(out, "  %-8s %s\n", subcommands[i].name, subcommands[i].help);
+    fputs("\n`sluice SUBCOMMAND --help` says more. `sluice --version` prints the version.\n", out);
+}
+
+int main(int argc, char **argv)
+{
+    /* Session keys live in this process: a crash must not write them to disk. */
+    const struct rlimit none = { 0, 0 };
+    setrlimit(RLIMIT_CORE, &none);
+
+    const char *name = argc > 1 ? argv[1] : "";
+    for (size_t i = 0; i < sizeof subcommands / sizeof *subcommands; i++) {
+        if (strcmp(name, subcommands[i].name) == 0)
+            return subcommands[i].run(argc - 1, argv + 1);
+    }
+    if (strcmp(name, "--version") == 0) {
+        puts("sluice " SLUICE_VERSION);
+        return 0;
+    }
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        usage(stdout);
+        return 0;
+    }
+    if (name[0])
+        fprintf(stderr, "sluice: there is no subcommand \"%s\"\n\n", name);
+    usage(stderr);
+    return 2;
+}
