@@ -85,7 +85,8 @@ enum parser_verdict parser_head(struct parser *parser, const char *bytes, size_t
     llhttp_errno_t error = llhttp_execute(&parser->library, bytes, length);
     parser->fields = NULL;
 
-    if (error == HPE_OK && parser->head_over)
+    /* It stops for an upgrade; that this is refused, the head's own check says. */
+    if ((error == HPE_OK || error == HPE_PAUSED_UPGRADE) && parser->head_over)
         return PARSER_OK;
     const char *reason = llhttp_get_error_reason(&parser->library);
     *why = error == HPE_OK ? "the head ends early" : reason && reason[0] ? reason : "malformed head";
