@@ -55,6 +55,17 @@ static void fell(struct tree *tree)
     assert_int_equal(nftw(tree->path, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
 }
 
+/* Whether files need no name here: not on every file system, for one not on overlayfs before Linux 6.3. */
+static bool nameless(const struct tree *tree)
+{
+    if (tree->store->lacks & STORE_LACKS_TMPFILE)
+        return false;
+    int fd = openat(tree->root, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 /* How many names there are in a directory, private ones included. */
 static int names_in(int directory)
 {
@@ -106,7 +117,7 @@ static void appears_when_it_is_complete(void **state)
         assert_int_equal(fcntl(upload.fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
         assert_int_equal(write(upload.fd, "hello", 5), 5);
         assert_int_equal(faccessat(tree.root, "new", F_OK, 0), -1);
-        assert_int_equal(names_in(tree.root), lacking[i] ? 1 : 0);
+        assert_int_equal(names_in(tree.root), nameless(&tree) ? 0 : 1);
         assert_int_equal(store_upload_commit(&upload, NULL, &created, &facts), 0);
         assert_true(created);
         must_hold(&tree, "new", "hello");
@@ -176,6 +187,12 @@ static void an_abandoned_upload_leaves_nothing(void **state)
 static void a_process_that_dies_leaves_nothing_where_files_need_no_name(void **state)
 {
     struct tree tree = plant(0);
+
+    if (!nameless(&tree)) {
+        fell(&tree);
+        print_message("the file system of /tmp has no O_TMPFILE\n");
+        skip();
+    }
     pid_t child = fork();
 
     if (child == 0) {
