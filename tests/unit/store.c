@@ -221,8 +221,10 @@ static void follows_no_magic_link(void **state)
     struct store *store;
     struct stat facts;
 
-    if (store_open(&store, "/proc/self") < 0)
+    if (store_open(&store, "/proc/self") < 0) {
+        print_message("there is no /proc here\n");
         skip();
+    }
     assert_int_equal(store_open_read(store, "cwd", &facts), -ELOOP);
     assert_int_equal(store_open_read(store, "root/etc/passwd", &facts), -ELOOP);
     assert_int_equal(store_open_read(store, "fd/0", &facts), -ELOOP);
