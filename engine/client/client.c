@@ -28,7 +28,7 @@ static int check_offload(const struct client_options *options, struct config_err
     struct ktls_abilities abilities;
     if (options->profile->offload != CONFIG_OFFLOAD_REQUIRED)
         return CLIENT_OK;
-    ktls_probe(options->sys, &abilities);
+    ktls_probe(options->sys ? options->sys : &ktls_sys_linux, &abilities);
     if (abilities.ulp)
         return CLIENT_OK;
     config_errors_add_at(errors, CONFIG_ERROR, options->profile->section, "offload", "offload = required, but %s",

@@ -128,7 +128,7 @@ int client_hear(struct client *client);
 /* Waits for the final head, or with `or_continue` for 100 Continue too. 0 or -errno. */
 int client_answer(struct client *client, uint64_t deadline, bool or_continue);
 /* Makes an answer with another status than was hoped for into a result, and reads its body away. */
-int client_unwelcome(struct client *client, const char *remote);
+int client_unwelcome(struct client *client);
 
 /* put.c: 0, -errno or an enum client_result */
 int client_send_body(struct client *client, const struct client_request *request);

@@ -257,22 +257,20 @@ static void discard_body(struct client *client)
         client->keep = false;
 }
 
-int client_unwelcome(struct client *client, const char *remote)
+int client_unwelcome(struct client *client)
 {
     const struct http_head *head = http_reader_result(client->reader);
     unsigned status = head->status;
     const char *remedy = remedy_for(status);
-    char name[512], location[512];
+    char location[512];
 
-    client_escape(remote, name, sizeof name);
     if (status >= 300 && status < 400) {
         const char *to = http_field(head, "Location");
-        client_escape(to ? to : "nowhere", location, sizeof location);
         client_fail(client, CLIENT_REFUSED,
-                    "%s: /%s: %u %s to %s, which is not followed; use that address (a directory ends in '/')",
-                    client->peer, name, status, http_reason(status), location);
+                    "%s: %u %s to %s, which is not followed; use that address (a directory ends in '/')", client->peer,
+                    status, http_reason(status), client_escape(to ? to : "nowhere", location, sizeof location));
     } else {
-        client_fail(client, CLIENT_SERVER, "%s: /%s: %u %s%s%s", client->peer, name, status, http_reason(status),
+        client_fail(client, CLIENT_SERVER, "%s: %u %s%s%s", client->peer, status, http_reason(status),
                     remedy ? "; " : "", remedy ? remedy : "");
     }
     discard_body(client);

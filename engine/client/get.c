@@ -111,7 +111,7 @@ static int ask(struct client *client, const char *remote)
     if (head->status == 200 && (!coding || strcasecmp(coding, "identity") == 0))
         return CLIENT_OK;
     if (head->status >= 300)
-        return client_unwelcome(client, remote);
+        return client_unwelcome(client);
     client->keep = false;
     if (head->status == 200)
         return client_fail(client, CLIENT_SERVER, "%s sends the file compressed, although it was not asked to",

@@ -100,7 +100,7 @@ static int list(struct client *client, const char *remote, client_visit *visit, 
         return result;
     const struct http_head *head = http_reader_result(client->reader);
     if (head->status != 200)
-        return client_unwelcome(client, remote);
+        return client_unwelcome(client);
     const char *type = http_field(head, "Content-Type");
     if (!type || strncmp(type, "application/json", strlen("application/json")) != 0) {
         char shown[100];

@@ -90,12 +90,12 @@ int client_send_body(struct client *client, const struct client_request *request
     return error;
 }
 
-static int judge(struct client *client, const char *remote, uint64_t length)
+static int judge(struct client *client, uint64_t length)
 {
     unsigned status = client->last.status;
     if (status != 200 && status != 201 && status != 204) {
         if (status >= 300)
-            return client_unwelcome(client, remote);
+            return client_unwelcome(client);
         client->keep = false;
         return client_fail(client, CLIENT_SERVER, "%s answers a PUT with %u %s", client->peer, status,
                            http_reason(status));
@@ -129,7 +129,7 @@ static int put(struct client *client, const char *local, const char *remote)
     };
     int result = client_exchange(client, &request);
     if (result == CLIENT_OK)
-        result = judge(client, remote, request.length);
+        result = judge(client, request.length);
     close(source.fd);
     return result;
 }

@@ -1,0 +1,453 @@
+// rooms: support client
+#include "tests/unit/client_rig.h"
+
+#define OK_HEAD "HTTP/1.1 200 OK\r\n"
+#define BIG ((size_t)3 << 20)
+
+static void fetches_a_file_whole_and_gives_it_the_servers_time(void **state)
+{
+    (void)state;
+    struct stat facts;
+    PLAY({ HEAR_HEAD, NULL, 0 },
+         { SAY, OK_HEAD "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 3145728\r\n\r\n", 0 },
+         { SAY_BODY, NULL, BIG });
+    assert_int_equal(client_get(client, "a b/c", in_folder("file")), CLIENT_OK);
+    assert_string_equal(client_reason(client), "");
+    assert_pattern(in_folder("file"), BIG);
+    assert_int_equal(stat(in_folder("file"), &facts), 0);
+    assert_int_equal(facts.st_mtime, 784111777);
+    const struct client_transfer *last = client_last(client);
+    assert_string_equal(last->direction, "get");
+    assert_string_equal(last->remote, "a b/c");
+    assert_int_equal(last->bytes, BIG);
+    assert_int_equal(last->status, 200);
+    assert_true(last->seconds > 0);
+    assert_true(last->rx[0] && last->tx[0] && last->suite[0]);
+    assert_string_equal(last->version, "TLSv1.3");
+    end_play();
+    assert_says(notes.heads[0], "GET /a%20b/c HTTP/1.1\r\n");
+    assert_says(notes.heads[0], "\r\nHost: 127.0.0.1:");
+    assert_int_equal(files_in_folder(), 1);
+}
+
+static void replaces_an_existing_file_in_one_step(void **state)
+{
+    (void)state;
+    write_text(in_folder("file"), "old and longer");
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Content-Length: 3\r\n\r\nnew", 0 });
+    assert_int_equal(client_get(client, "x", in_folder("file")), CLIENT_OK);
+    assert_text(in_folder("file"), "new");
+    assert_int_equal(files_in_folder(), 1);
+}
+
+static void makes_an_empty_file_of_an_empty_body(void **state)
+{
+    (void)state;
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Content-Length: 0\r\n\r\n", 0 });
+    assert_int_equal(client_get(client, "x", in_folder("file")), CLIENT_OK);
+    assert_pattern(in_folder("file"), 0);
+    assert_string_equal(client_last(client)->path, "none");
+}
+
+static void keeps_the_connection_for_the_next_file(void **state)
+{
+    (void)state;
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Content-Length: 3\r\n\r\none", 0 }, { HEAR_HEAD, NULL, 0 },
+         { SAY, "HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\nsorry", 0 }, { HEAR_HEAD, NULL, 0 },
+         { SAY, OK_HEAD "Content-Length: 5\r\n\r\nthree", 0 }, { AWAIT_END, NULL, 0 });
+    assert_int_equal(client_get(client, "1", in_folder("1")), CLIENT_OK);
+    assert_int_equal(client_get(client, "2", in_folder("2")), CLIENT_REFUSED);
+    assert_int_equal(client_get(client, "3", in_folder("3")), CLIENT_OK);
+    end_play();
+    assert_text(in_folder("1"), "one");
+    assert_text(in_folder("3"), "three");
+    assert_int_equal(files_in_folder(), 2);
+    assert_int_equal(notes.connections, 1);
+    assert_true(notes.heard_close_notify);
+}
+
+static void takes_a_chunked_body(void **state)
+{
+    (void)state;
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", 0 },
+         { PAUSE, NULL, 50 }, { SAY, "6;x=y\r\n world\r\n0\r\nTrailer: 1\r\n\r\n", 0 }, { HEAR_HEAD, NULL, 0 },
+         { SAY, OK_HEAD "Content-Length: 1\r\n\r\n2", 0 });
+    assert_int_equal(client_get(client, "x", in_folder("file")), CLIENT_OK);
+    assert_text(in_folder("file"), "hello world");
+    assert_int_equal(client_get(client, "x", in_folder("file")), CLIENT_OK);
+    assert_text(in_folder("file"), "2");
+    end_play();
+    assert_int_equal(notes.connections, 1);
+}
+
+static void takes_a_large_chunked_body(void **state)
+{
+    (void)state;
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Transfer-Encoding: chunked\r\n\r\n300000\r\n", 0 },
+         { SAY_BODY, NULL, BIG }, { SAY, "\r\n0\r\n\r\n", 0 });
+    assert_int_equal(client_get(client, "x", in_folder("file")), CLIENT_OK);
+    assert_pattern(in_folder("file"), BIG);
+    assert_int_equal(client_last(client)->bytes, BIG);
+}
+
+static void does_not_take_what_follows_a_body_for_an_answer(void **state)
+{
+    (void)state;
+    PLAY({ HEAR_HEAD, NULL, 0 },
+         { SAY,
+           OK_HEAD "Transfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n" OK_HEAD "Content-Length: 4\r\n\r\nevil",
+           0 },
+         { AWAIT_END, NULL, 0 }, { SCRIPT_CLOSE, NULL, 0 }, { HEAR_HEAD, NULL, 0 },
+         { SAY, OK_HEAD "Content-Length: 3\r\n\r\ntwo" OK_HEAD "Content-Length: 4\r\n\r\nevil", 0 },
+         { AWAIT_END, NULL, 0 }, { SCRIPT_CLOSE, NULL, 0 }, { HEAR_HEAD, NULL, 0 },
+         { SAY, OK_HEAD "Content-Length: 5\r\n\r\nthree", 0 });
+    assert_int_equal(client_get(client, "x", in_folder("1")), CLIENT_OK);
+    assert_int_equal(client_get(client, "x", in_folder("2")), CLIENT_OK);
+    assert_int_equal(client_get(client, "x", in_folder("3")), CLIENT_OK);
+    assert_text(in_folder("1"), "one");
+    assert_text(in_folder("2"), "two");
+    assert_text(in_folder("3"), "three");
+    end_play();
+    assert_int_equal(notes.connections, 3);
+}
+
+static void takes_a_body_that_ends_with_close_notify(void **state)
+{
+    (void)state;
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "\r\n", 0 }, { SAY_BODY, NULL, BIG }, { SCRIPT_CLOSE, NULL, 0 });
+    assert_int_equal(client_get(client, "x", in_folder("file")), CLIENT_OK);
+    assert_pattern(in_folder("file"), BIG);
+}
+
+/* Each of these leaves nothing under a new name, and what stood under the name as it was. */
+static void assert_nothing_kept(int wanted, const char *sentence)
+{
+    write_text(in_folder("file"), "old");
+    assert_fails(client_get(client, "x", in_folder("file")), wanted, sentence);
+    end_play();
+    assert_text(in_folder("file"), "old");
+    assert_int_equal(files_in_folder(), 1);
+}
+
+static void refuses_a_body_to_the_end_without_close_notify(void **state)
+{
+    (void)state;
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "\r\n", 0 }, { SAY_BODY, NULL, 100000 }, { CUT, NULL, 0 });
+    assert_nothing_kept(CLIENT_CUT, "in the middle of the file");
+}
+
+static void refuses_a_body_that_is_cut(void **state)
+{
+    (void)state;
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Content-Length: 3145728\r\n\r\n", 0 }, { SAY_BODY, NULL, BIG - 1 },
+         { CUT, NULL, 0 });
+    assert_nothing_kept(CLIENT_CUT, "in the middle of the file");
+}
+
+static void refuses_a_body_that_is_reset(void **state)
+{
+    (void)state;
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Content-Length: 3145728\r\n\r\n", 0 }, { SAY_BODY, NULL, 100 },
+         { HANG_UP, NULL, 0 });
+    assert_nothing_kept(CLIENT_CUT, "in the middle of the file");
+}
+
+static void refuses_a_body_shorter_than_announced(void **state)
+{
+    (void)state;
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Content-Length: 3145728\r\n\r\n", 0 }, { SAY_BODY, NULL, BIG - 1 },
+         { SCRIPT_CLOSE, NULL, 0 });
+    assert_nothing_kept(CLIENT_CUT, "in the middle of the file");
+}
+
+static void refuses_a_short_body_that_came_with_the_head(void **state)
+{
+    (void)state;
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Content-Length: 10\r\n\r\nshort", 0 }, { SCRIPT_CLOSE, NULL, 0 });
+    assert_nothing_kept(CLIENT_CUT, "in the middle of the file");
+}
+
+static void refuses_a_chunked_body_without_its_last_chunk(void **state)
+{
+    (void)state;
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", 0 },
+         { SCRIPT_CLOSE, NULL, 0 });
+    assert_nothing_kept(CLIENT_CUT, "in the middle of the file");
+}
+
+static void refuses_a_malformed_chunk(void **state)
+{
+    (void)state;
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Transfer-Encoding: chunked\r\n\r\n", 0 }, { PAUSE, NULL, 50 },
+         { SAY, "zz\r\nhello\r\n", 0 }, { AWAIT_END, NULL, 0 });
+    assert_nothing_kept(CLIENT_SERVER, "the chunked body is malformed");
+}
+
+static void gives_up_a_body_that_stands_still(void **state)
+{
+    (void)state;
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Content-Length: 100\r\n\r\n", 0 }, { SAY_BODY, NULL, 50 },
+         { AWAIT_END, NULL, 0 });
+    assert_nothing_kept(CLIENT_CUT, "nothing moved for 400 ms");
+}
+
+static void gives_up_a_head_that_does_not_come(void **state)
+{
+    (void)state;
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, "HTTP/1.1 20", 0 }, { AWAIT_END, NULL, 0 });
+    assert_nothing_kept(CLIENT_CUT, "nothing moved for 400 ms in the head of the answer");
+}
+
+static void tells_what_the_server_refuses(void **state)
+{
+    (void)state;
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, "HTTP/1.1 404 Nope\r\nContent-Length: 0\r\n\r\n", 0 }, { HEAR_HEAD, NULL, 0 },
+         { SAY, "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", 0 }, { HEAR_HEAD, NULL, 0 },
+         { SAY, "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", 0 }, { HEAR_HEAD, NULL, 0 },
+         { SAY, "HTTP/1.1 301 Moved\r\nLocation: /y\x9b/\r\nContent-Length: 0\r\n\r\n", 0 });
+    write_text(in_folder("file"), "old");
+    const char *local = in_folder("file");
+    assert_fails(client_get(client, "x", local), CLIENT_REFUSED, "404 Not Found; look with `sluice ls`");
+    assert_int_equal(client_last(client)->status, 404);
+    assert_int_equal(client_last(client)->bytes, 0);
+    assert_fails(client_get(client, "x", local), CLIENT_REFUSED, "403 Forbidden");
+    assert_fails(client_get(client, "x", local), CLIENT_SERVER, "500 Internal Server Error");
+    assert_fails(client_get(client, "x", local), CLIENT_REFUSED, "to /y\\x9b/, which is not followed");
+    assert_text(in_folder("file"), "old");
+    assert_int_equal(files_in_folder(), 1);
+}
+
+static void does_not_read_an_endless_refusal(void **state)
+{
+    (void)state;
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, "HTTP/1.1 404 Nope\r\nContent-Length: 999999999\r\n\r\n", 0 },
+         { SAY_BODY, NULL, BIG }, { AWAIT_END, NULL, 0 }, { HANG_UP, NULL, 0 }, { HEAR_HEAD, NULL, 0 },
+         { SAY, OK_HEAD "Content-Length: 1\r\n\r\n1", 0 });
+    assert_fails(client_get(client, "x", in_folder("1")), CLIENT_REFUSED, "404");
+    assert_int_equal(client_get(client, "x", in_folder("1")), CLIENT_OK);
+    end_play();
+    assert_int_equal(notes.connections, 2);
+}
+
+static void refuses_what_is_not_http(void **state)
+{
+    (void)state;
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, "220 ftp.example.com ready\r\n\r\n", 0 }, { AWAIT_END, NULL, 0 });
+    assert_nothing_kept(CLIENT_SERVER, "does not answer as HTTP demands");
+}
+
+static void refuses_a_head_without_end(void **state)
+{
+    (void)state;
+    static char head[100000];
+    int length = snprintf(head, sizeof head, OK_HEAD "Long: ");
+    memset(head + length, 'x', sizeof head - (size_t)length - 1);
+    const struct script_step steps[] = {
+        { HEAR_HEAD, NULL, 0 }, { SAY, head, 0 }, { AWAIT_END, NULL, 0 }, { SCRIPT_END, NULL, 0 }
+    };
+    start_server(steps, false);
+    open_client();
+    assert_nothing_kept(CLIENT_SERVER, "does not answer as HTTP demands");
+}
+
+static void passes_over_interim_answers_but_not_for_ever(void **state)
+{
+    (void)state;
+#define HINT "HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n"
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, HINT HINT OK_HEAD "Content-Length: 3\r\n\r\nyes", 0 }, { HEAR_HEAD, NULL, 0 },
+         { SAY, HINT HINT HINT HINT HINT HINT HINT HINT HINT HINT HINT HINT HINT HINT HINT HINT HINT, 0 },
+         { AWAIT_END, NULL, 0 });
+    assert_int_equal(client_get(client, "x", in_folder("file")), CLIENT_OK);
+    assert_text(in_folder("file"), "yes");
+    assert_fails(client_get(client, "x", in_folder("file")), CLIENT_SERVER, "1xx without end");
+    assert_text(in_folder("file"), "yes");
+}
+
+static void refuses_a_part_or_a_compressed_body(void **state)
+{
+    (void)state;
+    PLAY({ HEAR_HEAD, NULL, 0 },
+         { SAY, "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-2/9\r\nContent-Length: 3\r\n\r\nabc", 0 },
+         { AWAIT_END, NULL, 0 }, { HANG_UP, NULL, 0 }, { HEAR_HEAD, NULL, 0 },
+         { SAY, OK_HEAD "Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc", 0 }, { AWAIT_END, NULL, 0 });
+    assert_fails(client_get(client, "x", in_folder("file")), CLIENT_SERVER, "answers a GET with 206");
+    assert_fails(client_get(client, "x", in_folder("file")), CLIENT_SERVER, "compressed");
+    assert_int_equal(files_in_folder(), 0);
+}
+
+static void refuses_local_names_before_it_asks(void **state)
+{
+    (void)state;
+    assert_int_equal(mkdir(in_folder("directory"), 0700), 0);
+    PLAY({ HEAR_HEAD, NULL, 0 });
+    assert_fails(client_get(client, "x", in_folder("directory")), CLIENT_LOCAL, "is a directory");
+    assert_fails(client_get(client, "x", in_folder("new/")), CLIENT_LOCAL, "the name of a file is needed");
+    assert_fails(client_get(client, "x", ""), CLIENT_LOCAL, "the name of a file is needed");
+    end_play();
+    assert_int_equal(notes.connections, 0);
+}
+
+static void tells_why_a_local_file_cannot_be(void **state)
+{
+    (void)state;
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Content-Length: 3\r\n\r\nabc", 0 }, { AWAIT_END, NULL, 0 },
+         { HANG_UP, NULL, 0 }, { HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Content-Length: 3\r\n\r\nabc", 0 },
+         { AWAIT_END, NULL, 0 });
+    assert_fails(client_get(client, "x", in_folder("no/such/file")), CLIENT_LOCAL, "does not exist; make it first");
+    assert_fails(client_get(client, "x", in_folder(".sluice-x")), CLIENT_LOCAL, "names that begin with .sluice-");
+    assert_int_equal(files_in_folder(), 0);
+}
+
+static void replaces_a_symbolic_link_and_does_not_follow_it(void **state)
+{
+    (void)state;
+    write_text(in_folder("elsewhere"), "old");
+    assert_int_equal(symlink("elsewhere", in_folder("file")), 0);
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Content-Length: 3\r\n\r\nnew", 0 });
+    assert_int_equal(client_get(client, "x", in_folder("file")), CLIENT_OK);
+    assert_text(in_folder("elsewhere"), "old");
+    assert_text(in_folder("file"), "new");
+}
+
+static void writes_to_a_device_as_it_is(void **state)
+{
+    (void)state;
+    struct stat facts;
+    assert_int_equal(symlink("/dev/null", in_folder("null")), 0);
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Content-Length: 3145728\r\n\r\n", 0 }, { SAY_BODY, NULL, BIG });
+    assert_int_equal(client_get(client, "x", in_folder("null")), CLIENT_OK);
+    assert_int_equal(client_last(client)->bytes, BIG);
+    assert_int_equal(lstat(in_folder("null"), &facts), 0);
+    assert_true(S_ISLNK(facts.st_mode));
+}
+
+static void refuses_a_fifo_that_nobody_reads(void **state)
+{
+    (void)state;
+    assert_int_equal(mkfifo(in_folder("fifo"), 0600), 0);
+    PLAY({ HEAR_HEAD, NULL, 0 });
+    assert_fails(client_get(client, "x", in_folder("fifo")), CLIENT_LOCAL, "No such device or address");
+}
+
+static void fetches_into_a_file_at_its_position(void **state)
+{
+    (void)state;
+    write_text(in_folder("file"), "before ");
+    int fd = open(in_folder("file"), O_WRONLY);
+    assert_true(fd >= 0);
+    assert_int_equal(lseek(fd, 0, SEEK_END), 7);
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Content-Length: 3\r\n\r\none", 0 }, { HEAR_HEAD, NULL, 0 },
+         { SAY, OK_HEAD "Content-Length: 4\r\n\r\n", 0 }, { PAUSE, NULL, 50 }, { SAY, " two", 0 });
+    assert_int_equal(client_get_fd(client, "x", fd, "a descriptor"), CLIENT_OK);
+    assert_int_equal(client_get_fd(client, "x", fd, "a descriptor"), CLIENT_OK);
+    close(fd);
+    assert_text(in_folder("file"), "before one two");
+}
+
+static void fetches_into_a_pipe(void **state)
+{
+    (void)state;
+    int ends[2];
+    char text[16] = "";
+    assert_int_equal(pipe(ends), 0);
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Content-Length: 7\r\n\r\none", 0 }, { PAUSE, NULL, 50 },
+         { SAY, " two", 0 });
+    assert_int_equal(client_get_fd(client, "x", ends[1], "a pipe"), CLIENT_OK);
+    assert_int_equal(read(ends[0], text, sizeof text), 7);
+    assert_string_equal(text, "one two");
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void a_pipe_that_nobody_reads_any_more_is_a_local_failure(void **state)
+{
+    (void)state;
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    close(ends[0]);
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Content-Length: 3145728\r\n\r\n", 0 }, { SAY_BODY, NULL, BIG });
+    assert_fails(client_get_fd(client, "x", ends[1], "a pipe"), CLIENT_LOCAL, "writing a pipe: Broken pipe");
+    close(ends[1]);
+}
+
+static void tells_of_progress(void *argument, uint64_t moved, uint64_t total, const char *path)
+{
+    uint64_t *seen = argument;
+    assert_true(moved >= seen[0]);
+    assert_int_equal(total, BIG);
+    assert_string_equal(path, "user");
+    seen[0] = moved;
+    seen[1]++;
+}
+
+static void shows_progress_to_the_end(void **state)
+{
+    (void)state;
+    uint64_t seen[2] = { 0 };
+    profile->offload = CONFIG_OFFLOAD_OFF;
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Content-Length: 3145728\r\n\r\n", 0 }, { PAUSE, NULL, 300 },
+         { SAY_BODY, NULL, BIG });
+    client_watch(client, tells_of_progress, seen);
+    assert_int_equal(client_get(client, "x", in_folder("file")), CLIENT_OK);
+    assert_int_equal(seen[0], BIG);
+    assert_true(seen[1] >= 2);
+    assert_string_equal(client_last(client)->rx, "user: offload = off");
+}
+
+static void an_interrupt_leaves_nothing(void **state)
+{
+    (void)state;
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    options.interrupt_fd = ends[0];
+    options.idle_timeout = 5000;
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Content-Length: 100\r\n\r\n", 0 }, { SAY_BODY, NULL, 50 },
+         { AWAIT_END, NULL, 0 });
+    assert_int_equal(write(ends[1], "!", 1), 1);
+    assert_fails(client_get(client, "x", in_folder("file")), CLIENT_INTERRUPTED, "interrupted");
+    assert_fails(client_get(client, "x", in_folder("file")), CLIENT_INTERRUPTED, "interrupted");
+    assert_int_equal(files_in_folder(), 0);
+    end_play();
+    close(ends[0]);
+    close(ends[1]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(fetches_a_file_whole_and_gives_it_the_servers_time),
+        TEST(replaces_an_existing_file_in_one_step),
+        TEST(makes_an_empty_file_of_an_empty_body),
+        TEST(keeps_the_connection_for_the_next_file),
+        TEST(takes_a_chunked_body),
+        TEST(takes_a_large_chunked_body),
+        TEST(does_not_take_what_follows_a_body_for_an_answer),
+        TEST(takes_a_body_that_ends_with_close_notify),
+        TEST(refuses_a_body_to_the_end_without_close_notify),
+        TEST(refuses_a_body_that_is_cut),
+        TEST(refuses_a_body_that_is_reset),
+        TEST(refuses_a_body_shorter_than_announced),
+        TEST(refuses_a_short_body_that_came_with_the_head),
+        TEST(refuses_a_chunked_body_without_its_last_chunk),
+        TEST(refuses_a_malformed_chunk),
+        TEST(gives_up_a_body_that_stands_still),
+        TEST(gives_up_a_head_that_does_not_come),
+        TEST(tells_what_the_server_refuses),
+        TEST(does_not_read_an_endless_refusal),
+        TEST(refuses_what_is_not_http),
+        TEST(refuses_a_head_without_end),
+        TEST(passes_over_interim_answers_but_not_for_ever),
+        TEST(refuses_a_part_or_a_compressed_body),
+        TEST(refuses_local_names_before_it_asks),
+        TEST(tells_why_a_local_file_cannot_be),
+        TEST(replaces_a_symbolic_link_and_does_not_follow_it),
+        TEST(writes_to_a_device_as_it_is),
+        TEST(refuses_a_fifo_that_nobody_reads),
+        TEST(fetches_into_a_file_at_its_position),
+        TEST(fetches_into_a_pipe),
+        TEST(a_pipe_that_nobody_reads_any_more_is_a_local_failure),
+        TEST(shows_progress_to_the_end),
+        TEST(an_interrupt_leaves_nothing),
+    };
+    return cmocka_run_group_tests(tests, begin_group, end_group);
+}
