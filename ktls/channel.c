@@ -141,6 +141,8 @@ void channel_free(struct channel *channel)
     wire_clear(&channel->wire);
     for (enum channel_way way = CHANNEL_TX; way <= CHANNEL_RX; way++)
         ktls_secret_wipe(&channel->way[way].secret);
+    /* A ring that has not yet put away its last operation still holds the socket: the peer must not wait for that. */
+    shutdown(channel->wire.fd, SHUT_RDWR);
     close(channel->wire.fd);
     tls_context_drop(channel->context);
     free(channel->key);
@@ -270,8 +272,11 @@ static ssize_t user_read(struct channel *channel, void *buffer, size_t size)
         if (!channel->wire.bulk)
             break;
     }
+    /* What fails here is kept, and told once this data is taken. */
+    if (!channel->way[CHANNEL_RX].broken && channel->way[CHANNEL_TX].mode == CHANNEL_KERNEL)
+        (void)channel_say_update(channel);
     if (!channel->way[CHANNEL_RX].broken)
-        (void)channel_after_read(channel); /* a failure is kept, and told once this data is taken */
+        (void)channel_after_read(channel);
     if (have > 0)
         return (ssize_t)have;
     return channel->way[CHANNEL_RX].broken ? channel->way[CHANNEL_RX].broken : result;

@@ -156,6 +156,7 @@ uint64_t channel_records_left(const struct channel *channel, enum channel_way wa
 bool channel_kernel_rekeys(const struct channel *channel); /* as far as one can know without trying */
 int channel_ask_sequence(struct channel *channel, enum channel_way way);
 int channel_renew_user(struct channel *channel, bool request); /* TLS 1.3, TX in OpenSSL: sends a KeyUpdate */
+int channel_say_update(struct channel *channel);               /* one that OpenSSL owes the peer */
 int channel_renew_due(struct channel *channel);                /* TX in the kernel: what `renewal` asks for */
 int channel_before_write(struct channel *channel, size_t bytes);
 int channel_after_read(struct channel *channel);

@@ -209,17 +209,31 @@ static int renew_kernel_tx(struct channel *channel)
 
 /* ---- in OpenSSL ---- */
 
-int channel_renew_user(struct channel *channel, bool request)
+static int say_update(struct channel *channel, int type)
 {
-    int type = request ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED;
-
     ERR_clear_error();
     if (SSL_key_update(channel->ssl, type) != 1)
         return channel_fail_ssl(channel, CHANNEL_TX, SSL_ERROR_SSL);
     int result = SSL_do_handshake(channel->ssl); /* writes the message; it waits for nothing */
-    if (result != 1)
-        return channel_fail_ssl(channel, CHANNEL_TX, SSL_get_error(channel->ssl, result));
-    int failed = wire_flush(&channel->wire);
+    return result == 1 ? 0 : channel_fail_ssl(channel, CHANNEL_TX, SSL_get_error(channel->ssl, result));
+}
+
+/*
+ * OpenSSL keeps a KeyUpdate it owes until its next write. Where the kernel has TX there is none: then what it says here
+ * is not sent, but noted by channel_observe() as due.
+ */
+int channel_say_update(struct channel *channel)
+{
+    int owed = SSL_get_key_update_type(channel->ssl);
+    return owed == SSL_KEY_UPDATE_NONE ? 0 : say_update(channel, owed);
+}
+
+int channel_renew_user(struct channel *channel, bool request)
+{
+    int failed = say_update(channel, request ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED);
+    if (failed)
+        return failed;
+    failed = wire_flush(&channel->wire);
     return failed && failed != -EAGAIN ? channel_fail_socket(channel, CHANNEL_TX, -failed) : 0;
 }
 

@@ -151,9 +151,9 @@ static int stand_at_boundary(struct channel *channel, enum channel_way way)
 {
     if (way == CHANNEL_TX) {
         /* A KeyUpdate that the peer asked for must leave with the key that is known here. */
-        if (SSL_get_key_update_type(channel->ssl) != SSL_KEY_UPDATE_NONE && SSL_do_handshake(channel->ssl) != 1)
-            return -EAGAIN;
-        int failed = channel_flush(channel);
+        int failed = channel_say_update(channel);
+        if (!failed)
+            failed = channel_flush(channel);
         if (failed)
             return failed;
     } else if (SSL_has_pending(channel->ssl) || SSL_in_init(channel->ssl)) {
