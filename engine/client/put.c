@@ -12,14 +12,14 @@ struct source {
     struct stat facts;
 };
 
-/* O_NONBLOCK: so that a FIFO is refused, not waited for. It means nothing for regular files. */
+/* O_NONBLOCK: so that a FIFO is refused, not waited for. It goes again: with it a ring would not wait for the disk. */
 static void source_open(void *argument)
 {
     struct source *source = argument;
     source->fd = open(source->local, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (source->fd < 0)
         source->fd = -errno;
-    else if (fstat(source->fd, &source->facts) < 0) {
+    else if (fstat(source->fd, &source->facts) < 0 || fcntl(source->fd, F_SETFL, 0) < 0) {
         int error = -errno;
         close(source->fd);
         source->fd = error;

@@ -41,7 +41,7 @@ static enum flow refuse_open(struct session *session, int rc)
         return request_refuse(session, 404, "no such file");
     case -EACCES:
     case -EPERM:
-        return request_refuse(session, 403, "the server may not read this file");
+        return request_refuse(session, 403, "the server may not read this, or it is neither file nor directory");
     case -EXDEV:
     case -ELOOP:
         return request_refuse(session, 403, "the path leads out of the store");
@@ -164,17 +164,15 @@ static enum flow step_opened(struct session *session)
 {
     if (session->result < 0)
         return refuse_open(session, session->result);
-    /* fstat of an open local file does not wait; anything but files and directories is not ours to serve. */
-    if (fstat(session->file, &session->facts) < 0)
-        return refuse_open(session, -errno);
+    int rc = store_opened(session->file, &session->facts);
+    if (rc < 0)
+        return refuse_open(session, rc);
     if (S_ISREG(session->facts.st_mode)) {
         size_t length = strlen(session->path);
         if (length > 0 && session->path[length - 1] == '/')
             return request_refuse(session, 404, "no such directory");
         return answer_file(session);
     }
-    if (!S_ISDIR(session->facts.st_mode))
-        return request_refuse(session, 404, "no such file");
     if (session->path[0] && session->path[strlen(session->path) - 1] != '/')
         return redirect_to_directory(session);
     session->json = wants_json(session->request);
