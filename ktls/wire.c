@@ -204,14 +204,13 @@ bool wire_has_record(const struct wire *wire)
 {
     struct record_tracker ahead = wire->seen[CHANNEL_RX];
     size_t left = filled(&wire->in);
-    const uint8_t *at = wire->in.bytes + wire->in.start;
 
     if (left == 0)
         return false;
     size_t header = ahead.header_have < TLS_RECORD_HEADER ? (size_t)TLS_RECORD_HEADER - ahead.header_have : 0;
     if (left < header)
         return false;
-    record_tracker_feed(&ahead, at, header);
+    record_tracker_feed(&ahead, wire->in.bytes + wire->in.start, header);
     return record_tracker_at_boundary(&ahead) || left - header >= ahead.body_left;
 }
 

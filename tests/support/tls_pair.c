@@ -21,6 +21,9 @@
 
 static void list_of(struct config_list *list, const char *item)
 {
+    for (size_t i = 0; i < list->count; i++) /* the default */
+        free(list->items[i]);
+    free(list->items);
     list->items = calloc(1, sizeof(*list->items));
     MUST(list->items);
     list->items[0] = strdup(item);
