@@ -9,6 +9,7 @@
 #define INTERIM_MAX 16           /* 1xx answers to one request */
 #define EXPECT_FROM (1u << 20)   /* bodies larger than this ask first ... */
 #define EXPECT_PATIENCE_MS 1000  /* ... and wait this long for the server's word */
+#define LAST_WORDS_MS 1000       /* for what stands in a broken connection */
 #define SLOWEST_DISK (20u << 10) /* bytes per millisecond: how long a server may take to sync what it got */
 #define DISCARD_LIMIT 65536      /* of an unwelcome answer's body; beyond it the connection is given up */
 
@@ -126,10 +127,16 @@ static void exchange_reset(struct client *client)
     client->last.status = 0;
 }
 
-/*
- * The body, unless the server's word on the request makes it pointless. Where the connection breaks under it the server
- * may have said why before it hung up: its answer counts, not the broken pipe.
- */
+/* A server that hangs up may have said why just before: its answer or alert counts, not the broken pipe. */
+static int last_words(struct client *client, int error)
+{
+    if (error != -ECONNRESET && error != -EPIPE)
+        return error;
+    int heard = client_answer(client, client_now() + LAST_WORDS_MS, false);
+    return heard == 0 || heard == -EACCES ? heard : error;
+}
+
+/* The body, unless the server's word on the request makes it pointless. */
 static int send_body(struct client *client, const struct client_request *request, bool expect)
 {
     if (expect) {
@@ -142,10 +149,6 @@ static int send_body(struct client *client, const struct client_request *request
     int error = client_send_body(client, request);
     if (error == -ECANCELED && client->answered)
         return 0;
-    if (error == -ECONNRESET || error == -EPIPE) {
-        int heard = client_answer(client, client_now() + EXPECT_PATIENCE_MS, false);
-        return heard == 0 ? 0 : error;
-    }
     return error;
 }
 
@@ -159,7 +162,7 @@ static int exchange_once(struct client *client, const struct client_request *req
         error = send_body(client, request, expect);
         patience += request->length / SLOWEST_DISK;
     }
-    return error == 0 ? client_answer(client, client_now() + patience, false) : error;
+    return error == 0 ? client_answer(client, client_now() + patience, false) : last_words(client, error);
 }
 
 /* A body that was not sent whole leaves the connection in the middle of a message. */
