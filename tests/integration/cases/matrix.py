@@ -1,8 +1,7 @@
 """Every size, suite and version, both ways: byte-identical, and carried by whom it should be."""
 
-from harness import Server, Skip, check, client, equal, test, tls_counters, write_ini
-from harness import files
-from harness.setup import SUITES, offload, profiles
+from harness import Server, Skip, check, client, equal, files, test, tls_counters, write_ini
+from harness.setup import SUITES, profiles
 
 MIB = 1 << 20
 SIZES = (0, 1, 16383, 16384, 16385, 65536, 64 * MIB, 300 * MIB + 1)

@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 
 from .case import Failure, Skip, wait_for
 
@@ -46,6 +47,7 @@ def _start(trial, name, command, port, stop_with=15):
 
     trial.at_end(stop)
     wait_for(lambda: _answers(port) or process.poll() is not None, f"{name}'s start", 20 * trial.run.patience)
+    time.sleep(0.1)  # some bind first and find out then that they cannot go on
     if process.poll() is not None:
         raise Failure(f"{name} did not start: {log.read_text(errors='replace')}")
     return process
@@ -86,7 +88,7 @@ def apache(trial, root):
     program, port = need("apache2"), free_port()
     modules = "/usr/lib/apache2/modules"
     certificate, key = trial.run.pki.server()
-    names = ("mpm_event", "authn_core", "authz_core", "authz_user", "mime", "dir", "ssl", "dav", "dav_fs")
+    names = ("mpm_event", "authn_core", "authz_core", "authz_user", "dir", "ssl", "dav", "dav_fs")
     files = {name: f"{modules}/mod_{name}.so" for name in names}
     load = "\n".join(f"LoadModule {name}_module {file}" for name, file in files.items() if os.path.exists(file))
     user = "User nobody\nGroup nogroup" if os.geteuid() == 0 else ""

@@ -39,7 +39,7 @@ class Authority:
         extensions = self._write("ca.ext", _AUTHORITY)
         request = self.folder / "ca.csr"
         _openssl("req", "-new", "-nodes", *_KEYS["ecdsa"], "-keyout", self._key, "-out", request, "-subj", f"/CN={name}")
-        _openssl("x509", "-req", "-in", request, "-signkey", self._key, "-days", 30, "-extfile", extensions,
+        _openssl("x509", "-req", "-in", request, "-signkey", self._key, "-days", 90, "-extfile", extensions,
                  "-out", self.certificate)
 
     def _write(self, name, text):
@@ -57,7 +57,7 @@ class Authority:
         extensions = self._write(f"{name}.ext", _LEAF.format(usage=usage, names=alternative))
         _openssl("req", "-new", "-nodes", *_KEYS[key], "-keyout", secret, "-out", request, "-subj", f"/O=Sluice/CN={name}")
         _openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self._key, "-CAcreateserial",
-                 "-days", 30, "-extfile", extensions, "-out", certificate)
+                 "-days", 90, "-extfile", extensions, "-out", certificate)
         return certificate, secret
 
     def server(self, key="ecdsa"):

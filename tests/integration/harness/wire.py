@@ -25,8 +25,10 @@ class Wire:
         self.raw = socket.create_connection(("127.0.0.1", port), self._timeout)
         self.raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         trial.at_end(self.abort)
-        self.socket = self._wrap(trial, certificate, version) if tls else self.raw
         self._left = b""
+        self.socket = self.raw
+        if tls:
+            self.socket = self._wrap(trial, certificate, version)
 
     def _wrap(self, trial, certificate, version):
         context = ssl.create_default_context(cafile=str(trial.run.pki.certificate))
