@@ -121,7 +121,7 @@ int channel_fail_socket(struct channel *channel, enum channel_way way, int error
         return channel_fail(channel, EPROTO, "a record from the peer did not decrypt");
     if (error == EMSGSIZE)
         return channel_fail(channel, EPROTO, "a record from the peer is longer than TLS allows");
-    if (error == EINVAL && channel->way[way].mode == CHANNEL_KERNEL)
+    if (error == EINVAL && way == CHANNEL_RX && channel->way[way].mode == CHANNEL_KERNEL)
         return channel_fail(channel, EPROTO, "what the peer sent is not a TLS record");
     return fail_way(channel, way, false, error, "%s: %s", way == CHANNEL_TX ? "sending failed" : "receiving failed",
                     strerrordesc_np(error));

@@ -101,6 +101,15 @@ int channel_ask_sequence(struct channel *channel, enum channel_way way)
     return failed;
 }
 
+/* Without rekey, what the kernel has needs no secret any more. */
+static void forget_rekey(struct channel *channel)
+{
+    channel->rekey = REKEY_REFUSED;
+    for (enum channel_way way = CHANNEL_TX; way <= CHANNEL_RX; way++)
+        if (channel->way[way].mode == CHANNEL_KERNEL)
+            ktls_secret_wipe(&channel->way[way].secret);
+}
+
 /*
  * Whether this kernel takes a second key is found out before the peer is told of one, because there is no way back from
  * a KeyUpdate: the key that is installed is installed again as it stands, which changes nothing where it is taken and
@@ -117,7 +126,10 @@ static bool rehearse_rekey(struct channel *channel)
         failed = channel->wire.sys->setsockopt(channel->wire.sys, channel->wire.fd, SOL_TLS, TLS_TX, info,
                                                (socklen_t)channel->suite->info_size);
     OPENSSL_cleanse(info, sizeof(info));
-    channel->rekey = failed ? REKEY_REFUSED : REKEY_WORKS;
+    if (failed)
+        forget_rekey(channel);
+    else
+        channel->rekey = REKEY_WORKS;
     return !failed;
 }
 
@@ -178,7 +190,7 @@ int channel_follow_update(struct channel *channel, bool requested)
         return failed;
     failed = install_next(channel, CHANNEL_RX);
     if (failed) {
-        channel->rekey = REKEY_REFUSED;
+        forget_rekey(channel);
         return channel_fail(
             channel, EKEYEXPIRED,
             "the peer renewed its key (KeyUpdate), which this kernel cannot follow (Linux 6.14 can): %s",

@@ -10,7 +10,7 @@
 #define OUT_MOST ((size_t)288 * 1024) /* 16 full records */
 #define OUT_SPARE ((size_t)16 * 1024) /* beyond that, for what OpenSSL writes unasked: KeyUpdates, alerts */
 #define IN_FIRST ((size_t)32 * 1024)
-#define IN_MOST ((size_t)512 * 1024)
+#define IN_MOST ((size_t)256 * 1024)
 #define CHEAP_TO_MOVE ((size_t)64 * 1024)
 
 static size_t filled(const struct wire_buffer *buffer)

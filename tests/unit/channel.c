@@ -264,6 +264,50 @@ static void reports_a_reset_as_a_broken_connection(void **state)
     ends_free(&ends);
 }
 
+static void tells_the_errors_of_a_socket_apart(void **state)
+{
+    (void)state;
+    static const struct {
+        enum soft_call call;
+        int error, result;
+    } cases[] = {
+        { SOFT_SEND, EPIPE, -ECONNRESET },
+        { SOFT_SEND, ENOBUFS, -ENOBUFS },
+        { SOFT_RECEIVE, ETIMEDOUT, -ECONNRESET },
+        { SOFT_RECEIVE, ENOMEM, -ENOMEM },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct soft_ktls soft;
+        struct ends ends = ends_new(NULL, 0, CONFIG_OFFLOAD_AUTO);
+        char byte = 0;
+
+        soft_ktls_init(&soft);
+        struct tls_pair pair = pair_shaken(&ends, &soft.sys);
+        soft.refuse = cases[i].call;
+        soft.refusal = cases[i].error;
+        for (int again = 0; again < 2; again++)
+            assert_int_equal(cases[i].call == SOFT_SEND ? tls_write_all(pair.server, &byte, 1)
+                                                        : channel_read(pair.server, &byte, 1),
+                             cases[i].result);
+        assert_string_not_equal(channel_reason(pair.server), "");
+        soft.refuse = SOFT_NONE;
+        if (cases[i].call == SOFT_SEND) /* what the peer said before can still be read */
+            assert_int_equal(tls_carry(pair.client, pair.server, 1000), 0);
+        tls_pair_free(&pair);
+
+        pair = tls_pair_new(&ends.server, &ends.client, &soft.sys, NULL);
+        assert_int_equal(channel_handshake(pair.client), -EAGAIN);
+        tls_wait(pair.server);
+        soft.refuse = cases[i].call;
+        for (int again = 0; again < 2; again++)
+            assert_int_equal(channel_handshake(pair.server), cases[i].result);
+        assert_string_not_equal(channel_reason(pair.server), "");
+        tls_pair_free(&pair);
+        soft_ktls_clear(&soft);
+        ends_free(&ends);
+    }
+}
+
 static void a_peer_that_leaves_in_the_handshake_broke_the_connection(void **state)
 {
     (void)state;
@@ -554,6 +598,7 @@ int main(void)
         cmocka_unit_test(ends_in_good_order_with_close_notify),
         cmocka_unit_test(reports_an_end_without_close_notify_as_truncation),
         cmocka_unit_test(reports_a_reset_as_a_broken_connection),
+        cmocka_unit_test(tells_the_errors_of_a_socket_apart),
         cmocka_unit_test(a_peer_that_leaves_in_the_handshake_broke_the_connection),
         cmocka_unit_test(something_that_is_not_tls_is_refused),
         cmocka_unit_test(each_side_names_the_alert_of_an_untrusted_server),

@@ -196,6 +196,13 @@ static void a_switched_end_keeps_no_secret_it_has_no_use_for(void **state)
     open_switched(&scene, true, 0x0304, true, false);
     assert_int_equal(scene.ours->way[CHANNEL_TX].secret.length, 32); /* the next KeyUpdate needs it */
     close_scene(&scene);
+    open_switched(&scene, true, 0x0304, true, true);
+    scene.ours->record_limit = 16;
+    assert_int_equal(tls_carry(scene.ours, scene.peer, 7 * 16384), 0);
+    assert_int_equal(scene.ours->rekey, REKEY_REFUSED); /* found out at half the limit */
+    assert_int_equal(scene.ours->way[CHANNEL_TX].secret.length, 0);
+    assert_int_equal(scene.ours->way[CHANNEL_RX].secret.length, 0);
+    close_scene(&scene);
     open_scene(&scene, true, suites[0].suite, 0x0304, CONFIG_OFFLOAD_OFF);
     assert_int_equal(scene.ours->way[CHANNEL_TX].secret.length, 0);
     assert_int_equal(scene.ours->way[CHANNEL_RX].secret.length, 0);
@@ -743,6 +750,40 @@ static void openssls_alert_goes_through_the_kernel_that_sends(void **state)
     close_scene(&scene);
 }
 
+static void tells_the_errors_of_a_kernel_socket_apart(void **state)
+{
+    (void)state;
+    static const struct {
+        enum soft_call call;
+        int error, result;
+    } cases[] = {
+        { SOFT_SEND, EPIPE, -ECONNRESET },
+        { SOFT_SEND, ETIMEDOUT, -ECONNRESET },
+        { SOFT_SEND, ENOMEM, -ENOMEM },
+        { SOFT_RECEIVE, ECONNRESET, -ECONNRESET },
+        { SOFT_RECEIVE, EBADMSG, -EPROTO },
+        { SOFT_RECEIVE, EMSGSIZE, -EPROTO },
+        { SOFT_RECEIVE, EINVAL, -EPROTO },
+        { SOFT_RECEIVE, EKEYEXPIRED, -EKEYEXPIRED },
+        { SOFT_RECEIVE, ENOMEM, -ENOMEM },
+        { SOFT_RECEIVE, EIO, -EIO },
+        { SOFT_RECEIVE, EHOSTUNREACH, -ECONNRESET },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct scene scene;
+        char byte = 0;
+        open_switched(&scene, true, 0x0304, true, true);
+        scene.soft.refuse = cases[i].call;
+        scene.soft.refusal = cases[i].error;
+        for (int again = 0; again < 2; again++)
+            assert_int_equal(cases[i].call == SOFT_SEND ? channel_write(scene.ours, &byte, 1)
+                                                        : channel_read(scene.ours, &byte, 1),
+                             cases[i].result);
+        assert_string_not_equal(channel_reason(scene.ours), "");
+        close_scene(&scene);
+    }
+}
+
 /* ---- worn keys ---- */
 
 static void renews_a_worn_key_in_the_kernel(void **state)
@@ -856,6 +897,7 @@ int main(void)
         cmocka_unit_test(a_new_key_refused_after_its_announcement_ends_the_session),
         cmocka_unit_test(hasty_key_updates_end_the_session_in_the_kernel_too),
         cmocka_unit_test(openssls_alert_goes_through_the_kernel_that_sends),
+        cmocka_unit_test(tells_the_errors_of_a_kernel_socket_apart),
         cmocka_unit_test(renews_a_worn_key_in_the_kernel),
         cmocka_unit_test(where_the_kernel_cannot_renew_it_a_key_wears_out),
         cmocka_unit_test(counts_what_a_pump_moved_by_itself),
