@@ -18,8 +18,9 @@
 
 struct resolution {
     atomic_uint holders;
-    int done_fd; /* readable once the rest is filled */
-    int error;   /* EAI_* */
+    int done_fd;      /* readable once the rest is filled ... */
+    atomic_bool done; /* ... and this is set: what passes through the kernel orders nothing in C's memory model */
+    int error;        /* EAI_* */
     int system_error;
     struct addrinfo *list;
     char port[8];
@@ -43,6 +44,7 @@ static void *resolution_run(void *argument)
     struct resolution *resolution = argument;
     resolution->error = getaddrinfo(resolution->host, resolution->port, &stream_hints, &resolution->list);
     resolution->system_error = errno;
+    atomic_store_explicit(&resolution->done, true, memory_order_release);
     eventfd_write(resolution->done_fd, 1);
     resolution_drop(resolution);
     return NULL;
@@ -87,6 +89,8 @@ static int resolution_start(struct resolution *resolution)
 
 static int resolution_take(struct resolution *resolution, struct addrinfo **list, char *why, size_t size)
 {
+    if (!atomic_load_explicit(&resolution->done, memory_order_acquire))
+        return -EIO;
     *list = resolution->list;
     resolution->list = NULL;
     if (resolution->error == 0)
