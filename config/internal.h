@@ -2,7 +2,7 @@
  * Private to config/: the file as it was read, and the steps from there to the model.
  *
  * read.c     text -> sections and entries, each with its line; reports what is not INI
- * value.c    one entry -> one field, by the type in the schema; reports what has the wrong shape
+ * value.c    one entry -> one field, by the type in the schema; reports what has the wrong shape (address.c: HOST:PORT)
  * model.c    sections -> structs; reports unknown, repeated and missing keys
  * rules.c    joins the structs by name; reports what fits its type but makes no sense
  */
@@ -57,6 +57,15 @@ void config_value_free(const struct config_key *key, void *base); /* leaves the 
 /* A number in the words of its type, as one would write it: "16K", "10s", "7". */
 #define CONFIG_BOUND_SIZE 32
 const char *config_bound(enum config_type type, uint64_t number, char text[CONFIG_BOUND_SIZE]);
+
+/* Digits only: no sign, no blank, no 0x. *end is behind the last one. False: none, or too many for 64 bits. */
+bool config_digits(const char *text, uint64_t *number, const char **end);
+
+bool config_is_host(const char *host); /* a name, or an IPv4 address */
+bool config_is_ipv6(const char *host); /* without brackets, with or without %scope */
+
+/* Splits "HOST:PORT" in place. Returns NULL, or what is wrong with it; `least_port` is 0 or 1. */
+const char *config_address_split(char *text, uint64_t least_port, char **host, uint16_t *port);
 
 const struct config_kind *config_kind_find(const char *name);
 const struct config_key *config_key_find(const struct config_kind *kind, const char *name);

@@ -10,7 +10,6 @@
  */
 #include <errno.h>
 #include <ini.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,19 +95,9 @@ static bool next_line(struct reader *reader, struct line *line)
     return true;
 }
 
-__attribute__((format(printf, 2, 3))) static bool refuse(struct reader *reader, const char *format, ...)
-{
-    char *sentence = NULL;
-    va_list arguments;
-    va_start(arguments, format);
-    int length = vasprintf(&sentence, format, arguments);
-    va_end(arguments);
-    config_errors_add(reader->errors, CONFIG_ERROR, reader->config->file, reader->line, "%s",
-                      length < 0 ? "out of memory" : sentence);
-    if (length >= 0)
-        free(sentence);
-    return false;
-}
+#define report(reader, ...)                                                                                            \
+    config_errors_add((reader)->errors, CONFIG_ERROR, (reader)->config->file, (reader)->line, __VA_ARGS__)
+#define refuse(reader, ...) (report(reader, __VA_ARGS__), false)
 
 static bool check_bytes(struct reader *reader, const struct line *line, size_t limit)
 {
@@ -222,7 +211,7 @@ static char *hand_over(char *buffer, int size, void *argument)
     }
     if (reader->expects_more) {
         reader->expects_more = false;
-        refuse(reader, "the last line ends with a backslash, but nothing follows: remove the backslash");
+        report(reader, "the last line ends with a backslash, but nothing follows: remove the backslash");
     }
     return NULL;
 }
@@ -232,7 +221,7 @@ static int begin_section(struct reader *reader, const char *header)
     struct config *config = reader->config;
     if (config->section_count == CONFIG_SECTIONS_MAX) {
         reader->skips_keys = true;
-        refuse(reader, "the file has more than %d sections: split it", CONFIG_SECTIONS_MAX);
+        report(reader, "the file has more than %d sections: split it", CONFIG_SECTIONS_MAX);
         return 0;
     }
     struct config_section *sections = reallocarray(config->sections, config->section_count + 1, sizeof(*sections));
@@ -259,8 +248,8 @@ static int add_entry(struct reader *reader, const char *key, const char *value)
 {
     struct config_section *section = &reader->config->sections[reader->config->section_count - 1];
     if (section->count == CONFIG_ENTRIES_MAX) {
-        reader->skips_keys = true;
-        refuse(reader, "the section has more than %d keys: remove some", CONFIG_ENTRIES_MAX);
+        reader->skips_keys = reader->skips_value = true;
+        report(reader, "the section has more than %d keys: remove some", CONFIG_ENTRIES_MAX);
         return 0;
     }
     struct config_entry *entries = reallocarray(section->entries, section->count + 1, sizeof(*entries));
@@ -278,7 +267,7 @@ static int extend_entry(struct reader *reader, const char *more)
     struct config_entry *entry = &section->entries[section->count - 1];
     if (strlen(entry->value) + strlen(more) > CONFIG_VALUE_MAX) {
         reader->skips_value = true;
-        refuse(reader, "the value has more than %d bytes: shorten it", CONFIG_VALUE_MAX);
+        report(reader, "the value has more than %d bytes: shorten it", CONFIG_VALUE_MAX);
         return 0;
     }
     char *value = NULL;

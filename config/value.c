@@ -1,10 +1,8 @@
 /*
  * One value of the file to one field of the model, by its type in the schema. Messages say what would be right.
  */
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,20 +33,10 @@ struct job {
     void *base;
 };
 
-__attribute__((format(printf, 2, 3))) static int refuse(const struct job *job, const char *format, ...)
-{
-    char *sentence = NULL;
-    va_list arguments;
-    va_start(arguments, format);
-    int length = vasprintf(&sentence, format, arguments);
-    va_end(arguments);
-    if (length < 0)
-        return -ENOMEM;
-    config_errors_add_at(job->scene->errors, CONFIG_ERROR, job->scene->section, job->key->name, "%s %s", job->key->name,
-                         sentence);
-    free(sentence);
-    return -EINVAL;
-}
+#define refuse(job, format, ...)                                                                                       \
+    (config_errors_add_at((job)->scene->errors, CONFIG_ERROR, (job)->scene->section, (job)->key->name, "%s " format,   \
+                          (job)->key->name, ##__VA_ARGS__),                                                            \
+     -EINVAL)
 
 static void *field(const struct job *job)
 {
@@ -78,20 +66,6 @@ static int refuse_bounds(const struct job *job)
                   config_bound(job->key->type, job->key->maximum, high));
 }
 
-/* Digits only: no sign, no blank, no 0x. *end is behind the last one. False: none, or too many for 64 bits. */
-static bool parse_digits(const char *text, uint64_t *number, const char **end)
-{
-    *number = 0;
-    const char *at = text;
-    for (; isdigit((unsigned char)*at); at++) {
-        if (__builtin_mul_overflow(*number, 10, number) ||
-            __builtin_add_overflow(*number, (uint64_t)(*at - '0'), number))
-            return false;
-    }
-    *end = at;
-    return at != text;
-}
-
 static bool is_bare_number(const char *text)
 {
     return text[0] && text[strspn(text, "0123456789")] == 0;
@@ -114,7 +88,7 @@ static int set_number(const struct job *job)
 {
     uint64_t number;
     const char *suffix;
-    if (!parse_digits(job->text, &number, &suffix))
+    if (!config_digits(job->text, &number, &suffix))
         return refuse_number(job);
     const struct unit *unit = units_of(job->key->type);
     while (unit->suffix && strcmp(unit->suffix, suffix) != 0)
@@ -288,64 +262,6 @@ static int set_names(const struct job *job)
     return for_each_part(job, add_name);
 }
 
-static bool is_host_name(const char *host)
-{
-    size_t length = strlen(host);
-    for (size_t i = 0; i < length; i++) {
-        if (!isalnum((unsigned char)host[i]) && host[i] != '.' && host[i] != '-' && host[i] != '_')
-            return false;
-    }
-    if (length == 0 || length > 253 || host[0] == '-' || host[0] == '.')
-        return false;
-    /* Digits and dots alone are meant as an address. */
-    struct in_addr address;
-    return host[strspn(host, "0123456789.")] != 0 || inet_pton(AF_INET, host, &address) == 1;
-}
-
-static bool is_ipv6(const char *host)
-{
-    char plain[INET6_ADDRSTRLEN];
-    size_t length = strcspn(host, "%"); /* behind it: the scope of a link-local address */
-    if (length >= sizeof(plain) || (host[length] && !host[length + 1]))
-        return false;
-    memcpy(plain, host, length);
-    plain[length] = 0;
-    struct in6_addr address;
-    return inet_pton(AF_INET6, plain, &address) == 1;
-}
-
-/* Splits "HOST:PORT" in place. Returns NULL, or what is wrong with it. */
-static const char *split_address(const struct config_key *key, char *text, char **host, uint16_t *port)
-{
-    if (strstr(text, "://"))
-        return "is a URL: write HOST:PORT";
-    char *colon = strrchr(text, ':');
-    bool bracket = text[0] == '[';
-    if (!colon || (bracket && colon[-1] != ']'))
-        return bracket ? "has no port behind the bracket: write [ADDRESS]:PORT" : "has no port: write HOST:PORT";
-    uint64_t number;
-    const char *end;
-    if (!parse_digits(colon + 1, &number, &end) || *end)
-        return "has no port number behind the colon: write HOST:PORT";
-    if (number < key->minimum || number > key->maximum)
-        return key->minimum ? "has a port out of bounds: write one from 1 to 65535"
-                            : "has a port out of bounds: write one from 0 to 65535";
-    *port = (uint16_t)number;
-    *colon = 0;
-    *host = text;
-    if (bracket) {
-        colon[-1] = 0;
-        *host = text + 1;
-        return is_ipv6(*host) ? NULL : "has no IPv6 address between its brackets";
-    }
-    if (strchr(text, ':'))
-        return "looks like an IPv6 address without brackets: write [ADDRESS]:PORT";
-    if (text[0] == 0 || strcmp(text, "*") == 0)
-        return key->minimum ? "names no host: write HOST:PORT"
-                            : "names no address: write 0.0.0.0:PORT or [::]:PORT for every one";
-    return is_host_name(text) ? NULL : "is neither an address nor a host name followed by :PORT";
-}
-
 static int add_address(const struct job *job, const char *part, size_t length)
 {
     struct config_addresses *list = field(job);
@@ -353,7 +269,7 @@ static int add_address(const struct job *job, const char *part, size_t length)
     if (!text)
         return -ENOMEM;
     uint16_t port = 0;
-    const char *problem = split_address(job->key, text, &host, &port);
+    const char *problem = config_address_split(text, job->key->minimum, &host, &port);
     if (problem) {
         free(text);
         return refuse(job, "\"%.*s\" %s", (int)length, part, problem);
@@ -422,7 +338,7 @@ static int set_hostname(const struct job *job)
     bool flag = false;
     for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
         flag = flag || strcasecmp(flags[i], job->text) == 0;
-    if (flag || !(is_host_name(job->text) || is_ipv6(job->text)))
+    if (flag || !(config_is_host(job->text) || config_is_ipv6(job->text)))
         return refuse(job, "\"%s\" is neither yes, no, nor the name of a host: write one of them", job->text);
     profile->hostname = CONFIG_HOSTNAME_NAMED;
     profile->hostname_value = strdup(job->text);

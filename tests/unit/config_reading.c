@@ -203,6 +203,22 @@ static void bounds_the_keys_of_a_section(void **state)
     end(&reading);
 }
 
+/* What continues the key that was one too many must not become part of the one before it. */
+static void skips_what_continues_a_key_too_many(void **state)
+{
+    (void)state;
+    char text[4096] = "[server]\n";
+    for (int i = 0; i < CONFIG_ENTRIES_MAX - 1; i++)
+        strcat(text, "a=b\n");
+    strcat(text, "workers = 4\nmax_requests = 3 \\\nx\n[store s]\nroot = /d\\\ne\nfoo = 1\n");
+    struct reading reading = read_text(text);
+    assert_null(reading.config);
+    assert_int_equal(reading.errors.count, CONFIG_ENTRIES_MAX - 1 + 2);
+    assert_non_null(strstr(said(&reading, CONFIG_ENTRIES_MAX - 1), ":258: the section has more than 256 keys"));
+    assert_non_null(strstr(said(&reading, CONFIG_ENTRIES_MAX), ":263: store \"s\": there is no key foo"));
+    end(&reading);
+}
+
 static void bounds_the_length_of_a_value(void **state)
 {
     (void)state;
@@ -309,6 +325,7 @@ int main(void)
         cmocka_unit_test(refuses_a_file_too_large),
         cmocka_unit_test(bounds_the_sections_of_a_file),
         cmocka_unit_test(bounds_the_keys_of_a_section),
+        cmocka_unit_test(skips_what_continues_a_key_too_many),
         cmocka_unit_test(bounds_the_length_of_a_value),
         cmocka_unit_test(bounds_the_entries_of_a_list),
         cmocka_unit_test(bounds_the_list_of_problems),
