@@ -3,8 +3,9 @@
 import socket
 import subprocess
 import time
+from pathlib import Path
 
-from harness import Failure, Skip, check, client, equal, files, peers, setup, test, tls_counters, wait_for
+from harness import Failure, check, client, equal, files, peers, setup, test, tls_counters, wait_for
 from harness.wire import TlsPeer, Wire, read_head
 
 MIB = 1 << 20
@@ -254,12 +255,26 @@ def our_client_says_when_nobody_answers(t):
     client(t, "get", "there:file", t.path("got"), ini=ini).must_fail(4)
 
 
-@test("host")
-def required_offload_without_ktls_is_refused_at_start_and_before_connecting(t):
-    if tls_counters():
-        raise Skip("this kernel has kTLS")
-    server = site(t)
+def _take_ktls_away(t):
+    """In the guest: the module is unloaded, and cannot be loaded again until the test has ended."""
+    rule = Path("/etc/modprobe.d/sluice-test.conf")
+    rule.write_text("install tls /bin/false\n")
+    t.at_end(rule.unlink)
+    wait_for(lambda: subprocess.run(["rmmod", "tls"], stderr=subprocess.DEVNULL).returncode == 0 or not tls_counters(),
+             "the end of the tls module", 20)
+
+
+@test("host", "guest")
+def required_offload_is_refused_before_anything_starts_where_ktls_is_missing(t):
+    server = setup.server(t)
     ini = setup.partner(t, server.port, offload="required")
+    files.make(server.root / "file", 100_000, 1)
+    if t.run.kernel:
+        _take_ktls_away(t)
+    elif tls_counters():  # this host has kTLS, and nobody may take it away: then required is what it says
+        transfer = client(t, "get", "--json", "there:file", t.path("got"), ini=ini).must_succeed().transfer
+        equal(transfer["rx"], "kernel", "who decrypted")
+        return
     said = client(t, "get", "there:file", t.path("got"), ini=ini).must_fail(3).errors
     check("kTLS" in said, f"it does not say what is missing: {said}")
     equal(server.find("Y14I"), [], "sessions that the client opened")
@@ -269,3 +284,17 @@ def required_offload_without_ktls_is_refused_at_start_and_before_connecting(t):
         check("kTLS" in str(refusal) and "exit code 3" in str(refusal), f"it does not say what is missing: {refusal}")
     else:
         raise Failure("the server started")
+
+
+@test("guest")
+def auto_offload_falls_back_where_ktls_is_missing_and_says_why(t):
+    _take_ktls_away(t)
+    server = setup.server(t, server_profile={"offload": "auto"})
+    files.make(server.root / "file", 1_000_000, 1)
+    ini = setup.partner(t, server.port, offload="auto")
+    transfer = client(t, "get", "--json", "there:file", t.path("got"), ini=ini).must_succeed().transfer
+    files.same(server.root / "file", t.path("got"))
+    check(transfer["rx"].startswith("user: ") and "kTLS" in transfer["rx"], f"the client says: {transfer['rx']}")
+    said = server.wait_event("T01I", 10 * t.run.patience)["tx"]
+    check(said.startswith("user: ") and "kTLS" in said, f"the server says: {said}")
+    check(server.find("K01W"), "no event says that the kernel cannot encrypt")

@@ -170,9 +170,9 @@ def an_upload_whose_sender_is_killed_leaves_nothing(t):
 @test("host", "guest")
 def a_download_whose_reader_is_killed_ends_that_session_alone(t):
     server, url = site(t)
-    files.make(server.root / "large", 32 * MIB, 12)
+    files.make(server.root / "large", 64 * MIB, 12)
     program = peers.need("curl")
-    reader = subprocess.Popen([program, *map(str, curl_options(t)), "--limit-rate", "2M", "-o", os.devnull, f"{url}/large"],
+    reader = subprocess.Popen([program, *map(str, curl_options(t)), "--limit-rate", "200k", "-o", os.devnull, f"{url}/large"],
                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(1.0 * min(t.run.patience, 3))
     equal(reader.poll(), None, "curl's end before it was killed")

@@ -1,4 +1,4 @@
 from . import files, setup
 from .case import Failure, Skip, check, equal, test, wait_for
-from .run import Run, tls_counters
+from .run import tls_counters
 from .sluice import Server, client, write_ini

@@ -2,10 +2,17 @@
 
 import os
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
 from .pki import Authority
+
+
+def _steady_addresses():
+    """ThreadSanitizer of GCC 12 needs addresses where kernels with much randomisation do not put them."""
+    probe = subprocess.run(["setarch", "-R", "true"], stderr=subprocess.DEVNULL)
+    return ["setarch", "-R"] if probe.returncode == 0 else []
 
 
 class Run:
@@ -13,6 +20,7 @@ class Run:
         self.place, self.build, self.patience = place, build, patience
         self.binary = str(Path(binary).resolve())
         self.server_binary = str(Path(server_binary or binary).resolve())
+        self.server_prefix = _steady_addresses() if build == "tsan" else []
         base = "/dev/shm" if place == "host" and os.access("/dev/shm", os.W_OK) else None
         self.folder = Path(tempfile.mkdtemp(prefix="sluice-tests.", dir=base))
         self.folder.chmod(0o755)  # peers that drop their privileges read files below

@@ -35,13 +35,13 @@ def write_ini(path, sections):
 class Server:
     """`sluice serve`, ended with the test; that it ends in good order is part of every test."""
 
-    def __init__(self, trial, sections, name="server", command=None, must_end_well=True):
+    def __init__(self, trial, sections, name="server"):
         self.ini = write_ini(trial.path(f"{name}.ini"), sections)
         self.log = trial.path(f"{name}.log")
-        self._ended_on_purpose = not must_end_well
+        self._ended_on_purpose = False
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                [*(command or [trial.run.server_binary]), "serve", "-c", self.ini],
+                [*trial.run.server_prefix, trial.run.server_binary, "serve", "-c", self.ini],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(),
             )
         trial.at_end(self.stop)

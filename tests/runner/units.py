@@ -1,0 +1,89 @@
+"""Runs the programs of cmocka tests and reads how each single test ended."""
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+import xml.etree.ElementTree as xml
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+SANITIZERS = {
+    "ASAN_OPTIONS": "detect_leaks=1",
+    "UBSAN_OPTIONS": "print_stacktrace=1",
+    "TSAN_OPTIONS": "second_deadlock_stack=1",
+}
+# What the threads of other rooms go through: these are run with ThreadSanitizer too.
+THREADED_ROOMS = {"ring", "pump", "server", "client", "event"}
+
+
+def rooms(source):
+    first = source.read_text().splitlines()[0]
+    return set(first.removeprefix("// rooms: ").split()) if first.startswith("// rooms: ") else set()
+
+
+def threaded(tests_folder):
+    """Names of the programs that are worth a run with ThreadSanitizer."""
+    return sorted(f.stem for f in (tests_folder / "unit").glob("*.c") if rooms(f) & THREADED_ROOMS)
+
+
+def _cases(report):
+    """The single tests of one group's XML."""
+    # cmocka writes the failed assertion as it stands, and one CDATA section of it may hold the end of another.
+    text = re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd]", "?", report.read_text(errors="replace"))
+    for case in xml.fromstring(text).iter("testcase"):
+        failure = case.find("failure")
+        if failure is None:
+            failure = case.find("error")
+        if failure is not None:
+            yield case.get("name"), "failed", failure.text or failure.get("message") or ""
+        elif case.find("skipped") is not None:
+            yield case.get("name"), "skipped", ""
+        else:
+            yield case.get("name"), "passed", ""
+
+
+def _skip_reason(output):
+    lines = [line.strip() for line in output.splitlines() if line.strip() and not line.startswith(("[", "<"))]
+    return lines[-1] if lines else "it gave no reason"
+
+
+def run_program(program, build, prefix, limit):
+    """Returns [(test, build, outcome, text)]."""
+    name = program.name.removeprefix("unit_")
+    with tempfile.TemporaryDirectory(prefix="sluice-unit.") as folder:
+        environment = {**os.environ, **SANITIZERS, "CMOCKA_MESSAGE_OUTPUT": "XML", "CMOCKA_XML_FILE": f"{folder}/%g.xml",
+                       "LC_ALL": "C.UTF-8"}
+        try:
+            done = subprocess.run([*prefix, str(program)], env=environment, stdin=subprocess.DEVNULL, timeout=limit,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            output, code = done.stdout.decode(errors="replace"), done.returncode
+        except subprocess.TimeoutExpired as overdue:
+            output, code = (overdue.stdout or b"").decode(errors="replace") + f"\nended after {limit} seconds", None
+        results = []
+        for report in sorted(Path(folder).glob("*.xml")):
+            try:
+                results += [(f"unit {name}: {case}", build, outcome, text) for case, outcome, text in _cases(report)]
+            except xml.ParseError as problem:
+                results.append((f"unit {name}: its report", build, "failed", f"{problem}\n{report.read_text()}"))
+    results = [(t, b, o, text if o != "skipped" else _skip_reason(output)) for t, b, o, text in results]
+    failed = [r for r in results if r[2] == "failed"]
+    if (code != 0 and not failed) or not results:
+        results.append((f"unit {name}: the program", build, "failed", f"exit status {code}\n{output[-20000:]}"))
+    return [(t, b, o, f"{text}\n{output[-4000:]}" if o == "failed" and "the program" not in t else text)
+            for t, b, o, text in results]
+
+
+def run_all(folder, build, names=None, prefix=(), limit=120, parallel=None):
+    programs = sorted(p for p in Path(folder).glob("unit_*") if names is None or p.name.removeprefix("unit_") in names)
+    with ThreadPoolExecutor(parallel or os.cpu_count()) as pool:
+        for results in pool.map(lambda program: run_program(program, build, prefix, limit), programs):
+            yield from results
+
+
+def write(results, file):
+    with open(file, "a") as out:
+        for test, build, outcome, text in results:
+            out.write(json.dumps({"test": test, "build": build, "outcome": outcome, "text": text}) + "\n")
+            out.flush()
