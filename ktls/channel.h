@@ -92,7 +92,11 @@ bool channel_failed_at_peer(const struct channel *channel);
  */
 const char *channel_why(const struct channel *channel, enum channel_way way);
 
-/* Up to `size` bytes. 0: the peer ended the stream in good order (close_notify; a plain peer's FIN). */
+/*
+ * Up to `size` bytes; of one record only, as long as RX may still be switched, so that a head's reader does not take
+ * the body's next records away from the kernel. 0: the peer ended the stream in good order (close_notify; a plain
+ * peer's FIN).
+ */
 ssize_t channel_read(struct channel *channel, void *buffer, size_t size);
 
 /*
