@@ -6,6 +6,34 @@
 #define TURN_BYTES ((size_t)1 << 20) /* moved by calls of our own before other pumps have their turn */
 #define ROOM_MIN ((size_t)16 << 10)  /* one TLS record: less room than that is not worth a call */
 
+static void relay_add_lane(struct relay *relay, struct pool_item *buffer)
+{
+    relay->lanes[relay->lane_count++] = (struct lane){ .buffer = buffer };
+}
+
+/* Keeps the lane that is being filled where it keeps one. */
+static void relay_drop_lane(struct relay *relay)
+{
+    struct pool_item *buffer = relay->lanes[relay->lane_count == 2 ? relay->filling ^ 1 : 0].buffer;
+    relay->lanes[0] = relay->lane_count == 2 ? relay->lanes[relay->filling] : (struct lane){ 0 };
+    relay->lanes[1] = (struct lane){ 0 };
+    relay->lane_count--;
+    relay->filling = relay->draining = 0;
+    pool_give_back(relay->flow.pump->pool, POOL_BUFFER, buffer, false);
+}
+
+/* True where a second lane is there. It is taken only when the first is full and still being drained. */
+static bool relay_second_lane(struct relay *relay)
+{
+    if (relay->lane_count == 2)
+        return true;
+    struct pool_item *buffer = pool_try(relay->flow.pump->pool, POOL_BUFFER);
+    if (!buffer)
+        return false;
+    relay_add_lane(relay, buffer);
+    return true;
+}
+
 static void record_wait(struct flow *flow, int result)
 {
     (void)result;
@@ -14,12 +42,7 @@ static void record_wait(struct flow *flow, int result)
         flow_end(flow, relay->wait.error, PUMP_FAULT_NONE);
         return;
     }
-    relay->lanes[0].buffer = relay->wait.item;
-    relay->lane_count = 1;
-    if (relay->unread <= PUMP_BUFFER_SIZE || flow->ended)
-        return;
-    relay->lanes[1].buffer = pool_try(flow->pump->pool, POOL_BUFFER);
-    relay->lane_count = relay->lanes[1].buffer ? 2 : 1;
+    relay_add_lane(relay, relay->wait.item);
 }
 
 static enum pump_fault fault_of_source(const struct relay *relay)
@@ -167,7 +190,7 @@ uint8_t *relay_room(struct relay *relay, size_t *size)
     if (lane_is_empty(lane))
         lane->begin = lane->end = 0;
     if (PUMP_BUFFER_SIZE - lane->end < ROOM_MIN) {
-        if (relay->lane_count < 2 || relay->filling != relay->draining)
+        if (relay->filling != relay->draining || !relay_second_lane(relay))
             return NULL;
         relay->filling ^= 1;
         lane = &relay->lanes[relay->filling];
@@ -203,17 +226,18 @@ static bool relay_drain(struct relay *relay)
     return relay->flow.path->ends->drain(relay, lane->buffer->bytes + lane->begin, lane->end - lane->begin);
 }
 
-/* The second lane is a luxury while others have none. */
-static void relay_share(struct relay *relay)
+/*
+ * A pump that waits for a slow peer holds no more than it needs: the second lane only while both are in use, and none
+ * at all while it waits for the first byte to put into one.
+ */
+static void relay_give_back(struct relay *relay)
 {
-    struct pump_pool *pool = relay->flow.pump->pool;
-    if (relay->lane_count < 2 || relay->filling != relay->draining || !pool_contended(pool, POOL_BUFFER))
-        return;
-    struct pool_item *spare = relay->lanes[relay->filling ^ 1].buffer;
-    relay->lanes[0] = relay->lanes[relay->filling];
-    relay->filling = relay->draining = 0;
-    relay->lane_count = 1;
-    pool_give_back(pool, POOL_BUFFER, spare, false);
+    bool drains = flow_busy(&relay->drain);
+    bool contended = pool_contended(relay->flow.pump->pool, POOL_BUFFER);
+    if (relay->lane_count == 2 && relay->filling == relay->draining && (!drains || contended))
+        relay_drop_lane(relay);
+    if (relay->lane_count == 1 && !drains && relay->polls_in && lane_is_empty(&relay->lanes[0]))
+        relay_drop_lane(relay);
 }
 
 static bool relay_is_drained(const struct relay *relay)
@@ -234,15 +258,27 @@ static void relay_finish(struct relay *relay)
         flow_end(flow, result, result == 0 ? PUMP_FAULT_NONE : fault_of_sink(relay));
 }
 
+/* False: it waits, for a buffer or for something to put into it. */
+static bool relay_first_lane(struct relay *relay)
+{
+    struct pump_pool *pool = relay->flow.pump->pool;
+    if (flow_busy(&relay->fill))
+        return false;
+    struct pool_item *buffer = pool_try(pool, POOL_BUFFER);
+    if (buffer)
+        relay_add_lane(relay, buffer);
+    else
+        pool_wait(pool, &relay->wait);
+    return buffer != NULL;
+}
+
 void relay_advance(struct flow *flow)
 {
     struct relay *relay = (struct relay *)flow;
     if (relay->wait.queued || flow_busy(&relay->wait.op))
         return;
-    if (relay->lane_count == 0 && !relay->source_over) {
-        pool_wait(flow->pump->pool, &relay->wait);
+    if (relay->lane_count == 0 && !relay->source_over && !relay_first_lane(relay))
         return;
-    }
     relay->budget = TURN_BYTES;
     bool more = true;
     while (more && !flow->ended) {
@@ -251,7 +287,7 @@ void relay_advance(struct flow *flow)
     }
     if (flow->ended)
         return;
-    relay_share(relay);
+    relay_give_back(relay);
     if (relay->source_over && relay_is_drained(relay))
         relay_finish(relay);
     else if (relay->budget == 0)

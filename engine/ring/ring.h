@@ -52,7 +52,12 @@ struct ring_seam {
 
 /* `entries` submission slots (a power of two). `seam` may be NULL. 0 or -errno. */
 int ring_new(struct ring **ring, unsigned entries, const struct ring_seam *seam);
-void ring_free(struct ring *ring); /* nothing may be under way; NULL is allowed */
+/*
+ * Nothing may be under way, and no thread may still post. NULL is allowed. The kernel may hold a descriptor that an
+ * operation used a little longer than its `done`, until the ring goes on or is freed: where a peer waits for a socket to
+ * be closed, shutdown() it first.
+ */
+void ring_free(struct ring *ring);
 
 int ring_run(struct ring *ring);   /* until ring_stop(); 0 or -errno. May be called again, on the same thread */
 void ring_stop(struct ring *ring); /* from a callback or task; ring_run() returns after the current batch */
