@@ -155,8 +155,8 @@ static inline unsigned files_in_folder(void)
 
 static inline void assert_says(const char *text, const char *wanted)
 {
-    if (!strstr(text, wanted))
-        fail_msg("\"%s\" does not say \"%s\"", text, wanted);
+    if (!text || !strstr(text, wanted))
+        fail_msg("\"%s\" does not say \"%s\"", text ? text : "", wanted);
 }
 
 static inline void assert_fails(int result, int wanted, const char *sentence)
