@@ -27,6 +27,7 @@ struct tls_context {
     enum config_offload offload;
     enum config_hostname hostname;
     bool enforced;
+    bool without_kernel;
 };
 
 static pthread_once_t indexes_once = PTHREAD_ONCE_INIT;
@@ -194,6 +195,16 @@ enum config_role tls_context_role(const struct tls_context *context)
 enum config_offload tls_context_offload(const struct tls_context *context)
 {
     return context->offload;
+}
+
+void tls_context_without_kernel(struct tls_context *context)
+{
+    context->without_kernel = context->offload == CONFIG_OFFLOAD_AUTO;
+}
+
+bool tls_context_tries_kernel(const struct tls_context *context)
+{
+    return context->offload != CONFIG_OFFLOAD_OFF && !context->without_kernel;
 }
 
 const char *tls_context_name(const struct tls_context *context)

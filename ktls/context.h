@@ -28,6 +28,12 @@ void tls_context_drop(struct tls_context *context); /* NULL is allowed */
 
 enum config_role tls_context_role(const struct tls_context *context);
 enum config_offload tls_context_offload(const struct tls_context *context);
+
+/*
+ * Tells it that this kernel has no kTLS, as ktls_probe() found out: its channels stay `user` without asking again.
+ * (Each refused TCP_ULP costs a run of modprobe.) Before the first channel; does nothing where offload = required.
+ */
+void tls_context_without_kernel(struct tls_context *context);
 const char *tls_context_name(const struct tls_context *context); /* the profile's name */
 
 #endif

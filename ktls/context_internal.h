@@ -20,6 +20,9 @@ SSL_CTX *tls_context_ssl(const struct tls_context *context);
  */
 int tls_context_prepare(const struct tls_context *context, SSL *ssl, const char *dialled);
 
+/* Channels may try the kernel: neither offload = off nor tls_context_without_kernel(). */
+bool tls_context_tries_kernel(const struct tls_context *context);
+
 /* verify = enforced: the session must fail where the server did not ask for our certificate. */
 bool tls_context_enforced(const struct tls_context *context);
 

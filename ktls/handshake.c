@@ -87,7 +87,7 @@ static int establish(struct channel *channel)
         !channel->saw_certificate_request)
         return channel_fail(channel, EACCES,
                             "the server did not ask for our certificate, and the profile says verify = enforced");
-    channel->wire.bulk = tls_context_offload(channel->context) == CONFIG_OFFLOAD_OFF;
+    channel->wire.bulk = !tls_context_tries_kernel(channel->context);
     channel->established = true;
     return 0;
 }

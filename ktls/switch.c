@@ -137,6 +137,8 @@ static const char *why_never(const struct channel *channel, enum channel_way way
 {
     if (tls_context_offload(channel->context) == CONFIG_OFFLOAD_OFF)
         return "offload = off";
+    if (!tls_context_tries_kernel(channel->context))
+        return "this kernel had no kTLS at start (modprobe tls, and start again)";
     if (!channel->suite)
         return "kTLS has no such suite";
     if (channel->version == TLS_1_3 && channel->way[way].secret.length == 0)

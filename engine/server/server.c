@@ -48,6 +48,8 @@ static int service_open(struct server *server, struct service *service, const st
     service->protocol = protocol;
     check_offload(server, protocol->server_profile, abilities, errors);
     service->context = tls_context_new(protocol->server_profile, protocol->name, errors);
+    if (service->context && !abilities->ulp)
+        tls_context_without_kernel(service->context);
     int rc = store_open(&service->store, protocol->store->root);
     if (rc < 0)
         config_errors_add_at(errors, CONFIG_ERROR, protocol->store->section, "root",

@@ -330,6 +330,24 @@ static void a_profile_without_offload_never_asks_the_kernel(void **state)
     close_scene(&scene);
 }
 
+static void a_context_told_that_there_is_no_ktls_never_asks_for_it(void **state)
+{
+    (void)state;
+    static const enum config_offload offloads[] = { CONFIG_OFFLOAD_AUTO, CONFIG_OFFLOAD_REQUIRED };
+    for (size_t i = 0; i < 2; i++) {
+        bool required = offloads[i] == CONFIG_OFFLOAD_REQUIRED;
+        struct scene scene;
+        open_scene(&scene, true, suites[0].suite, 0x0304, offloads[i]);
+        tls_context_without_kernel(scene.server_end.context);
+        exchange_heads(&scene);
+        assert_int_equal(channel_switch(scene.ours, CHANNEL_TX, UINT64_MAX), required ? 0 : 1);
+        assert_int_equal(socket_of(&scene)->ulp, required);
+        assert_int_equal(strncmp(channel_why(scene.ours, CHANNEL_TX), "user: this kernel had no kTLS", 29) == 0,
+                         !required);
+        close_scene(&scene);
+    }
+}
+
 static void a_suite_the_kernel_lacks_stays_with_openssl(void **state)
 {
     (void)state;
@@ -877,6 +895,7 @@ int main(void)
         cmocka_unit_test(what_the_kernel_refuses_stays_with_openssl_and_says_why),
         cmocka_unit_test(goes_without_the_hint_about_padding),
         cmocka_unit_test(a_profile_without_offload_never_asks_the_kernel),
+        cmocka_unit_test(a_context_told_that_there_is_no_ktls_never_asks_for_it),
         cmocka_unit_test(a_suite_the_kernel_lacks_stays_with_openssl),
         cmocka_unit_test(a_body_longer_than_its_key_lasts_is_not_begun_in_the_kernel),
         cmocka_unit_test(reports_truncation_in_the_kernel_too),
