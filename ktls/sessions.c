@@ -10,6 +10,7 @@
 struct entry {
     char *key;
     SSL_SESSION *session;
+    time_t came; /* by a clock that nobody sets */
 };
 
 struct sessions {
@@ -47,6 +48,14 @@ void sessions_free(struct sessions *sessions)
     free(sessions);
 }
 
+static time_t now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_BOOTTIME, &time);
+    return time.tv_sec;
+}
+
 bool sessions_put(struct sessions *sessions, const char *key, SSL_SESSION *session)
 {
     char *copy = strdup(key);
@@ -56,15 +65,14 @@ bool sessions_put(struct sessions *sessions, const char *key, SSL_SESSION *sessi
     pthread_mutex_lock(&sessions->mutex);
     if (sessions->count == SESSIONS_MAX)
         remove_at(sessions, 0);
-    sessions->entries[sessions->count++] = (struct entry){ copy, session };
+    sessions->entries[sessions->count++] = (struct entry){ copy, session, now() };
     pthread_mutex_unlock(&sessions->mutex);
     return true;
 }
 
-static bool usable(const SSL_SESSION *session)
+static bool usable(const struct entry *entry)
 {
-    return SSL_SESSION_is_resumable(session) &&
-           SSL_SESSION_get_time(session) + SSL_SESSION_get_timeout(session) > (long)time(NULL);
+    return SSL_SESSION_is_resumable(entry->session) && now() - entry->came < SSL_SESSION_get_timeout(entry->session);
 }
 
 /* The newest first: its ticket lives longest. */
@@ -74,7 +82,7 @@ static SSL_SESSION *take_locked(struct sessions *sessions, const char *key)
         SSL_SESSION *session = sessions->entries[i].session;
         if (strcmp(sessions->entries[i].key, key) != 0)
             continue;
-        if (!usable(session)) {
+        if (!usable(&sessions->entries[i])) {
             remove_at(sessions, i);
             continue;
         }
