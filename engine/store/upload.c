@@ -7,9 +7,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define NAME_ATTEMPTS 8
@@ -85,16 +87,29 @@ static int open_file(struct store_upload *upload)
     return 0;
 }
 
+/* Whether a file system that would allocate every page there and then has room; it may still run full later. */
+static int look_for_room(const struct statfs *facts, uint64_t size)
+{
+    bool limited = facts->f_blocks > 0;
+
+    return limited && size / (uint64_t)facts->f_bsize > facts->f_bavail ? -ENOSPC : 0;
+}
+
 /*
  * Asks for the room now, so that a full disk is known before the body and not in its midst. KEEP_SIZE: the file must
- * not look longer than what was written to it.
+ * not look longer than what was written to it. A disk notes down extents, which takes no time; memory has no extents,
+ * and fetching a gigabyte's pages here would keep the body waiting.
  */
 static int allocate(int fd, uint64_t size)
 {
+    struct statfs facts;
+
     if (size == 0 || size == UINT64_MAX)
         return 0;
     if (size > INT64_MAX)
         return -EFBIG;
+    if (fstatfs(fd, &facts) == 0 && facts.f_type == TMPFS_MAGIC)
+        return look_for_room(&facts, size);
     while (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) < 0) {
         if (errno == EINTR)
             continue;
