@@ -82,6 +82,8 @@ static enum flow fail_channel(struct session *session, int rc)
 
     if (rc == 0)
         reason = "the peer ended the session in the middle of the body";
+    if (rc == -EKEYEXPIRED)
+        session_tell_failure(session, rc);
     return fail(session, 0, reason[0] ? reason : strerror(-rc));
 }
 
@@ -197,12 +199,14 @@ static ssize_t decode(void *argument, char *bytes, size_t length, size_t *used, 
     uint64_t limit = session->worker->server->config->server.max_upload;
     ssize_t n = http_reader_chunked(session->reader, bytes, length, used, end);
 
-    if (n < 0)
+    if (n < 0) {
         session->failure = 400;
-    else if (limit && session->stored + session->pump.moved + (uint64_t)n > limit)
-        session->failure = 413;
-    else
+        return -EBADMSG;
+    }
+    session->decoded += (uint64_t)n;
+    if (limit == 0 || session->decoded <= limit)
         return n;
+    session->failure = 413;
     return -EBADMSG;
 }
 

@@ -126,7 +126,7 @@ enum flow request_begin(struct session *session)
 
     session->began = microseconds();
     session->status = 0;
-    session->stored = 0;
+    session->stored = session->decoded = 0;
     session->body_ended = false;
     session->expects = false;
     session->failure = 0;

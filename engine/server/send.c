@@ -213,6 +213,8 @@ static enum flow body_overdue(struct session *session)
 static enum flow step_pumped(struct session *session)
 {
     if (session->result < 0) {
+        if (session->result == -EKEYEXPIRED)
+            session_tell_failure(session, session->result);
         request_failed(session, "out", session->pump.moved, pump_words(session, session->result));
         return session_abort(session);
     }

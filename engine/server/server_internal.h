@@ -142,6 +142,7 @@ struct session {
     struct store_upload upload;
     bool uploading;
     uint64_t stored;     /* body bytes written to the file so far; the pump's come on top when it ends */
+    uint64_t decoded;    /* body bytes that came out of the chunked coding; not all of them need be written yet */
     size_t piece, taken; /* of what stands in `in`: body bytes being written, and input bytes they were made of */
     bool body_ended;
     char expected[STORE_ETAG_SIZE]; /* what a conditional PUT may replace; "": nothing */
@@ -177,6 +178,9 @@ enum flow session_next(struct session *session);  /* this request is answered: t
 enum flow session_close(struct session *session); /* in good order */
 enum flow
 session_abort(struct session *session); /* without close_notify, so that the peer knows that something is missing */
+
+/* Says, as an event, why the channel failed outside of a transfer, or that its keys were what ended it. */
+void session_tell_failure(struct session *session, int rc);
 
 /* Reads into session->in: bytes > 0, 0 at a clean end, -errno. */
 ssize_t session_read(struct session *session);

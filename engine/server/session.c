@@ -419,6 +419,15 @@ static enum flow head_overdue(struct session *session)
     return request_refuse(session, 408, "the request's head took longer than header_timeout");
 }
 
+void session_tell_failure(struct session *session, int rc)
+{
+    /* The two causes of -EKEYEXPIRED are told apart by how far the key is used. */
+    const char *id = rc != -EKEYEXPIRED ? "Y33E" : channel_worn(session->channel) ? "K03W" : "K02W";
+
+    event(session->worker->server->log, id, EVENT_T("peer", session->peer),
+          EVENT_T("reason", channel_reason(session->channel)));
+}
+
 static enum flow head_ended(struct session *session, ssize_t n)
 {
     struct event_log *log = session->worker->server->log;
@@ -426,12 +435,10 @@ static enum flow head_ended(struct session *session, ssize_t n)
 
     if (n == 0)
         return session_close(session);
-    if (n == -EKEYEXPIRED)
-        event(log, "K02W", EVENT_T("peer", session->peer), EVENT_T("reason", channel_reason(session->channel)));
-    else if (n == -ENODATA && began)
+    if (n == -ENODATA && began)
         event(log, "Y31W", EVENT_T("peer", session->peer), EVENT_T("reason", channel_reason(session->channel)));
     else if (n != -ENODATA && n != -ECONNRESET)
-        event(log, "Y33E", EVENT_T("peer", session->peer), EVENT_T("reason", channel_reason(session->channel)));
+        session_tell_failure(session, (int)n);
     return FLOW_GONE;
 }
 
@@ -480,8 +487,7 @@ int session_out_begin(struct session *session)
 static enum flow send_failed(struct session *session, int rc)
 {
     if (rc != -ECONNRESET)
-        event(session->worker->server->log, rc == -EKEYEXPIRED ? "K02W" : "Y33E", EVENT_T("peer", session->peer),
-              EVENT_T("reason", channel_reason(session->channel)));
+        session_tell_failure(session, rc);
     return FLOW_GONE;
 }
 
