@@ -106,7 +106,7 @@ class Check:
         results.unlink(missing_ok=True)
         command = [INTEGRATION, "--place", "host", "--build", build, "--binary", binary, "--results", results]
         command += [*(["--server-binary", server] if server else []), *patterns]
-        code = self.run(log, command, r"^(failed|skipped) ")
+        code = self.run(log, command, r"^failed ")
         self.read_results(results, log, code, build)
 
     def read_results(self, file, log, code, build):
@@ -119,7 +119,7 @@ class Check:
         shared.mkdir()
         results = shared / "results.json"
         command = [GUEST, "-t", GUEST_LIMIT, "-w", shared, "--", sys.executable, Path(__file__).resolve(), "--in-guest", results]
-        code = self.run("guest", command, r"^(failed|skipped) |^guest: ")
+        code = self.run("guest", command, r"^failed |^guest: ")
         self.read_results(results, "guest", code, "guest")
 
     def finish(self):

@@ -34,6 +34,10 @@ class Run:
         return self._shared[name]
 
     @property
+    def sanitized(self):
+        return self.build in ("asan", "tsan")
+
+    @property
     def kernel(self):
         return self.place == "guest"
 
