@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
 
 #include "ktls/context_internal.h"
 #include "ktls/pem_internal.h"
@@ -27,6 +28,9 @@ static bool add_one(struct trust *trust, X509 *certificate, const char *file)
                              "put its successor there",
                              file, subject);
     }
+    /* What OpenSSL works out about a certificate at its first use is worked out now, not by several handshakes at once.
+     */
+    X509_check_purpose(certificate, -1, 0);
     bool listed = trust->profile->role == CONFIG_CLIENT || SSL_CTX_add_client_CA(trust->ssl, certificate);
     return listed && X509_STORE_add_cert(SSL_CTX_get_cert_store(trust->ssl), certificate);
 }
