@@ -129,6 +129,14 @@ def _explain(problem):
     return "".join(traceback.format_exception(problem))
 
 
+def _telling(text):
+    """What is no event is kept first, above all a sanitizer's report; of the events the last ones."""
+    lines = text.splitlines(keepends=True)
+    events = [line for line in lines if line.startswith("{")]
+    others = [line for line in lines if not line.startswith("{")]
+    return "".join(others[:200] + events[-40:])
+
+
 def run_one(run, one):
     """Returns ("passed" | "failed" | "skipped", text)."""
     folder = Path(tempfile.mkdtemp(prefix="t", dir=run.folder))
@@ -144,12 +152,10 @@ def run_one(run, one):
         problems.append(problem)
     signal.alarm(0)
     problems += trial.finish()
-    logs = "".join(
-        f"--- {log.name}\n{text}" for log in sorted(folder.glob("*.log")) if (text := log.read_text(errors="replace"))
-    )
+    logs = "".join(f"--- {log.name}\n{_telling(log.read_text(errors='replace'))}" for log in sorted(folder.glob("*.log")))
     shutil.rmtree(folder, ignore_errors=True)
     if problems:
-        return "failed", "\n".join(_explain(p) for p in problems) + "\n" + logs[-20000:]
+        return "failed", "\n".join(_explain(p) for p in problems) + "\n" + logs
     return ("skipped", skipped) if skipped is not None else ("passed", "")
 
 
