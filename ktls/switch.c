@@ -215,6 +215,10 @@ int channel_switch(struct channel *channel, enum channel_way way, uint64_t bytes
     if (failed)
         return failed;
     failed = attach(channel);
+    /* The kernel takes over established connections only. That the peer was faster is no fault of any profile. */
+    if (failed == -ENOTCONN && tls_context_offload(channel->context) == CONFIG_OFFLOAD_REQUIRED)
+        return channel_fail(channel, ECONNRESET,
+                            "offload = required, but the peer closed the connection before the kernel had it");
     if (failed)
         return refuse(channel, way, STEP_ULP, -failed);
     if (current_keys(channel, way, &keys) != 0)

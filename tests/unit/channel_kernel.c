@@ -287,20 +287,24 @@ static void what_the_kernel_refuses_stays_with_openssl_and_says_why(void **state
     for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
         struct scene scene;
         bool required = i & 1;
+        int result = !required ? 1 : cases[i / 2].error == ENOTCONN ? -ECONNRESET : -EOPNOTSUPP;
         open_scene(&scene, true, suites[i % SUITES].suite, suites[i % SUITES].version,
                    required ? CONFIG_OFFLOAD_REQUIRED : CONFIG_OFFLOAD_AUTO);
         exchange_heads(&scene);
         scene.soft.refuse = cases[i / 2].call;
         scene.soft.refusal = cases[i / 2].error;
         for (int again = 0; again < 2; again++)
-            assert_int_equal(channel_switch(scene.ours, cases[i / 2].way, UINT64_MAX), required ? -EOPNOTSUPP : 1);
+            assert_int_equal(channel_switch(scene.ours, cases[i / 2].way, UINT64_MAX), result);
         assert_int_equal(channel_mode(scene.ours, cases[i / 2].way), CHANNEL_USER);
-        assert_non_null(strstr(channel_why(scene.ours, cases[i / 2].way), cases[i / 2].why));
+        if (result != -ECONNRESET)
+            assert_non_null(strstr(channel_why(scene.ours, cases[i / 2].way), cases[i / 2].why));
         if (required)
             assert_non_null(strstr(channel_reason(scene.ours), "offload = required"));
         scene.soft.refuse = SOFT_NONE;
-        assert_int_equal(tls_carry(scene.ours, scene.peer, 300000), 0);
-        assert_int_equal(tls_carry(scene.peer, scene.ours, 300000), 0);
+        if (result != -ECONNRESET) {
+            assert_int_equal(tls_carry(scene.ours, scene.peer, 300000), 0);
+            assert_int_equal(tls_carry(scene.peer, scene.ours, 300000), 0);
+        }
         close_scene(&scene);
     }
 }
