@@ -16,6 +16,8 @@ SANITIZERS = {
 }
 # What the threads of other rooms go through: these are run with ThreadSanitizer too.
 THREADED_ROOMS = {"ring", "pump", "server", "client", "event"}
+# What meets the kernel: these are run in the guest too, and whatever may be skipped elsewhere.
+KERNEL_ROOMS = {"ring", "pump", "store", "server", "client"}
 
 
 def rooms(source):
@@ -26,6 +28,12 @@ def rooms(source):
 def threaded(tests_folder):
     """Names of the programs that are worth a run with ThreadSanitizer."""
     return sorted(f.stem for f in (tests_folder / "unit").glob("*.c") if rooms(f) & THREADED_ROOMS)
+
+
+def for_the_guest(tests_folder):
+    """Names of the programs whose tests another kernel may answer differently."""
+    sources = (tests_folder / "unit").glob("*.c")
+    return sorted(f.stem for f in sources if rooms(f) & KERNEL_ROOMS or "skip();" in f.read_text())
 
 
 def _cases(report):

@@ -1,0 +1,54 @@
+"""sluice doctor says what this machine can do; its exit status says whether the kernel path works."""
+
+import json
+import subprocess
+
+from harness import check, equal, test, tls_counters
+from harness.sluice import environment
+
+SUITES = ("AES-128-GCM", "AES-256-GCM", "ChaCha20-Poly1305", "AES-128-CCM")
+
+
+def _doctor(t, *arguments):
+    return subprocess.run([t.run.binary, "doctor", *arguments], capture_output=True, text=True, timeout=60,
+                          stdin=subprocess.DEVNULL, env=environment())
+
+
+def _examine(t, code):
+    done = _doctor(t, "--json")
+    equal(done.returncode, code, "exit status")
+    report = json.loads(done.stdout)
+    equal(report["kernel_path"], code == 0, "kernel_path")
+    check(report["summary"], "there is no summary")
+    for finding in report["findings"]:
+        check(finding["what"] and finding["value"] and finding["meaning"], f"a finding says too little: {finding}")
+        check(finding["status"] == "ok" or finding["status"] == "note" or finding["remedy"],
+              f"a finding names no remedy: {finding}")
+    return {finding["what"]: finding for finding in report["findings"]}
+
+
+@test("guest")
+def everything_is_there_in_debians_kernel(t):
+    found = _examine(t, 0)
+    for suite in SUITES:
+        equal(found[f"kTLS {suite}"]["value"], "TLS 1.2 tx rx, TLS 1.3 tx rx", suite)
+    check("aesni" in found["AES-GCM driver"]["value"], f"not aesni: {found['AES-GCM driver']}")
+    equal(found["kTLS (tls ULP)"]["status"], "ok", "the ULP")
+    equal(found["io_uring"]["status"], "ok", "io_uring")
+    check("kTLS rekey" in found and "OpenSSL" in found and "limit: open files" in found, f"missing: {list(found)}")
+
+
+@test("host", "guest")
+def the_text_says_the_same_as_the_exit_status(t):
+    # Asking loads the module where there is one, so the counters are looked at afterwards.
+    done = _doctor(t)
+    equal(done.returncode, 0 if tls_counters() else 1, "exit status")
+    text = done.stdout
+    check("kernel" in text and "OpenSSL" in text and "io_uring" in text, text)
+    check(("FAIL" in text) == (done.returncode == 1), text)
+    _examine(t, done.returncode)
+
+
+@test("host")
+def wrong_arguments_are_refused(t):
+    equal(_doctor(t, "--nonsense").returncode, 2, "exit status")
