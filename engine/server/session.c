@@ -274,8 +274,10 @@ static enum flow refuse_plain(struct session *session)
     session->channel = channel_plain(session->fd, session->worker->server->sys);
     event(session->worker->server->log, "Y32W", EVENT_T("protocol", session->service->protocol->name),
           EVENT_T("peer", session->peer), EVENT_T("reason", "this protocol takes TLS only"));
-    if (!session->channel)
+    if (!session->channel) {
+        session->fd = -1; /* closed with it */
         return FLOW_GONE;
+    }
     session->close_after = true;
     return request_refuse(session, 403, "this port takes TLS only: use https");
 }
