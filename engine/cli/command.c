@@ -244,3 +244,19 @@ int command_put(struct command *command, const struct remote *server, const char
     run_begin(command, &run, local);
     return run_end(command, &run, client_put(client, local, path), local);
 }
+
+int command_run(int argc, char **argv, const char *usage,
+                void (*work)(struct command *command, const struct arguments *arguments))
+{
+    struct arguments arguments;
+    struct command command;
+    int exit_code;
+
+    if (arguments_parse(&arguments, argc, argv, usage, &exit_code) != 0)
+        return exit_code;
+    if (arguments.name_count < 2)
+        return arguments_wrong(&arguments, "at least one source and the destination are needed");
+    if (command_begin(&command, &arguments) == CLIENT_OK)
+        work(&command, &arguments);
+    return command_end(&command);
+}

@@ -33,6 +33,10 @@ struct command {
 int command_begin(struct command *command, const struct arguments *arguments);
 int command_end(struct command *command); /* returns the exit code */
 
+/* The whole of get and put: `work` is called with at least one source and the destination. Returns the exit code. */
+int command_run(int argc, char **argv, const char *usage,
+                void (*work)(struct command *command, const struct arguments *arguments));
+
 /* The client for a remote name, or NULL after the reason was told and noted. */
 struct client *command_client(struct command *command, const struct remote *remote);
 

@@ -216,15 +216,5 @@ static void get_all(struct command *command, const struct arguments *arguments)
 
 int cli_get(int argc, char **argv)
 {
-    struct arguments arguments;
-    struct command command;
-    int exit_code;
-
-    if (arguments_parse(&arguments, argc, argv, usage, &exit_code) != 0)
-        return exit_code;
-    if (arguments.name_count < 2)
-        return arguments_wrong(&arguments, "at least one source and the destination are needed");
-    if (command_begin(&command, &arguments) == CLIENT_OK)
-        get_all(&command, &arguments);
-    return command_end(&command);
+    return command_run(argc, argv, usage, get_all);
 }

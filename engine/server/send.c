@@ -12,7 +12,7 @@ static enum flow step_listed(struct session *session);
 static void opened_done(struct ring_op *op, int result, unsigned flags);
 
 /* Opening through the ring does not go by session->op's usual end: the descriptor must not be lost when ending. */
-static enum flow open_path(struct session *session)
+enum flow send_begin(struct session *session)
 {
     session->how = store_read_how();
     session->step = step_opened;
@@ -54,11 +54,6 @@ static enum flow refuse_open(struct session *session, int rc)
     default:
         return request_refuse(session, 500, strerror(-rc));
     }
-}
-
-enum flow send_begin(struct session *session)
-{
-    return open_path(session);
 }
 
 static enum flow redirect_to_directory(struct session *session)

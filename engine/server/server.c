@@ -22,12 +22,6 @@ static unsigned usable_cores(void)
     return (unsigned)CPU_COUNT(&set);
 }
 
-static void complain(struct config_errors *errors, const struct config_section *section, const char *key,
-                     const char *text)
-{
-    config_errors_add_at(errors, CONFIG_ERROR, section, key, "%s", text);
-}
-
 /* -- services ------------------------------------------------------------------------------------------------------ */
 
 static void check_offload(struct server *server, const struct config_profile *profile,
@@ -207,7 +201,7 @@ static int pools_open(struct server *server, struct config_errors *errors)
 
     int rc = ring_usable(why, sizeof why);
     if (rc < 0) {
-        complain(errors, limits->section, NULL, why);
+        config_errors_add_at(errors, CONFIG_ERROR, limits->section, NULL, "%s", why);
         return rc;
     }
     rc = peers_new(&server->peers);

@@ -12,6 +12,7 @@
 #define TLS_HANDSHAKE_RECORD 22 /* RFC 8446, 5.1: the first byte of a ClientHello's record */
 #define LINGER_MS 2000
 #define LINGER_BYTES (16u << 20)
+#define LINGER_TURNS 256 /* reads before others may go on */
 #define TURNS_WITHOUT_PAUSE 16
 
 #define session_of(pointer, member) ((struct session *)((char *)(pointer)-offsetof(struct session, member)))
@@ -530,7 +531,7 @@ static enum flow step_linger(struct session *session)
 {
     char dropped[4096];
 
-    for (;;) {
+    for (int turn = 0; turn < LINGER_TURNS; turn++) {
         ssize_t n = recv(session->fd, dropped, sizeof dropped, MSG_DONTWAIT);
         if (n < 0 && errno == EAGAIN)
             return wait_events(session, POLLIN);
@@ -539,9 +540,8 @@ static enum flow step_linger(struct session *session)
         session->lingered += (size_t)n;
         if (session->lingered > LINGER_BYTES)
             return FLOW_GONE;
-        if (session->lingered % (256 * sizeof dropped) == 0)
-            return wait_events(session, POLLIN);
     }
+    return wait_events(session, POLLIN); /* the other sessions have their turn */
 }
 
 static enum flow step_close(struct session *session)
