@@ -28,6 +28,15 @@ static void print_values(const struct config_key *key, FILE *out)
         [CONFIG_TYPE_REFERENCE] = "name of a ",
         [CONFIG_TYPE_VERSION] = "`1.2` or `1.3`",
         [CONFIG_TYPE_HOSTNAME] = "`yes`, `no` or a name",
+        [CONFIG_TYPE_TEXT] = "text",
+        [CONFIG_TYPE_WORD] = "word",
+        [CONFIG_TYPE_FOLDER] = "folder of the store",
+        [CONFIG_TYPE_PATTERNS] = "words with * and ?, separated by commas",
+        [CONFIG_TYPE_NETWORKS] = "addresses, blocks and patterns, separated by commas",
+        [CONFIG_TYPE_EXPRESSION] = "expression of names",
+        [CONFIG_TYPE_FINGERPRINTS] = "SHA-256 sums, separated by commas",
+        [CONFIG_TYPE_SANS] = "KIND:PATTERN, separated by commas",
+        [CONFIG_TYPE_GRANTS] = "who, separated by commas",
     };
     if (key->type == CONFIG_TYPE_CHOICE)
         print_choices(key->choices, out);

@@ -2,13 +2,14 @@
  * Private to config/: the file as it was read, and the steps from there to the model.
  *
  * read.c     text -> sections and entries, each with its line; reports what is not INI
- * value.c    one entry -> one field, by the type in the schema; reports what has the wrong shape (address.c: HOST:PORT)
- * model.c    sections -> structs; reports unknown, repeated and missing keys
- * rules.c    joins the structs by name; reports what fits its type but makes no sense
+ * value.c    one entry -> one field, by the type in the schema; reports what has the wrong shape (address.c: HOST:PORT,
+ * network.c: blocks) model.c    sections -> structs; reports unknown, repeated and missing keys rules.c    joins the
+ * structs by name; reports what fits its type but makes no sense
  */
 #ifndef SLUICE_CONFIG_INTERNAL_H
 #define SLUICE_CONFIG_INTERNAL_H
 
+#include "config/expression.h"
 #include "config/model.h"
 #include "config/schema.h"
 
@@ -66,6 +67,9 @@ bool config_is_ipv6(const char *host); /* without brackets, with or without %sco
 
 /* Splits "HOST:PORT" in place. Returns NULL, or what is wrong with it; `least_port` is 0 or 1. */
 const char *config_address_split(char *text, uint64_t least_port, char **host, uint16_t *port);
+
+/* An address, a CIDR block or a pattern. Returns NULL, or what is wrong with it. */
+const char *config_network_read(const char *text, struct config_network *network);
 
 const struct config_kind *config_kind_find(const char *name);
 const struct config_key *config_key_find(const struct config_kind *kind, const char *name);

@@ -11,7 +11,8 @@
 
 /* The table writes through these types. */
 _Static_assert(sizeof(enum config_verify) == sizeof(int) && sizeof(enum config_offload) == sizeof(int) &&
-                   sizeof(enum config_access) == sizeof(int) && sizeof(enum config_events) == sizeof(int),
+                   sizeof(enum config_access) == sizeof(int) && sizeof(enum config_events) == sizeof(int) &&
+                   sizeof(enum config_need) == sizeof(int) && sizeof(enum config_key_usage) == sizeof(int),
                "a choice is stored as an int");
 
 /* Where the structs of a kind of section live in the model. [server] is there once and has no array. */
@@ -34,6 +35,8 @@ static const struct shape shapes[] = {
     SHAPE("client-profile", profiles, profile_count, config_profile),
     SHAPE("protocol", protocols, protocol_count, config_protocol),
     SHAPE("partner", partners, partner_count, config_partner),
+    SHAPE("class", classes, class_count, config_class),
+    SHAPE("user", users, user_count, config_user),
 };
 
 static const struct shape *shape_find(const char *kind)
@@ -66,7 +69,7 @@ static void check_kind(struct config_section *section, struct config_errors *err
     if (!near.best) {
         config_errors_add(errors, CONFIG_ERROR, section->file, section->line,
                           "[%s] is no kind of section: the kinds are server, store, server-profile, client-profile, "
-                          "protocol and partner",
+                          "protocol, partner, class and user",
                           section->kind);
         return;
     }
@@ -403,6 +406,16 @@ const struct config_protocol *config_find_protocol(const struct config *config, 
 const struct config_partner *config_find_partner(const struct config *config, const char *name)
 {
     return find(config, "partner", name);
+}
+
+const struct config_class *config_find_class(const struct config *config, const char *name)
+{
+    return find(config, "class", name);
+}
+
+const struct config_user *config_find_user(const struct config *config, const char *name)
+{
+    return find(config, "user", name);
 }
 
 const struct config_profile *config_find_profile(const struct config *config, enum config_role role, const char *name)

@@ -20,17 +20,27 @@
 
 #include "config/errors.h"
 
+struct config_expression; /* config/expression.h */
+
 enum config_role { CONFIG_SERVER, CONFIG_CLIENT };
 enum config_verify { CONFIG_VERIFY_REQUIRED, CONFIG_VERIFY_ENFORCED, CONFIG_VERIFY_OPTIONAL, CONFIG_VERIFY_NONE };
 enum config_offload { CONFIG_OFFLOAD_AUTO, CONFIG_OFFLOAD_REQUIRED, CONFIG_OFFLOAD_OFF };
 enum config_access { CONFIG_ACCESS_NONE, CONFIG_ACCESS_READ, CONFIG_ACCESS_WRITE }; /* write includes read */
+enum config_key_usage { CONFIG_KEY_USAGE_VERIFY, CONFIG_KEY_USAGE_NONE };
+enum config_ocsp { CONFIG_OCSP_NO, CONFIG_OCSP_STAPLE };
+enum config_need { CONFIG_DISABLED, CONFIG_OPTIONAL, CONFIG_REQUIRED };
 enum config_hostname { CONFIG_HOSTNAME_DIALLED, CONFIG_HOSTNAME_ANY, CONFIG_HOSTNAME_NAMED };
 enum config_events { CONFIG_EVENTS_TEXT, CONFIG_EVENTS_JSON };
+enum config_events_to { CONFIG_EVENTS_STDERR, CONFIG_EVENTS_JOURNAL };
 
 struct config_list {
     char **items;
     size_t count;
 };
+
+/* Appends a copy. 0 or -ENOMEM. */
+int config_list_add(struct config_list *list, const char *item);
+void config_list_clear(struct config_list *list);
 
 /* One ADDRESS:PORT. An IPv6 address is written [::1]:8443 and stored without its brackets. */
 struct config_address {
@@ -43,44 +53,92 @@ struct config_addresses {
     size_t count;
 };
 
+/*
+ * Addresses of clients: a CIDR block (an address alone is a block of one), or a pattern with * and ? that is held
+ * against the address as text. IPv4 addresses stand as ::ffff:a.b.c.d's last 96 + n bits in `address`.
+ */
+struct config_network {
+    char *pattern;       /* NULL for a block */
+    uint8_t address[16]; /* network byte order; bits behind the prefix are 0 */
+    unsigned prefix;     /* 0 to 128 */
+};
+
+struct config_networks {
+    struct config_network *items;
+    size_t count;
+};
+
+bool config_networks_hold(const struct config_networks *networks, const uint8_t address[16]);
+
+/* * stands for any run of characters, ? for any one; case matters. */
+bool config_glob(const char *pattern, const char *text);
+
+/* What a verified certificate must be to belong to a user or a partner: any one of these. */
+struct config_match {
+    struct config_list fingerprints;   /* SHA-256 of the certificate: 64 lower-case hexadecimal digits each */
+    struct config_expression *subject; /* or NULL */
+    struct config_list sans;           /* "DNS:node7.example.com", "email:*@example.com", "URI:...", "IP:..." */
+};
+
 /* [server]: the process. All defaults come from the table in config/schema.h. */
 struct config_server {
-    struct config_section *section;      /* NULL where the file has no [server] */
-    unsigned workers;                    /* 0: one per core that this process may run on */
-    unsigned handshake_threads;          /* 0: as many as workers */
-    unsigned file_threads;               /* threads for calls that may block: open, fsync, rename, listing */
-    unsigned max_connections;            /* over all workers */
+    struct config_section *section; /* NULL where the file has no [server] */
+    unsigned workers;               /* 0: one per core that this process may run on */
+    unsigned handshake_threads;     /* 0: as many as workers */
+    unsigned file_threads;          /* threads for calls that may block: open, fsync, rename, listing */
+    unsigned max_connections;       /* over all workers */
     unsigned max_connections_per_address;
-    unsigned max_requests;               /* on one connection; then it is closed in good order */
-    uint64_t header_limit;               /* bytes of one request head */
-    uint64_t max_upload;                 /* bytes of one body; 0: no limit but the disk's */
-    unsigned handshake_timeout;          /* milliseconds; durations in the file have a unit: 10s, 500ms, 2m */
-    unsigned header_timeout;             /* milliseconds, from a head's first byte to its last */
-    unsigned idle_timeout;               /* milliseconds, between requests and without progress in a body */
+    unsigned max_requests;      /* on one connection; then it is closed in good order */
+    uint64_t header_limit;      /* bytes of one request head */
+    uint64_t max_upload;        /* bytes of one body; 0: no limit but the disk's */
+    unsigned handshake_timeout; /* milliseconds; durations in the file have a unit: 10s, 500ms, 2m */
+    unsigned header_timeout;    /* milliseconds, from a head's first byte to its last */
+    unsigned idle_timeout;      /* milliseconds, between requests and without progress in a body */
     enum config_events events;
+    enum config_events_to events_to;
+    char *user, *group;           /* to become once the ports are taken; NULL: stay who we are */
+    char *password_file;          /* NULL: nobody has a password */
+    bool strict_partner_profiles; /* a partner's server-profile that is missing refuses the session */
+    unsigned expiry_warning_days; /* a certificate that expires within these is warned about */
 };
 
 struct config_store {
     struct config_section *section;
     char *name;
-    char *root; /* an existing directory is checked for when the store is opened, not here */
-    enum config_access anonymous;
+    char *root;                   /* an existing directory is checked for when the store is opened, not here */
+    enum config_access anonymous; /* where there is no [class]: what those may do who are not authenticated */
+    /*
+     * Who may do what: "user:NAME", "partner:NAME", "class:NAME", "group:NAME", "authenticated" or "anyone". All four
+     * empty: `anonymous` says it. Where `list` is not given, those who may read may list.
+     */
+    struct config_list read, write, list, delete;
 };
 
 struct config_profile {
     struct config_section *section;
     enum config_role role;
     char *name;
-    char *certificate;         /* PEM, leaf first; NULL where a client has none */
-    char *key;                 /* PEM; NULL where a client has none */
-    struct config_list trust;  /* files or directories; "system" alone means the system's store */
-    enum config_verify verify; /* optional only for servers, enforced only for clients */
-    bool insecure;             /* client only: allows verify = none */
-    struct config_list ciphers;   /* as written: IANA names, OpenSSL names or decimal numbers; empty: the default list */
-    unsigned min_version, max_version; /* 0x0303 or 0x0304, as on the wire */
-    enum config_hostname hostname;     /* client only */
-    char *hostname_value;              /* for CONFIG_HOSTNAME_NAMED */
+    struct config_list certificate; /* PEM, DER or PKCS#12; several for several types of key */
+    struct config_list key;         /* in the order of the certificates, leaving out PKCS#12, which has its own */
+    struct config_list key_passphrase_file; /* one for all keys, or one for each; the first line counts */
+    struct config_list trust;               /* files or directories; "system" alone means the system's store */
+    enum config_verify verify;              /* optional only for servers, enforced only for clients */
+    bool insecure;                          /* client only: allows verify = none */
+    struct config_list ciphers; /* as written: IANA names, OpenSSL names or decimal numbers; empty: the default list */
+    unsigned min_version, max_version;          /* 0x0303 or 0x0304, as on the wire */
+    enum config_hostname hostname;              /* client only */
+    char *hostname_value;                       /* for CONFIG_HOSTNAME_NAMED */
+    struct config_expression *subject, *issuer; /* of the peer's certificate; NULL: any */
+    unsigned depth;                             /* CA certificates between the peer's and the trusted one */
+    enum config_key_usage key_usage;
+    struct config_list groups, signature_algorithms; /* OpenSSL's names; empty: its defaults */
+    struct config_list crl;                          /* files */
+    enum config_ocsp ocsp;                           /* client only */
+    char *ocsp_response;                             /* server only: DER, to be stapled; NULL: none */
+    char *save_chain;                                /* directory for the peers' chains; NULL: they are not kept */
     enum config_offload offload;
+    bool fips;
+    char *note; /* free text for events; NULL: none */
 };
 
 struct config_protocol {
@@ -97,7 +155,35 @@ struct config_partner {
     char *name;
     struct config_addresses host;
     const struct config_protocol *protocol;      /* or NULL */
-    const struct config_profile *client_profile; /* the partner's own, else its protocol's; never NULL where host is */
+    const char *profile;                         /* as named by the partner itself; NULL: it names none */
+    const struct config_profile *client_profile; /* the partner's own, else its protocol's. NULL: none (T47E) */
+    const struct config_profile *server_profile; /* the additional checks; NULL with `profile` named: missing (T47W) */
+    struct config_match match;
+    char *home;                /* a folder of the store that is all it sees; NULL: the whole store */
+    char *login;               /* outgoing: the user name to log in with; NULL: none */
+    char *login_password_file; /* outgoing: its first line is the password */
+};
+
+/* A kind of visitor. The first class, in `order`, that a visitor matches decides. */
+struct config_class {
+    struct config_section *section;
+    char *name;
+    struct config_list users, groups, partners; /* patterns (config_glob); all three empty: everyone */
+    struct config_networks from;                /* empty: from everywhere */
+    unsigned order;                             /* lower ones first; equal ones as they stand in the file */
+    enum config_need tls;                       /* optional or required */
+    enum config_need certificate, password;
+    bool plain_password;
+};
+
+struct config_user {
+    struct config_section *section;
+    char *name;
+    struct config_match match;
+    struct config_list groups;
+    const struct config_partner *partner; /* whose sessions these are, checks included; or NULL */
+    char *home;
+    bool disabled;
 };
 
 struct config {
@@ -111,6 +197,10 @@ struct config {
     size_t protocol_count;
     struct config_partner *partners;
     size_t partner_count;
+    struct config_class *classes; /* in the order in which they are tried */
+    size_t class_count;
+    struct config_user *users;
+    size_t user_count;
     struct config_section *sections; /* private: every section and key with its line */
     size_t section_count;
 };
@@ -130,6 +220,8 @@ void config_free(struct config *config);
 const struct config_store *config_find_store(const struct config *, const char *name);
 const struct config_protocol *config_find_protocol(const struct config *, const char *name);
 const struct config_partner *config_find_partner(const struct config *, const char *name);
+const struct config_class *config_find_class(const struct config *, const char *name);
+const struct config_user *config_find_user(const struct config *, const char *name);
 const struct config_profile *config_find_profile(const struct config *, enum config_role, const char *name);
 
 /*

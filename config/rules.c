@@ -33,12 +33,7 @@ static bool trusts_system(const struct config_profile *profile)
 
 static bool key_without_certificate(const struct config_profile *profile)
 {
-    return profile->role == CONFIG_CLIENT && given(profile->section, "key") && !given(profile->section, "certificate");
-}
-
-static bool certificate_without_key(const struct config_profile *profile)
-{
-    return profile->role == CONFIG_CLIENT && given(profile->section, "certificate") && !given(profile->section, "key");
+    return given(profile->section, "key") && !given(profile->section, "certificate") && profile->role == CONFIG_CLIENT;
 }
 
 static bool versions_crossed(const struct config_profile *profile)
@@ -83,7 +78,6 @@ static bool enforced_without_certificate(const struct config_profile *profile)
 
 static const struct profile_rule profile_rules[] = {
     { key_without_certificate, CONFIG_ERROR, "key", "key has no certificate: add certificate, or remove key" },
-    { certificate_without_key, CONFIG_ERROR, "certificate", "certificate has no key: add key, or remove certificate" },
     { versions_crossed, CONFIG_ERROR, "min_version",
       "min_version is newer than max_version: lower the one or raise the other" },
     { verifies_without_trust, CONFIG_ERROR, "verify",

@@ -13,10 +13,43 @@
 #define PROFILE(field) .name = #field, .offset = offsetof(struct config_profile, field)
 #define PROTOCOL(field) .name = #field, .offset = offsetof(struct config_protocol, field)
 #define PARTNER(field) .name = #field, .offset = offsetof(struct config_partner, field)
+#define CLASS(field) .name = #field, .offset = offsetof(struct config_class, field)
+#define USER(field) .name = #field, .offset = offsetof(struct config_user, field)
 
 static const struct config_choice events[] = {
     { "text", CONFIG_EVENTS_TEXT },
     { "json", CONFIG_EVENTS_JSON },
+    { 0 },
+};
+
+static const struct config_choice events_to[] = {
+    { "stderr", CONFIG_EVENTS_STDERR },
+    { "journal", CONFIG_EVENTS_JOURNAL },
+    { 0 },
+};
+
+static const struct config_choice key_usage[] = {
+    { "verify", CONFIG_KEY_USAGE_VERIFY },
+    { "none", CONFIG_KEY_USAGE_NONE },
+    { 0 },
+};
+
+static const struct config_choice ocsp[] = {
+    { "no", CONFIG_OCSP_NO },
+    { "staple", CONFIG_OCSP_STAPLE },
+    { 0 },
+};
+
+static const struct config_choice class_tls[] = {
+    { "required", CONFIG_REQUIRED },
+    { "optional", CONFIG_OPTIONAL },
+    { 0 },
+};
+
+static const struct config_choice need[] = {
+    { "disabled", CONFIG_DISABLED },
+    { "optional", CONFIG_OPTIONAL },
+    { "required", CONFIG_REQUIRED },
     { 0 },
 };
 
@@ -82,34 +115,124 @@ static const struct config_key server_keys[] = {
       .maximum = MINUTES(24 * 60), .help = "between two requests, and without progress in a body" },
     { SERVER(events), .type = CONFIG_TYPE_CHOICE, .fallback = "text", .choices = events,
       .help = "how events are written: `key=value`, or one JSON object a line" },
+    { SERVER(events_to), .type = CONFIG_TYPE_CHOICE, .fallback = "stderr", .choices = events_to,
+      .help = "where events go: standard error, or the journal with each field as a field of its own" },
+    { SERVER(user), .type = CONFIG_TYPE_WORD,
+      .help =
+          "the system's user to become once the ports are taken; a reload reads certificates and keys as that user" },
+    { SERVER(group), .type = CONFIG_TYPE_WORD, .help = "the system's group to become; without it: the user's own" },
+    { SERVER(password_file), .type = CONFIG_TYPE_PATH, .access = 1,
+      .help = "names and password hashes, as `sluice passwd` writes them; without it nobody logs in with a password" },
+    { SERVER(strict_partner_profiles), .type = CONFIG_TYPE_FLAG, .fallback = "no", .access = 1,
+      .help = "a partner whose `profile` is missing as a server-profile is refused, not only warned about (T47W)" },
+    { SERVER(expiry_warning_days), .type = CONFIG_TYPE_NUMBER, .fallback = "30", .maximum = 3650,
+      .help = "a certificate with fewer days left is warned about (S79W): at start, at a reload and once a day" },
     { 0 },
 };
 
 static const struct config_key store_keys[] = {
     { STORE(root), .type = CONFIG_TYPE_PATH, .mandatory = 1,
       .help = "the directory that is served; nothing outside it can be reached" },
-    { STORE(anonymous), .type = CONFIG_TYPE_CHOICE, .fallback = "none", .choices = access_rights,
-      .help = "what those may do who showed no verified certificate; `write` includes `read`. A verified client "
-              "certificate may read and write" },
+    { STORE(anonymous), .type = CONFIG_TYPE_CHOICE, .access = 1, .fallback = "none", .choices = access_rights,
+      .help = "what those may do who are not authenticated, where neither a [class] nor the four keys below say "
+              "otherwise; `read` includes listing, `write` includes `read`. Who is authenticated may read, list and "
+              "write" },
+    { STORE(read), .type = CONFIG_TYPE_GRANTS, .access = 1,
+      .help =
+          "who may fetch files: `user:NAME`, `partner:NAME`, `class:NAME`, `group:NAME`, `authenticated` or `anyone`; "
+          "where one of the four keys is given, what is not granted is refused" },
+    { STORE(write), .type = CONFIG_TYPE_GRANTS, .access = 1, .help = "who may store and replace files" },
+    { STORE(list), .type = CONFIG_TYPE_GRANTS, .access = 1,
+      .help = "who may list directories; without it: those who may read" },
+    { STORE(delete), .type = CONFIG_TYPE_GRANTS, .access = 1, .help = "who may delete files; without it: nobody" },
     { 0 },
 };
 
 /* The rows that mean the same for both roles. */
+#define PASSPHRASE                                                                                                     \
+    {                                                                                                                  \
+        PROFILE(key_passphrase_file),                                                                                  \
+            .type = CONFIG_TYPE_PATHS,                                                                                 \
+            .help = "file whose first line opens an encrypted key or PKCS#12 file; one for all, or one for each "      \
+                    "certificate"                                                                                      \
+    }
+#define SUBJECT(whose)                                                                                                 \
+    {                                                                                                                  \
+        PROFILE(subject), .type = CONFIG_TYPE_EXPRESSION, .access = 1,                                                 \
+                          .help = "what the subject of the " whose                                                     \
+                                  " certificate must be, such as `CN=node*, O=Acme AND NOT OU=test`"                   \
+    }
+#define ISSUER(whose)                                                                                                  \
+    {                                                                                                                  \
+        PROFILE(issuer), .type = CONFIG_TYPE_EXPRESSION, .access = 1,                                                  \
+                         .help = "the same for the direct issuer of the " whose " certificate"                         \
+    }
+#define DEPTH                                                                                                          \
+    {                                                                                                                  \
+        PROFILE(depth), .type = CONFIG_TYPE_NUMBER, .fallback = "10", .maximum = 10, .access = 1,                      \
+                        .help = "CA certificates that may stand between the peer's certificate and the trusted one"    \
+    }
+#define KEY_USAGE(text)                                                                                                \
+    {                                                                                                                  \
+        PROFILE(key_usage), .type = CONFIG_TYPE_CHOICE, .fallback = "verify", .choices = key_usage, .access = 1,       \
+                            .help = text                                                                               \
+    }
+#define GROUPS                                                                                                         \
+    {                                                                                                                  \
+        PROFILE(groups),                                                                                               \
+            .type = CONFIG_TYPE_NAMES, .access = 1,                                                                    \
+            .help = "key exchange groups in order of preference, as OpenSSL calls them: `X25519, P-256`; without it: " \
+                    "OpenSSL's defaults, post-quantum hybrids among them where it has them"                            \
+    }
+#define SIGNATURE_ALGORITHMS                                                                                           \
+    {                                                                                                                  \
+        PROFILE(signature_algorithms),                                                                                 \
+            .type = CONFIG_TYPE_NAMES, .access = 1,                                                                    \
+            .help = "signature algorithms in order of preference: `ecdsa_secp256r1_sha256, rsa_pss_rsae_sha256`"       \
+    }
+#define CRL                                                                                                            \
+    {                                                                                                                  \
+        PROFILE(crl),                                                                                                  \
+            .type = CONFIG_TYPE_PATHS, .access = 1,                                                                    \
+            .help = "certificate revocation lists (PEM or DER), read again with the configuration; with any given, "   \
+                    "the peer's issuer must have one that is current, and what it lists is refused"                    \
+    }
+#define SAVE_CHAIN                                                                                                     \
+    {                                                                                                                  \
+        PROFILE(save_chain),                                                                                           \
+            .type = CONFIG_TYPE_PATH,                                                                                  \
+            .help = "directory in which the chain of each peer is kept as PEM, named by the certificate's SHA-256; a " \
+                    "failure to save is warned about and ends nothing"                                                 \
+    }
+#define FIPS                                                                                                           \
+    {                                                                                                                  \
+        PROFILE(fips),                                                                                                 \
+            .type = CONFIG_TYPE_FLAG, .fallback = "no", .access = 1,                                                   \
+            .help =                                                                                                    \
+                "use OpenSSL's FIPS provider and nothing else; the kernel then encrypts only where it runs in FIPS "   \
+                "mode itself"                                                                                          \
+    }
+#define NOTE                                                                                                           \
+    {                                                                                                                  \
+        PROFILE(note), .type = CONFIG_TYPE_TEXT, .help = "free text that events of its sessions carry"                 \
+    }
 #define CIPHERS                                                                                                        \
     {                                                                                                                  \
         PROFILE(ciphers),                                                                                              \
-            .type = CONFIG_TYPE_NAMES,                                                                                 \
+            .type = CONFIG_TYPE_NAMES, .access = 1,                                                                    \
             .help = "suites of TLS 1.3 and 1.2 in one list, in order of preference, which is ours on a server: IANA "  \
                     "names, "                                                                                          \
                     "OpenSSL names or decimal numbers; without it: AES-GCM and ChaCha20-Poly1305 with forward secrecy" \
     }
 #define MIN_VERSION                                                                                                    \
     {                                                                                                                  \
-        PROFILE(min_version), .type = CONFIG_TYPE_VERSION, .fallback = "1.2", .help = "the oldest version of TLS"      \
+        PROFILE(min_version), .access = 1, .type = CONFIG_TYPE_VERSION, .fallback = "1.2",                             \
+                              .help = "the oldest version of TLS"                                                      \
     }
 #define MAX_VERSION                                                                                                    \
     {                                                                                                                  \
-        PROFILE(max_version), .type = CONFIG_TYPE_VERSION, .fallback = "1.3", .help = "the newest version of TLS"      \
+        PROFILE(max_version), .access = 1, .type = CONFIG_TYPE_VERSION, .fallback = "1.3",                             \
+                              .help = "the newest version of TLS"                                                      \
     }
 #define OFFLOAD                                                                                                        \
     {                                                                                                                  \
@@ -120,32 +243,53 @@ static const struct config_key store_keys[] = {
     }
 
 static const struct config_key server_profile_keys[] = {
-    { PROFILE(certificate), .type = CONFIG_TYPE_PATH, .mandatory = 1,
-      .help = "our certificate (PEM), the leaf first, then the intermediate ones" },
-    { PROFILE(key), .type = CONFIG_TYPE_PATH, .mandatory = 1,
-      .help = "its private key (PEM); readable by nobody but the owner" },
+    { PROFILE(certificate), .type = CONFIG_TYPE_PATHS, .mandatory = 1,
+      .help = "our certificate, the leaf first, then the intermediate ones: PEM, DER or PKCS#12; several, separated by "
+              "commas, for clients that take different types of key (RSA beside ECDSA)" },
+    { PROFILE(key), .type = CONFIG_TYPE_PATHS,
+      .help =
+          "the private key of each certificate, in the same order (PEM or DER); readable by nobody but the owner; a "
+          "PKCS#12 file has its key in it and is left out here" },
+    PASSPHRASE,
     { PROFILE(trust), .type = CONFIG_TYPE_PATHS, .choices = system_trust,
       .help = "CA certificates: files, or directories as `openssl rehash` makes them: whom we accept, and the CA names "
               "that we send; needed unless `verify = none`" },
-    { PROFILE(verify), .type = CONFIG_TYPE_CHOICE, .fallback = "required", .choices = server_verify,
+    { PROFILE(verify), .type = CONFIG_TYPE_CHOICE, .fallback = "required", .choices = server_verify, .access = 1,
       .help =
           "`required`: a client must show a certificate that verifies; `optional`: it is asked for one, and without a "
-          "good one it is anonymous; `none`: it is not asked" },
+          "good one the session is not authenticated by certificate; `none`: it is not asked" },
+    SUBJECT("client's"),
+    ISSUER("client's"),
+    DEPTH,
+    KEY_USAGE("`verify`: the client's certificate must be made for clients (extended key usage clientAuth, key usage "
+              "digitalSignature or keyAgreement, where it names any); `none`: it may be made for anything"),
     CIPHERS,
     MIN_VERSION,
     MAX_VERSION,
+    GROUPS,
+    SIGNATURE_ALGORITHMS,
+    CRL,
+    { PROFILE(ocsp_response), .type = CONFIG_TYPE_PATH,
+      .help = "an OCSP response about our certificate (DER), stapled for clients that ask; read again with the "
+              "configuration" },
+    SAVE_CHAIN,
     OFFLOAD,
+    FIPS,
+    NOTE,
     { 0 },
 };
 
 static const struct config_key client_profile_keys[] = {
-    { PROFILE(certificate), .type = CONFIG_TYPE_PATH,
-      .help = "our certificate (PEM), the leaf first; without it we show none" },
-    { PROFILE(key), .type = CONFIG_TYPE_PATH, .help = "its private key (PEM); readable by nobody but the owner" },
+    { PROFILE(certificate), .type = CONFIG_TYPE_PATHS,
+      .help = "our certificate, the leaf first: PEM, DER or PKCS#12; several for servers that take different types of "
+              "key; without it we show none and authenticate the server only" },
+    { PROFILE(key), .type = CONFIG_TYPE_PATHS,
+      .help = "the private key of each certificate, in the same order (PEM or DER); readable by nobody but the owner" },
+    PASSPHRASE,
     { PROFILE(trust), .type = CONFIG_TYPE_PATHS, .fallback = "system", .choices = system_trust,
       .help = "CA certificates that the server's chain must end in: files, directories, or `system` alone for the "
               "system's store" },
-    { PROFILE(verify), .type = CONFIG_TYPE_CHOICE, .fallback = "required", .choices = client_verify,
+    { PROFILE(verify), .type = CONFIG_TYPE_CHOICE, .fallback = "required", .choices = client_verify, .access = 1,
       .help =
           "`required`: the server's certificate must verify; `enforced`: and the session fails if the server did not "
           "ask for ours; `none`: encrypts, but to nobody knows whom; needs `insecure = yes`" },
@@ -153,10 +297,24 @@ static const struct config_key client_profile_keys[] = {
     { PROFILE(hostname), .type = CONFIG_TYPE_HOSTNAME, .fallback = "yes", .choices = hostname,
       .help = "what the server's certificate must be made out to: `yes`: the name that was dialled; a name: this one; "
               "`no`: any that the trusted CAs signed" },
+    SUBJECT("server's"),
+    ISSUER("server's"),
+    DEPTH,
+    KEY_USAGE("`verify`: the server's certificate must be made for servers (extended key usage serverAuth, key usage "
+              "digitalSignature, keyEncipherment or keyAgreement, where it names any); `none`: it may be made for "
+              "anything"),
     CIPHERS,
     MIN_VERSION,
     MAX_VERSION,
+    GROUPS,
+    SIGNATURE_ALGORITHMS,
+    CRL,
+    { PROFILE(ocsp), .type = CONFIG_TYPE_CHOICE, .fallback = "no", .choices = ocsp, .access = 1,
+      .help = "`staple`: the server must staple an OCSP response that says that its certificate is good" },
+    SAVE_CHAIN,
     OFFLOAD,
+    FIPS,
+    NOTE,
     { 0 },
 };
 
@@ -175,6 +333,24 @@ static const struct config_key protocol_keys[] = {
     { 0 },
 };
 
+/* `owner`: the struct that has the match. */
+#define MATCH(owner)                                                                                                   \
+    { .name = "match_fingerprint",                                                                                     \
+      .offset = offsetof(struct owner, match.fingerprints),                                                            \
+      .type = CONFIG_TYPE_FINGERPRINTS,                                                                                \
+      .access = 1,                                                                                                     \
+      .help = "SHA-256 of a certificate that is this one's, as `sluice cert list` prints it" },                        \
+        { .name = "match_subject",                                                                                     \
+          .offset = offsetof(struct owner, match.subject),                                                             \
+          .type = CONFIG_TYPE_EXPRESSION,                                                                              \
+          .access = 1,                                                                                                 \
+          .help = "what the subject of a verified certificate must be to be this one's" },                             \
+    {                                                                                                                  \
+        .name = "match_san", .offset = offsetof(struct owner, match.sans), .type = CONFIG_TYPE_SANS, .access = 1,      \
+        .help = "subject alternative names: `DNS:NAME`, `email:NAME`, `URI:NAME` or `IP:ADDRESS`, with * and ? as "    \
+                "patterns; one that fits makes a verified certificate this one's"                                      \
+    }
+
 static const struct config_key partner_keys[] = {
     { PARTNER(host), .type = CONFIG_TYPE_ADDRESSES, .minimum = 1, .maximum = UINT16_MAX,
       .help = "where it is; tried in order" },
@@ -182,9 +358,57 @@ static const struct config_key partner_keys[] = {
       .help = "whose client-profile is used where the partner names none" },
     { .name = "profile",
       .type = CONFIG_TYPE_REFERENCE,
-      .refers_to = "client-profile",
-      .offset = offsetof(struct config_partner, client_profile),
-      .help = "the profile of sessions to this partner; a partner with `host` needs one, here or by its protocol" },
+      .access = 1,
+      .refers_to = "client-profile or server-profile",
+      .offset = offsetof(struct config_partner, profile),
+      .help =
+          "the client-profile of that name rules sessions to this partner (a partner with `host` needs one, here or "
+          "by its protocol); the server-profile of that name is held against its sessions to us, as additional "
+          "checks" },
+    MATCH(config_partner),
+    { PARTNER(home), .type = CONFIG_TYPE_FOLDER, .access = 1,
+      .help = "a folder of the store that is all this partner sees of it; made when it is first needed" },
+    { PARTNER(login), .type = CONFIG_TYPE_WORD,
+      .help = "outgoing: the name to log in with, where this partner asks for one" },
+    { PARTNER(login_password_file), .type = CONFIG_TYPE_PATH,
+      .help = "outgoing: a file whose first line is the password; readable by nobody but the owner" },
+    { 0 },
+};
+
+static const struct config_key class_keys[] = {
+    { CLASS(users), .type = CONFIG_TYPE_PATTERNS, .access = 1,
+      .help = "who is of this class: names of users; without `users`, `groups` and `partners`: everyone, nameless "
+              "visitors included" },
+    { CLASS(groups), .type = CONFIG_TYPE_PATTERNS, .access = 1, .help = "users of these groups" },
+    { CLASS(partners), .type = CONFIG_TYPE_PATTERNS, .access = 1, .help = "these partners" },
+    { CLASS(from), .type = CONFIG_TYPE_NETWORKS, .access = 1,
+      .help = "only from these: addresses, blocks such as 10.0.0.0/8, or patterns such as 10.1.*" },
+    { CLASS(order), .type = CONFIG_TYPE_NUMBER, .fallback = "100", .maximum = 1000000, .access = 1,
+      .help =
+          "the first class that matches decides: lower numbers are tried first, equal ones as they stand in the file" },
+    { CLASS(tls), .type = CONFIG_TYPE_CHOICE, .fallback = "required", .choices = class_tls, .access = 1,
+      .help =
+          "`required`: a plain connection is refused before any password is read; `optional`: plain and TLS are both "
+          "served on the same port" },
+    { CLASS(certificate), .type = CONFIG_TYPE_CHOICE, .fallback = "optional", .choices = need, .access = 1,
+      .help = "`required`: a verified certificate; `optional`: a certificate or a password; `disabled`: a certificate "
+              "authenticates nobody" },
+    { CLASS(password), .type = CONFIG_TYPE_CHOICE, .fallback = "optional", .choices = need, .access = 1,
+      .help = "`optional`: asked for where no certificate authenticated; `required`: in addition to a certificate; "
+              "`disabled`: never" },
+    { CLASS(plain_password), .type = CONFIG_TYPE_FLAG, .fallback = "no", .access = 1,
+      .help = "take passwords over plain connections, too, where everyone on the way can read them" },
+    { 0 },
+};
+
+static const struct config_key user_keys[] = {
+    MATCH(config_user),
+    { USER(groups), .type = CONFIG_TYPE_NAMES, .access = 1, .help = "groups, for classes and stores" },
+    { USER(partner), .type = CONFIG_TYPE_REFERENCE, .refers_to = "partner", .access = 1,
+      .help = "the partner whose sessions this user's are, additional checks included" },
+    { USER(home), .type = CONFIG_TYPE_FOLDER, .access = 1,
+      .help = "a folder of the store that is all this user sees of it; made when it is first needed" },
+    { USER(disabled), .type = CONFIG_TYPE_FLAG, .fallback = "no", .access = 1, .help = "refused, whatever it shows" },
     { 0 },
 };
 
@@ -207,6 +431,15 @@ const struct config_kind config_kinds[] = {
       .named = 1,
       .keys = partner_keys,
       .help = "A remote party. `sluice get NAME:PATH` fetches from it; so its name has neither `:` nor `/`." },
+    { .name = "class",
+      .named = 1,
+      .keys = class_keys,
+      .help = "A kind of visitor, and what it must show. The first class that matches decides; where none does, the "
+              "visitor is refused. A file without any class takes TLS only, and a certificate or a password." },
+    { .name = "user",
+      .named = 1,
+      .keys = user_keys,
+      .help = "Someone who logs in. A name that only the password file has is a user with the defaults." },
     { 0 },
 };
 

@@ -12,18 +12,27 @@
 #include <stdio.h>
 
 enum config_type {
-    CONFIG_TYPE_NUMBER,    /* unsigned decimal, within [minimum, maximum] */
-    CONFIG_TYPE_SIZE,      /* bytes, with an optional K, M, G or T (powers of 1024) */
-    CONFIG_TYPE_DURATION,  /* ms, s, m, h; kept in milliseconds */
-    CONFIG_TYPE_CHOICE,    /* one of `choices` */
-    CONFIG_TYPE_FLAG,      /* yes or no */
-    CONFIG_TYPE_PATH,      /* one file or directory name */
-    CONFIG_TYPE_PATHS,     /* several, separated by commas */
-    CONFIG_TYPE_NAMES,     /* words separated by commas */
-    CONFIG_TYPE_ADDRESSES, /* HOST:PORT, separated by commas */
-    CONFIG_TYPE_REFERENCE, /* the name of another section */
-    CONFIG_TYPE_VERSION,   /* 1.2 or 1.3 */
-    CONFIG_TYPE_HOSTNAME,  /* yes, no, or a name */
+    CONFIG_TYPE_NUMBER,       /* unsigned decimal, within [minimum, maximum] */
+    CONFIG_TYPE_SIZE,         /* bytes, with an optional K, M, G or T (powers of 1024) */
+    CONFIG_TYPE_DURATION,     /* ms, s, m, h; kept in milliseconds */
+    CONFIG_TYPE_CHOICE,       /* one of `choices` */
+    CONFIG_TYPE_FLAG,         /* yes or no */
+    CONFIG_TYPE_PATH,         /* one file or directory name */
+    CONFIG_TYPE_PATHS,        /* several, separated by commas */
+    CONFIG_TYPE_NAMES,        /* words separated by commas */
+    CONFIG_TYPE_ADDRESSES,    /* HOST:PORT, separated by commas */
+    CONFIG_TYPE_REFERENCE,    /* the name of another section */
+    CONFIG_TYPE_VERSION,      /* 1.2 or 1.3 */
+    CONFIG_TYPE_HOSTNAME,     /* yes, no, or a name */
+    CONFIG_TYPE_TEXT,         /* anything on the line */
+    CONFIG_TYPE_WORD,         /* one word without blanks or separators */
+    CONFIG_TYPE_FOLDER,       /* a path beneath a store's root */
+    CONFIG_TYPE_PATTERNS,     /* words separated by commas, in which * and ? stand for others */
+    CONFIG_TYPE_NETWORKS,     /* addresses, CIDR blocks and patterns, separated by commas */
+    CONFIG_TYPE_EXPRESSION,   /* what a distinguished name must be; see config/expression.h */
+    CONFIG_TYPE_FINGERPRINTS, /* SHA-256 in hexadecimal digits, with or without colons, separated by commas */
+    CONFIG_TYPE_SANS,         /* KIND:PATTERN, separated by commas */
+    CONFIG_TYPE_GRANTS,       /* user:NAME and the like, separated by commas */
 };
 
 struct config_choice {
@@ -39,6 +48,7 @@ struct config_key {
     const struct config_choice *choices; /* ends with a NULL word */
     const char *refers_to;               /* for references: the kind of section, for messages */
     int mandatory;
+    int access;    /* says who gets in and what they may do: edge and server must have it alike */
     size_t offset; /* of the field in the section's struct */
     const char *help;
 };

@@ -219,6 +219,16 @@ static int for_each_part(const struct job *job, int (*add)(const struct job *job
     }
 }
 
+int config_list_add(struct config_list *list, const char *item)
+{
+    char **items = reallocarray(list->items, list->count + 1, sizeof(*items));
+    if (!items)
+        return -ENOMEM;
+    list->items = items;
+    items[list->count] = strdup(item);
+    return items[list->count] ? (list->count++, 0) : -ENOMEM;
+}
+
 /* Takes `item`. */
 static int list_append(struct config_list *list, char *item)
 {
@@ -345,13 +355,175 @@ static int set_hostname(const struct job *job)
     return profile->hostname_value ? 0 : -ENOMEM;
 }
 
+static int set_text(const struct job *job)
+{
+    char **text = field(job);
+    *text = strdup(job->text);
+    return *text ? 0 : -ENOMEM;
+}
+
+static int set_word(const struct job *job)
+{
+    if (strpbrk(job->text, " \t\"',:/"))
+        return refuse(job, "\"%s\" is not one word: write it without blanks, quotes, commas, colons and slashes",
+                      job->text);
+    return set_text(job);
+}
+
+static int set_folder(const struct job *job)
+{
+    for (const char *part = job->text;; part++) {
+        size_t length = strcspn(part, "/");
+        bool dots = (length == 1 && part[0] == '.') || (length == 2 && part[0] == '.' && part[1] == '.');
+        if (length == 0 || dots)
+            return refuse(job,
+                          "\"%s\" is not a folder beneath the store's root: write a path such as alice or a/b, "
+                          "without . and .., and without slashes at its ends",
+                          job->text);
+        part += length;
+        if (!*part)
+            return set_text(job);
+    }
+}
+
+static int add_pattern(const struct job *job, const char *part, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (isspace((unsigned char)part[i]) || strchr("\"'[]", part[i]))
+            return refuse(job, "\"%.*s\" is not one word: separate words by commas", (int)length, part);
+    }
+    return list_append(field(job), strndup(part, length));
+}
+
+static int set_patterns(const struct job *job)
+{
+    return for_each_part(job, add_pattern);
+}
+
+static int add_network(const struct job *job, const char *part, size_t length)
+{
+    struct config_networks *list = field(job);
+    struct config_network network;
+    char *text = strndup(part, length);
+    const char *problem = text ? config_network_read(text, &network) : NULL;
+    free(text);
+    if (!text)
+        return -ENOMEM;
+    if (problem)
+        return refuse(job, "\"%.*s\" %s", (int)length, part, problem);
+    struct config_network *items = reallocarray(list->items, list->count + 1, sizeof(*items));
+    if (!items) {
+        free(network.pattern);
+        return -ENOMEM;
+    }
+    items[list->count++] = network;
+    list->items = items;
+    return 0;
+}
+
+static int set_networks(const struct job *job)
+{
+    return for_each_part(job, add_network);
+}
+
+static int set_expression(const struct job *job)
+{
+    char why[256];
+    size_t column = 0;
+    struct config_expression *expression = config_expression_parse(job->text, why, sizeof(why), &column);
+    if (!expression)
+        return column ? refuse(job, "%s (at character %zu)", why, column) : -ENOMEM;
+    *(struct config_expression **)field(job) = expression;
+    return 0;
+}
+
+static int add_fingerprint(const struct job *job, const char *part, size_t length)
+{
+    char digits[64 + 1];
+    size_t count = 0;
+    bool good = true;
+    for (size_t i = 0; i < length && good; i++) {
+        if (part[i] == ':')
+            continue;
+        good = isxdigit((unsigned char)part[i]) && count < 64;
+        if (good)
+            digits[count++] = (char)tolower((unsigned char)part[i]);
+    }
+    if (!good || count != 64)
+        return refuse(job,
+                      "\"%.*s\" is not the SHA-256 of a certificate: write its 64 hexadecimal digits, with or "
+                      "without colons, as `openssl x509 -fingerprint -sha256` prints them",
+                      (int)length, part);
+    digits[64] = 0;
+    return list_append(field(job), strdup(digits));
+}
+
+static int set_fingerprints(const struct job *job)
+{
+    return for_each_part(job, add_fingerprint);
+}
+
+static int add_san(const struct job *job, const char *part, size_t length)
+{
+    static const char *const kinds[] = { "DNS:", "email:", "URI:", "IP:" };
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        size_t kind = strlen(kinds[i]);
+        if (length > kind && strncmp(part, kinds[i], kind) == 0)
+            return list_append(field(job), strndup(part, length));
+    }
+    return refuse(job, "\"%.*s\" does not say what kind of name it is: write DNS:, email:, URI: or IP: and the name",
+                  (int)length, part);
+}
+
+static int set_sans(const struct job *job)
+{
+    return for_each_part(job, add_san);
+}
+
+static int add_grant(const struct job *job, const char *part, size_t length)
+{
+    static const char *const kinds[] = { "user:", "partner:", "class:", "group:" };
+    bool good =
+        (length == 6 && strncmp(part, "anyone", 6) == 0) || (length == 13 && strncmp(part, "authenticated", 13) == 0);
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        size_t kind = strlen(kinds[i]);
+        good = good || (length > kind && strncmp(part, kinds[i], kind) == 0);
+    }
+    if (!good)
+        return refuse(job,
+                      "\"%.*s\" is nobody: write user:NAME, partner:NAME, class:NAME, group:NAME, authenticated or "
+                      "anyone",
+                      (int)length, part);
+    return list_append(field(job), strndup(part, length));
+}
+
+static int set_grants(const struct job *job)
+{
+    return for_each_part(job, add_grant);
+}
+
 static int (*const setters[])(const struct job *job) = {
-    [CONFIG_TYPE_NUMBER] = set_number,       [CONFIG_TYPE_SIZE] = set_number,
-    [CONFIG_TYPE_DURATION] = set_number,     [CONFIG_TYPE_CHOICE] = set_choice,
-    [CONFIG_TYPE_FLAG] = set_flag,           [CONFIG_TYPE_PATH] = set_path,
-    [CONFIG_TYPE_PATHS] = set_paths,         [CONFIG_TYPE_NAMES] = set_names,
-    [CONFIG_TYPE_ADDRESSES] = set_addresses, [CONFIG_TYPE_REFERENCE] = set_reference,
-    [CONFIG_TYPE_VERSION] = set_version,     [CONFIG_TYPE_HOSTNAME] = set_hostname,
+    [CONFIG_TYPE_NUMBER] = set_number,
+    [CONFIG_TYPE_SIZE] = set_number,
+    [CONFIG_TYPE_DURATION] = set_number,
+    [CONFIG_TYPE_CHOICE] = set_choice,
+    [CONFIG_TYPE_FLAG] = set_flag,
+    [CONFIG_TYPE_PATH] = set_path,
+    [CONFIG_TYPE_PATHS] = set_paths,
+    [CONFIG_TYPE_NAMES] = set_names,
+    [CONFIG_TYPE_ADDRESSES] = set_addresses,
+    [CONFIG_TYPE_REFERENCE] = set_reference,
+    [CONFIG_TYPE_VERSION] = set_version,
+    [CONFIG_TYPE_HOSTNAME] = set_hostname,
+    [CONFIG_TYPE_TEXT] = set_text,
+    [CONFIG_TYPE_WORD] = set_word,
+    [CONFIG_TYPE_FOLDER] = set_folder,
+    [CONFIG_TYPE_PATTERNS] = set_patterns,
+    [CONFIG_TYPE_NETWORKS] = set_networks,
+    [CONFIG_TYPE_EXPRESSION] = set_expression,
+    [CONFIG_TYPE_FINGERPRINTS] = set_fingerprints,
+    [CONFIG_TYPE_SANS] = set_sans,
+    [CONFIG_TYPE_GRANTS] = set_grants,
 };
 
 int config_value_set(const struct config_scene *scene, const struct config_key *key, const char *text, void *base)
@@ -362,7 +534,7 @@ int config_value_set(const struct config_scene *scene, const struct config_key *
     return setters[key->type](&job);
 }
 
-static void list_free(struct config_list *list)
+void config_list_clear(struct config_list *list)
 {
     for (size_t i = 0; i < list->count; i++)
         free(list->items[i]);
@@ -378,21 +550,63 @@ static void addresses_free(struct config_addresses *list)
     *list = (struct config_addresses){ 0 };
 }
 
+static void networks_free(struct config_networks *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        free(list->items[i].pattern);
+    free(list->items);
+    *list = (struct config_networks){ 0 };
+}
+
 static void string_free(char **string)
 {
     free(*string);
     *string = NULL;
 }
 
+static void expression_free(struct config_expression **expression)
+{
+    config_expression_free(*expression);
+    *expression = NULL;
+}
+
 void config_value_free(const struct config_key *key, void *base)
 {
     void *at = (char *)base + key->offset;
-    if (key->type == CONFIG_TYPE_PATH)
+    switch (key->type) {
+    case CONFIG_TYPE_PATH:
+    case CONFIG_TYPE_TEXT:
+    case CONFIG_TYPE_WORD:
+    case CONFIG_TYPE_FOLDER:
         string_free(at);
-    else if (key->type == CONFIG_TYPE_PATHS || key->type == CONFIG_TYPE_NAMES)
-        list_free(at);
-    else if (key->type == CONFIG_TYPE_ADDRESSES)
+        break;
+    case CONFIG_TYPE_PATHS:
+    case CONFIG_TYPE_NAMES:
+    case CONFIG_TYPE_PATTERNS:
+    case CONFIG_TYPE_FINGERPRINTS:
+    case CONFIG_TYPE_SANS:
+    case CONFIG_TYPE_GRANTS:
+        config_list_clear(at);
+        break;
+    case CONFIG_TYPE_ADDRESSES:
         addresses_free(at);
-    else if (key->type == CONFIG_TYPE_HOSTNAME)
+        break;
+    case CONFIG_TYPE_NETWORKS:
+        networks_free(at);
+        break;
+    case CONFIG_TYPE_EXPRESSION:
+        expression_free(at);
+        break;
+    case CONFIG_TYPE_HOSTNAME:
         string_free(&((struct config_profile *)base)->hostname_value);
+        break;
+    case CONFIG_TYPE_NUMBER:
+    case CONFIG_TYPE_SIZE:
+    case CONFIG_TYPE_DURATION:
+    case CONFIG_TYPE_CHOICE:
+    case CONFIG_TYPE_FLAG:
+    case CONFIG_TYPE_REFERENCE:
+    case CONFIG_TYPE_VERSION:
+        break;
+    }
 }

@@ -32,6 +32,7 @@
 #include <sys/types.h>
 
 #include "ktls/context.h"
+#include "ktls/peer.h"
 #include "ktls/sys.h"
 
 enum channel_mode { CHANNEL_PLAIN, CHANNEL_USER, CHANNEL_KERNEL };
@@ -69,6 +70,15 @@ struct channel *channel_plain(int fd, const struct ktls_sys *sys);
 
 /* Closes the socket at once, wipes every secret. Say goodbye first with channel_close_notify(). NULL is allowed. */
 void channel_free(struct channel *channel);
+
+/*
+ * Certificates of a session once its handshake is done: the peer's (also one that did not verify, see the facts; after
+ * a resumption the one that was shown when the session began), and ours as it was sent. NULL: none.
+ */
+const struct tls_peer *channel_peer(const struct channel *channel);
+const struct tls_peer *channel_own(const struct channel *channel);
+/* The peer's chain as it was sent, leaf first, in PEM, for free(). NULL: none, resumed, or no memory. */
+char *channel_peer_chain(const struct channel *channel);
 
 /* Goes on with the handshake: 0 when it is done. Signing happens in here, so call it off the threads that move bytes.
  */

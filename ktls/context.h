@@ -18,8 +18,8 @@ struct tls_context;
 /*
  * Loads what the profile names and checks it: files that cannot be read or parsed, a key that does not match its
  * certificate, a key others may read, suites that are unknown or insecure, versions that no listed suite can serve.
- * Every problem goes to `errors` with its place in the file. `scope` (the protocol's name for a server, "" for a client)
- * separates tickets. Returns NULL after an error.
+ * Every problem goes to `errors` with its place in the file. `scope` (the protocol's name for a server, "" for a
+ * client) separates tickets. Returns NULL after an error.
  */
 struct tls_context *tls_context_new(const struct config_profile *profile, const char *scope,
                                     struct config_errors *errors);
@@ -35,5 +35,17 @@ enum config_offload tls_context_offload(const struct tls_context *context);
  */
 void tls_context_without_kernel(struct tls_context *context);
 const char *tls_context_name(const struct tls_context *context); /* the profile's name */
+
+/*
+ * The additional checks: a partner's server-profile held against a session as it is, whatever profile it was opened
+ * under. In order: level, version, suite, subject, issuer, key_usage, crl; trust and depth are not run again. 0, or
+ * -EACCES with the first check that failed and both values (bytes of the peer among them: escape).
+ */
+struct channel;
+struct tls_denial {
+    const char *check; /* "level", "version", ... */
+    char wanted[256], found[256];
+};
+int tls_context_admit(const struct tls_context *context, const struct channel *channel, struct tls_denial *denial);
 
 #endif

@@ -37,7 +37,7 @@ static void format_day(const ASN1_TIME *time, char out[32])
 static void check_validity(const struct report *report, const X509 *certificate, int index)
 {
     const struct config_section *section = report->profile->section;
-    const char *file = report->profile->certificate;
+    const char *file = report->profile->certificate.items[0];
     const ASN1_TIME *begin = X509_get0_notBefore(certificate), *end = X509_get0_notAfter(certificate);
     time_t soon = time(NULL) + SOON_DAYS * 86400L;
     char which[32], day[32];
@@ -78,7 +78,7 @@ static bool use_certificates(SSL_CTX *ssl, const struct report *report, STACK_OF
         report->errors, CONFIG_ERROR, profile->section, "certificate",
         "certificate \"%s\" cannot be used: %s; use RSA of at least 2048 bits or ECDSA P-256, signed with SHA-256 "
         "or better",
-        profile->certificate, reason ? reason : "OpenSSL does not say why");
+        profile->certificate.items[0], reason ? reason : "OpenSSL does not say why");
     return false;
 }
 
@@ -86,17 +86,17 @@ static void check_key_mode(const struct report *report)
 {
     const struct config_profile *profile = report->profile;
     struct stat status;
-    if (stat(profile->key, &status) != 0)
+    if (stat(profile->key.items[0], &status) != 0)
         return; /* reading it has said why */
     if (status.st_mode & S_IRWXO)
         config_errors_add_at(report->errors, CONFIG_ERROR, profile->section, "key",
                              "key \"%s\" is open to every user of this machine (mode %04o); chmod 600 it, and replace "
                              "the key if others can have read it",
-                             profile->key, (unsigned)(status.st_mode & 07777));
+                             profile->key.items[0], (unsigned)(status.st_mode & 07777));
     else if (status.st_mode & S_IRWXG)
         config_errors_add_at(report->errors, CONFIG_WARNING, profile->section, "key",
                              "key \"%s\" is open to its whole group (mode %04o); chmod 600 it unless that is meant",
-                             profile->key, (unsigned)(status.st_mode & 07777));
+                             profile->key.items[0], (unsigned)(status.st_mode & 07777));
 }
 
 /* Says no to OpenSSL, which would otherwise ask at the terminal. */
@@ -113,9 +113,9 @@ static EVP_PKEY *read_key(const struct report *report)
 {
     const struct config_profile *profile = report->profile;
     bool encrypted = false;
-    BIO *file = BIO_new_file(profile->key, "r");
+    BIO *file = BIO_new_file(profile->key.items[0], "r");
     if (!file) {
-        pem_report_open(report->errors, profile->section, "key", profile->key, errno);
+        pem_report_open(report->errors, profile->section, "key", profile->key.items[0], errno);
         return NULL;
     }
     EVP_PKEY *key = PEM_read_bio_PrivateKey(file, NULL, refuse_passphrase, &encrypted);
@@ -127,9 +127,10 @@ static EVP_PKEY *read_key(const struct report *report)
             report->errors, CONFIG_ERROR, profile->section, "key",
             "key \"%s\" is encrypted with a passphrase; decrypt it with `openssl pkey -in OLD -out NEW` into "
             "a file with mode 600",
-            profile->key);
+            profile->key.items[0]);
     else
-        pem_report_content(report->errors, profile->section, "key", profile->key, "private key", "PRIVATE KEY");
+        pem_report_content(report->errors, profile->section, "key", profile->key.items[0], "private key",
+                           "PRIVATE KEY");
     return NULL;
 }
 
@@ -143,12 +144,12 @@ static void report_mismatch(const struct report *report, STACK_OF(X509) * certif
         config_errors_add_at(
             report->errors, CONFIG_ERROR, profile->section, "certificate",
             "certificate \"%s\" has our own certificate at place %d; put it first and its issuers behind it",
-            profile->certificate, i + 1);
+            profile->certificate.items[0], i + 1);
         return;
     }
     config_errors_add_at(report->errors, CONFIG_ERROR, profile->section, "certificate",
                          "certificate \"%s\" does not match key \"%s\"; give the key that the certificate was made for",
-                         profile->certificate, profile->key);
+                         profile->certificate.items[0], profile->key.items[0]);
 }
 
 static void load_key(SSL_CTX *ssl, const struct report *report, STACK_OF(X509) * certificates)
@@ -162,7 +163,7 @@ static void load_key(SSL_CTX *ssl, const struct report *report, STACK_OF(X509) *
     else if (certificates && SSL_CTX_use_PrivateKey(ssl, key) != 1)
         config_errors_add_at(report->errors, CONFIG_ERROR, report->profile->section, "key",
                              "key \"%s\" cannot be used: %s; use RSA of at least 2048 bits or ECDSA P-256",
-                             report->profile->key, ERR_reason_error_string(ERR_peek_last_error()));
+                             report->profile->key.items[0], ERR_reason_error_string(ERR_peek_last_error()));
     EVP_PKEY_free(key);
 }
 
@@ -170,14 +171,14 @@ static bool is_complete(const struct report *report)
 {
     const struct config_profile *profile = report->profile;
     bool server = profile->role == CONFIG_SERVER;
-    if (!profile->certificate && (server || profile->key))
-        config_errors_add_at(report->errors, CONFIG_ERROR, profile->section, profile->key ? "key" : NULL,
+    if (!profile->certificate.count && (server || profile->key.count))
+        config_errors_add_at(report->errors, CONFIG_ERROR, profile->section, profile->key.count ? "key" : NULL,
                              "certificate is missing; name the PEM file with our certificate, ours first");
-    if (!profile->key && (server || profile->certificate))
+    if (!profile->key.count && (server || profile->certificate.count))
         config_errors_add_at(report->errors, CONFIG_ERROR, profile->section,
-                             profile->certificate ? "certificate" : NULL,
+                             profile->certificate.count ? "certificate" : NULL,
                              "key is missing; name the PEM file with the certificate's private key");
-    return profile->certificate && profile->key;
+    return profile->certificate.count && profile->key.count;
 }
 
 void credentials_load(SSL_CTX *ssl, const struct config_profile *profile, struct config_errors *errors)
@@ -186,7 +187,8 @@ void credentials_load(SSL_CTX *ssl, const struct config_profile *profile, struct
     if (!is_complete(&report))
         return;
 
-    STACK_OF(X509) *certificates = pem_read_certificates(errors, profile->section, "certificate", profile->certificate);
+    STACK_OF(X509) *certificates =
+        pem_read_certificates(errors, profile->section, "certificate", profile->certificate.items[0]);
     for (int i = 0; certificates && i < sk_X509_num(certificates); i++)
         check_validity(&report, sk_X509_value(certificates, i), i);
     bool usable = certificates && use_certificates(ssl, &report, certificates);

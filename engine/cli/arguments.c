@@ -198,13 +198,9 @@ int arguments_parse(struct arguments *arguments, int argc, char **argv, const ch
     return check(arguments) == 0 ? 0 : -1;
 }
 
-static bool set_text(char **to, const char *text)
+static bool set_one(struct config_list *list, const char *item)
 {
-    if (!text)
-        return true;
-    free(*to);
-    *to = strdup(text);
-    return *to != NULL;
+    return !item || config_list_add(list, item) == 0;
 }
 
 static bool list_add(struct config_list *list, const char *text, size_t length)
@@ -243,7 +239,7 @@ struct config_profile *arguments_profile(const struct arguments *arguments)
     struct config_profile *profile = config_profile_default(CONFIG_CLIENT);
     if (!profile)
         return NULL;
-    bool good = set_text(&profile->certificate, arguments->cert) && set_text(&profile->key, arguments->key);
+    bool good = set_one(&profile->certificate, arguments->cert) && set_one(&profile->key, arguments->key);
     if (good && (arguments->cacert || (profile->trust.count == 0 && !arguments->insecure))) {
         const char *trust = arguments->cacert ? arguments->cacert : "system";
         list_clear(&profile->trust);

@@ -103,7 +103,7 @@ static void tell_session(struct client *client)
     const struct channel_facts *facts = channel_facts(client->channel);
     event(client->options.log, "Y14I", EVENT_T("peer", client->peer), EVENT_T("version", facts->version),
           EVENT_T("suite", facts->suite), EVENT_T("group", facts->group),
-          EVENT_T("authentication", client->options.profile->certificate ? "both" : "server"),
+          EVENT_T("authentication", client->options.profile->certificate.count ? "both" : "server"),
           EVENT_T("resumed", facts->resumed ? "yes" : "no"));
 }
 

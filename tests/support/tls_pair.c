@@ -49,9 +49,9 @@ struct config_profile *tls_end_profile(struct pki *pki, enum config_role role, c
     MUST(profile);
     make_once(pki, name);
     snprintf(file, sizeof(file), "%s.pem", name);
-    profile->certificate = strdup(pki_path(pki, file));
+    config_list_add(&profile->certificate, pki_path(pki, file));
     snprintf(file, sizeof(file), "%s.key", name);
-    profile->key = strdup(pki_path(pki, file));
+    config_list_add(&profile->key, pki_path(pki, file));
     list_of(&profile->trust, pki_path(pki, "ca.pem"));
     if (suite)
         list_of(&profile->ciphers, suite);

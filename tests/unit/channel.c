@@ -373,9 +373,8 @@ static void a_client_without_certificate_is_refused_where_one_is_required(void *
 
     for (size_t i = 0; i < 2; i++) {
         struct config_profile *bare = tls_end_profile(pki, CONFIG_CLIENT, NULL, versions[i], CONFIG_OFFLOAD_AUTO);
-        free(bare->certificate);
-        free(bare->key);
-        bare->certificate = bare->key = NULL;
+        config_list_clear(&bare->certificate);
+        config_list_clear(&bare->key);
         struct tls_end client = tls_end_from(bare);
         struct tls_end server = tls_end_new(pki, CONFIG_SERVER, NULL, versions[i], CONFIG_OFFLOAD_AUTO);
         struct tls_pair pair = tls_pair_new(&server, &client, NULL, NULL);

@@ -108,9 +108,8 @@ static void refuses_a_server_it_does_not_trust(void **state)
 static void without_certificate(unsigned version)
 {
     static const struct script_step steps[] = { { HEAR_HEAD, NULL, 0 }, { SAY, ONE, 0 }, { SCRIPT_END, NULL, 0 } };
-    free(profile->certificate);
-    free(profile->key);
-    profile->certificate = profile->key = NULL;
+    config_list_clear(&profile->certificate);
+    config_list_clear(&profile->key);
     profile->min_version = profile->max_version = version;
     start_server(steps, true);
     open_client();
@@ -219,8 +218,8 @@ static void refuses_to_start_with_a_profile_that_cannot_be_loaded(void **state)
 {
     (void)state;
     struct config_errors errors = { 0 };
-    free(profile->certificate);
-    profile->certificate = must_copy("/nowhere/client.pem");
+    config_list_clear(&profile->certificate);
+    assert_int_equal(config_list_add(&profile->certificate, "/nowhere/client.pem"), 0);
     address_list.count = 1;
     assert_int_equal(client_new(&client, &options, &errors), CLIENT_CONFIG);
     assert_true(errors.error_count > 0);

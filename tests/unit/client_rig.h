@@ -59,15 +59,10 @@ static inline struct config_profile *client_profile(void)
 {
     struct config_profile *made = config_profile_default(CONFIG_CLIENT);
     assert_non_null(made);
-    for (size_t i = 0; i < made->trust.count; i++)
-        free(made->trust.items[i]);
-    free(made->trust.items);
-    made->trust.items = malloc(sizeof(char *));
-    assert_non_null(made->trust.items);
-    made->trust.items[0] = must_copy(pki_path(pki, "ca.pem"));
-    made->trust.count = 1;
-    made->certificate = must_copy(pki_path(pki, "client.pem"));
-    made->key = must_copy(pki_path(pki, "client.key"));
+    config_list_clear(&made->trust);
+    assert_int_equal(config_list_add(&made->trust, pki_path(pki, "ca.pem")), 0);
+    assert_int_equal(config_list_add(&made->certificate, pki_path(pki, "client.pem")), 0);
+    assert_int_equal(config_list_add(&made->key, pki_path(pki, "client.key")), 0);
     return made;
 }
 

@@ -85,16 +85,16 @@ static const struct row rows[] = {
       { "1: [Client_Profile] is no kind of section: did you mean \"client-profile\"?" } },
     { "lists_the_kinds_of_sections",
       "[cake]\nflour = 1\n",
-      { "1: [cake] is no kind of section: the kinds are server, store, server-profile, client-profile, protocol and "
-        "partner" } },
+      { "1: [cake] is no kind of section: the kinds are server, store, server-profile, client-profile, protocol, "
+        "partner, class and user" } },
     { "checks_the_keys_of_a_misspelt_section",
       "[sevrer]\nworkers = x\n",
       { "1: [sevrer] is no kind of section: did you mean \"server\"?",
         "2: sevrer: workers \"x\" is not a number: write one in digits" } },
     { "refuses_an_empty_header",
       "[]\n",
-      { "1: [] is no kind of section: the kinds are server, store, server-profile, client-profile, protocol and "
-        "partner" } },
+      { "1: [] is no kind of section: the kinds are server, store, server-profile, client-profile, protocol, "
+        "partner, class and user" } },
     { "refuses_a_section_without_a_name",
       CLIENT_PROFILE "[store]\nroot = /d\n",
       { "2: store: the section has no name: write [store NAME]" } },
@@ -285,12 +285,12 @@ static const struct row rows[] = {
         "remove one" } },
 
     /* profiles */
-    { "demands_certificate_and_key_of_a_server",
+    { "demands_a_certificate_of_a_server",
       "[server-profile in]\nverify = none\n",
-      { "1: server-profile \"in\": certificate is missing: add it (our certificate (PEM), the leaf first, then the "
-        "intermediate ones)",
-        "1: server-profile \"in\": key is missing: add it (its private key (PEM); readable by nobody but the "
-        "owner)" } },
+      { "1: server-profile \"in\": certificate is missing: add it (our certificate, the leaf first, then the "
+        "intermediate ones: PEM, DER or PKCS#12; several, separated by commas, for clients that take different types "
+        "of "
+        "key (RSA beside ECDSA))" } },
     { "demands_trust_of_a_server_that_verifies",
       "[server-profile in]\ncertificate = c\nkey = k\n",
       { "1: server-profile \"in\": trust is missing: name the CA certificates that client certificates must come from, "
@@ -311,9 +311,6 @@ static const struct row rows[] = {
       SERVER_PROFILE "hostname = yes\n",
       { "5: server-profile \"in\": hostname is a key of a client-profile, not of a server-profile: move or remove "
         "it" } },
-    { "refuses_a_certificate_without_key",
-      CLIENT_PROFILE "certificate = c.pem\n",
-      { "2: client-profile \"out\": certificate has no key: add key, or remove certificate" } },
     { "refuses_a_key_without_certificate",
       CLIENT_PROFILE "key = c.key\n",
       { "2: client-profile \"out\": key has no certificate: add certificate, or remove key" } },

@@ -119,8 +119,8 @@ static void takes_paths_relative_to_the_file(void **state)
     (void)state;
     const struct config_profile *profile = config_find_profile(model, CONFIG_SERVER, "both");
     assert_string_equal(config_find_store(model, "main")->root, "/etc/sluice/../data");
-    assert_string_equal(profile->certificate, "/etc/sluice/certs/server.pem");
-    assert_string_equal(profile->key, "/etc/ssl/private/server.key");
+    assert_string_equal(profile->certificate.items[0], "/etc/sluice/certs/server.pem");
+    assert_string_equal(profile->key.items[0], "/etc/ssl/private/server.key");
     assert_int_equal(profile->trust.count, 2);
     assert_string_equal(profile->trust.items[0], "/etc/sluice/certs/ca.pem");
     assert_string_equal(profile->trust.items[1], "/etc/ssl/certs");
@@ -179,7 +179,7 @@ static void reads_client_profiles(void **state)
     assert_int_equal(both->offload, CONFIG_OFFLOAD_OFF);
     assert_int_equal(both->trust.count, 1);
     assert_string_equal(both->trust.items[0], "system");
-    assert_null(both->certificate);
+    assert_int_equal(both->certificate.count, 0);
     assert_int_equal(mine->hostname, CONFIG_HOSTNAME_ANY);
     assert_null(mine->hostname_value);
     assert_int_equal(mine->verify, CONFIG_VERIFY_ENFORCED);
@@ -252,14 +252,14 @@ static void makes_a_profile_without_a_file(void **state)
     assert_int_equal(profile->trust.count, 1);
     assert_string_equal(profile->trust.items[0], "system");
     assert_false(profile->insecure);
-    profile->certificate = strdup("c.pem");
-    profile->key = strdup("c.key");
+    assert_int_equal(config_list_add(&profile->certificate, "c.pem"), 0);
+    assert_int_equal(config_list_add(&profile->key, "c.key"), 0);
     config_profile_free(profile);
 
     profile = config_profile_default(CONFIG_SERVER);
     assert_int_equal(profile->role, CONFIG_SERVER);
     assert_int_equal(profile->trust.count, 0);
-    assert_null(profile->certificate);
+    assert_int_equal(profile->certificate.count, 0);
     config_profile_free(profile);
     config_profile_free(NULL);
     config_free(NULL);

@@ -88,9 +88,14 @@ static size_t struct_size(const struct config_kind *kind)
         const char *kind;
         size_t size;
     } sizes[] = {
-        { "server", sizeof(struct config_server) },          { "store", sizeof(struct config_store) },
-        { "server-profile", sizeof(struct config_profile) }, { "client-profile", sizeof(struct config_profile) },
-        { "protocol", sizeof(struct config_protocol) },      { "partner", sizeof(struct config_partner) },
+        { "server", sizeof(struct config_server) },
+        { "store", sizeof(struct config_store) },
+        { "server-profile", sizeof(struct config_profile) },
+        { "client-profile", sizeof(struct config_profile) },
+        { "protocol", sizeof(struct config_protocol) },
+        { "partner", sizeof(struct config_partner) },
+        { "class", sizeof(struct config_class) },
+        { "user", sizeof(struct config_user) },
     };
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         if (strcmp(sizes[i].kind, kind->name) == 0)

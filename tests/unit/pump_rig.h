@@ -363,8 +363,8 @@ static int rig_group_setup(void **state)
     pki_make(pki, &(struct pki_leaf){ .name = "server" });
     struct config_errors errors = { 0 };
     struct config_profile *profile = config_profile_default(CONFIG_SERVER);
-    profile->certificate = strdup(pki_path(pki, "server.pem"));
-    profile->key = strdup(pki_path(pki, "server.key"));
+    config_list_add(&profile->certificate, pki_path(pki, "server.pem"));
+    config_list_add(&profile->key, pki_path(pki, "server.key"));
     profile->verify = CONFIG_VERIFY_NONE;
     server_context = tls_context_new(profile, "test", &errors);
     config_errors_print(&errors, stderr);

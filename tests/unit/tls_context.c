@@ -108,16 +108,26 @@ static int tear_down(void **state)
     return 0;
 }
 
+/* A list of one, which nobody frees: for profiles that only this test holds. */
+static struct config_list one(char *item)
+{
+    static char *items[256];
+    static size_t used;
+    items[used % 256] = item;
+    return (struct config_list){ &items[used++ % 256], 1 };
+}
+
 static struct config_profile server_profile(void)
 {
     static char *trust[1];
     trust[0] = path("ca.pem");
     return (struct config_profile){ .role = CONFIG_SERVER,
                                     .name = WORD("inbound"),
-                                    .certificate = path("node.pem"),
-                                    .key = path("node.key"),
+                                    .certificate = one(path("node.pem")),
+                                    .key = one(path("node.key")),
                                     .trust = { trust, 1 },
                                     .verify = CONFIG_VERIFY_REQUIRED,
+                                    .depth = 10,
                                     .min_version = TLS1_2_VERSION,
                                     .max_version = TLS1_3_VERSION };
 }
@@ -127,8 +137,8 @@ static struct config_profile client_profile(void)
     struct config_profile profile = server_profile();
     profile.role = CONFIG_CLIENT;
     profile.name = WORD("outbound");
-    profile.certificate = path("client.pem");
-    profile.key = path("client.key");
+    profile.certificate = one(path("client.pem"));
+    profile.key = one(path("client.key"));
     return profile;
 }
 
@@ -182,8 +192,8 @@ static void accepts_a_certificate_with_its_key(void **state)
         char certificate[32], key[32];
         snprintf(certificate, sizeof certificate, "%s.pem", names[i]);
         snprintf(key, sizeof key, "%s.key", names[i]);
-        profile.certificate = path(certificate);
-        profile.key = path(key);
+        profile.certificate = one(path(certificate));
+        profile.key = one(path(key));
         struct tls_context *context = make(&profile);
         assert_string_equal(tls_context_name(context), "inbound");
         assert_int_equal(tls_context_role(context), CONFIG_SERVER);
@@ -210,7 +220,7 @@ static void says_what_is_wrong_with_a_certificate_file(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct config_profile profile = server_profile();
-        profile.certificate = path(cases[i].file);
+        profile.certificate = one(path(cases[i].file));
         expect_error(&profile, cases[i].what, cases[i].remedy);
     }
 }
@@ -229,7 +239,7 @@ static void says_what_is_wrong_with_a_key_file(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct config_profile profile = server_profile();
-        profile.key = path(cases[i].file);
+        profile.key = one(path(cases[i].file));
         expect_error(&profile, cases[i].what, cases[i].remedy);
     }
 }
@@ -238,11 +248,11 @@ static void refuses_a_certificate_outside_its_days(void **state)
 {
     (void)state;
     struct config_profile profile = server_profile();
-    profile.certificate = path("old.pem");
-    profile.key = path("old.key");
+    profile.certificate = one(path("old.pem"));
+    profile.key = one(path("old.key"));
     expect_error(&profile, "expired on 20", "renewed");
-    profile.certificate = path("early.pem");
-    profile.key = path("early.key");
+    profile.certificate = one(path("early.pem"));
+    profile.key = one(path("early.key"));
     expect_error(&profile, "is not valid before 20", "clock");
 }
 
@@ -250,8 +260,8 @@ static void warns_of_a_certificate_that_expires_soon(void **state)
 {
     (void)state;
     struct config_profile profile = server_profile();
-    profile.certificate = path("soon.pem");
-    profile.key = path("soon.key");
+    profile.certificate = one(path("soon.pem"));
+    profile.key = one(path("soon.key"));
     expect(&profile, CONFIG_WARNING, "expires on 20", "in 10 days");
 }
 
@@ -259,19 +269,19 @@ static void refuses_a_key_that_everybody_may_read(void **state)
 {
     (void)state;
     struct config_profile profile = server_profile();
-    assert_int_equal(chmod(profile.key, 0644), 0);
+    assert_int_equal(chmod(profile.key.items[0], 0644), 0);
     expect_error(&profile, "every user of this machine (mode 0644)", "chmod 600");
-    assert_int_equal(chmod(profile.key, 0640), 0);
+    assert_int_equal(chmod(profile.key.items[0], 0640), 0);
     expect(&profile, CONFIG_WARNING, "whole group (mode 0640)", "chmod 600");
-    assert_int_equal(chmod(profile.key, 0600), 0);
+    assert_int_equal(chmod(profile.key.items[0], 0600), 0);
 }
 
 static void refuses_a_key_that_is_too_weak(void **state)
 {
     (void)state;
     struct config_profile profile = server_profile();
-    profile.certificate = path("weak.pem");
-    profile.key = path("weak.key");
+    profile.certificate = one(path("weak.pem"));
+    profile.key = one(path("weak.key"));
     expect_error(&profile, "cannot be used: ee key too small", "2048 bits");
 }
 
@@ -279,12 +289,12 @@ static void needs_a_certificate_for_a_server_and_both_halves_for_a_client(void *
 {
     (void)state;
     struct config_profile profile = client_profile();
-    profile.key = NULL;
+    profile.key = (struct config_list){ 0 };
     expect_error(&profile, "key is missing", "private key");
     profile = client_profile();
-    profile.certificate = NULL;
+    profile.certificate = (struct config_list){ 0 };
     expect_error(&profile, "certificate is missing", "PEM");
-    profile.key = NULL;
+    profile.key = (struct config_list){ 0 };
     tls_context_drop(make(&profile));
 
     struct config_errors errors = { 0 };
@@ -447,8 +457,8 @@ static void refuses_suites_that_the_servers_own_certificate_cannot_serve(void **
     struct config_profile profile = server_profile();
     profile.ciphers = LIST(WORD("TLS_AES_128_GCM_SHA256"), WORD("49199"));
     expect_error(&profile, "no listed suite of TLS 1.2 works with a certificate", "TLS_ECDHE_ECDSA_WITH_");
-    profile.certificate = path("rsa.pem");
-    profile.key = path("rsa.key");
+    profile.certificate = one(path("rsa.pem"));
+    profile.key = one(path("rsa.key"));
     tls_context_drop(make(&profile));
     profile.ciphers = LIST(WORD("TLS_AES_128_GCM_SHA256"), WORD("49195"));
     expect_error(&profile, "no listed suite of TLS 1.2 works with a certificate", "TLS_ECDHE_RSA_WITH_");
@@ -533,17 +543,17 @@ static void authenticates_both_sides(void **state)
     (void)state;
     struct config_profile server = server_profile(), client = client_profile();
     assert_true(connects(&server, &client, "localhost"));
-    server.certificate = path("chain.pem");
+    server.certificate = one(path("chain.pem"));
     assert_true(connects(&server, &client, "localhost"));
-    client.certificate = path("alien.pem");
-    client.key = path("alien.key");
+    client.certificate = one(path("alien.pem"));
+    client.key = one(path("alien.key"));
     assert_false(connects(&server, &client, "localhost"));
-    client.certificate = client.key = NULL;
+    client.certificate = client.key = (struct config_list){ 0 };
     assert_false(connects(&server, &client, "localhost"));
     server.verify = CONFIG_VERIFY_NONE;
     assert_true(connects(&server, &client, "localhost"));
-    server.certificate = path("alien.pem");
-    server.key = path("alien.key");
+    server.certificate = one(path("alien.pem"));
+    server.key = one(path("alien.key"));
     assert_false(connects(&server, &client, "localhost"));
     client.verify = CONFIG_VERIFY_NONE;
     assert_true(connects(&server, &client, "localhost"));
@@ -560,8 +570,8 @@ static void compares_the_certificate_with_the_name_the_profile_says(void **state
     client.hostname = CONFIG_HOSTNAME_ANY;
     assert_true(connects(&server, &client, "elsewhere.example"));
 
-    server.certificate = path("named.pem");
-    server.key = path("named.key");
+    server.certificate = one(path("named.pem"));
+    server.key = one(path("named.key"));
     client.hostname = CONFIG_HOSTNAME_NAMED;
     client.hostname_value = WORD("node7.example");
     assert_true(connects(&server, &client, "127.0.0.1"));
@@ -607,8 +617,8 @@ static void tolerates_a_bad_certificate_where_it_is_optional_but_does_not_call_i
         snprintf(certificate, sizeof certificate, "%s.pem", names[i]);
         snprintf(key, sizeof key, "%s.key", names[i]);
         server.verify = CONFIG_VERIFY_OPTIONAL;
-        client.certificate = path(certificate);
-        client.key = path(key);
+        client.certificate = one(path(certificate));
+        client.key = one(path(key));
         struct tls_context *ours = make(&server), *theirs = make(&client);
         struct session first = handshake(ours, theirs, "localhost", NULL);
         assert_true(first.done);

@@ -1,0 +1,108 @@
+/* Where a client comes from: CIDR blocks and patterns. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/internal.h"
+
+#define MAPPED 96 /* bits before an IPv4 address in ::ffff:a.b.c.d */
+
+bool config_glob(const char *pattern, const char *text)
+{
+    const char *star = NULL, *resume = NULL;
+    while (*text) {
+        if (*pattern == '*') {
+            star = pattern++;
+            resume = text;
+        } else if (*pattern == '?' || *pattern == *text) {
+            pattern++;
+            text++;
+        } else if (star) {
+            pattern = star + 1;
+            text = ++resume;
+        } else {
+            return false;
+        }
+    }
+    while (*pattern == '*')
+        pattern++;
+    return *pattern == 0;
+}
+
+static bool read_address(const char *text, uint8_t address[16], bool *v4)
+{
+    static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+    *v4 = inet_pton(AF_INET, text, address + 12) == 1;
+    if (*v4)
+        memcpy(address, mapped, sizeof(mapped));
+    return *v4 || inet_pton(AF_INET6, text, address) == 1;
+}
+
+static bool has_bits_behind(const uint8_t address[16], unsigned prefix)
+{
+    for (unsigned bit = prefix; bit < 128; bit++) {
+        if (address[bit / 8] & (0x80u >> (bit % 8)))
+            return true;
+    }
+    return false;
+}
+
+static const char *read_pattern(const char *text, struct config_network *network)
+{
+    if (text[strspn(text, "0123456789abcdefABCDEF.:*?")] != 0)
+        return "is neither an address, a block such as 10.0.0.0/8, nor a pattern such as 10.1.*";
+    network->pattern = strdup(text);
+    return network->pattern ? NULL : "does not fit in memory";
+}
+
+const char *config_network_read(const char *text, struct config_network *network)
+{
+    *network = (struct config_network){ .prefix = 128 };
+    if (strpbrk(text, "*?"))
+        return read_pattern(text, network);
+    char address[INET6_ADDRSTRLEN];
+    size_t length = strcspn(text, "/");
+    bool v4;
+    if (length >= sizeof(address))
+        return "is not an address";
+    memcpy(address, text, length);
+    address[length] = 0;
+    if (!read_address(address, network->address, &v4))
+        return "is neither an address, a block such as 10.0.0.0/8, nor a pattern such as 10.1.*";
+    if (text[length] == 0)
+        return NULL;
+    uint64_t bits;
+    const char *end;
+    if (!config_digits(text + length + 1, &bits, &end) || *end || bits > (v4 ? 32u : 128u))
+        return v4 ? "has no prefix of 0 to 32 bits behind the slash"
+                  : "has no prefix of 0 to 128 bits behind the slash";
+    network->prefix = (unsigned)bits + (v4 ? MAPPED : 0);
+    return has_bits_behind(network->address, network->prefix)
+               ? "has bits set behind its prefix: write the block's first address"
+               : NULL;
+}
+
+static bool network_holds(const struct config_network *network, const uint8_t address[16], const char *text)
+{
+    if (network->pattern)
+        return config_glob(network->pattern, text);
+    unsigned bytes = network->prefix / 8, rest = network->prefix % 8;
+    uint8_t mask = (uint8_t)(0xff00u >> rest);
+    return memcmp(network->address, address, bytes) == 0 &&
+           (rest == 0 || (network->address[bytes] & mask) == (address[bytes] & mask));
+}
+
+bool config_networks_hold(const struct config_networks *networks, const uint8_t address[16])
+{
+    static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+    bool v4 = memcmp(address, mapped, sizeof(mapped)) == 0;
+    char text[INET6_ADDRSTRLEN];
+    if (!inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? address + 12 : address, text, sizeof(text)))
+        return false;
+    for (size_t i = 0; i < networks->count; i++) {
+        if (network_holds(&networks->items[i], address, text))
+            return true;
+    }
+    return networks->count == 0;
+}

@@ -1,0 +1,32 @@
+/*
+ * Failed logins, counted per address, so that guessing is slow and short.
+ *
+ * After each failure the next answers to that address are held back, longer each time; after GUESSES_MAX failures
+ * within GUESSES_WINDOW its logins are refused without being verified until the window has passed. A success forgets
+ * the address's failures. The table is bounded: when it is full, the address that failed longest ago is forgotten. IPv6
+ * addresses count by their /64: whoever has one has all of it. Any thread.
+ */
+#ifndef SLUICE_GATE_GUESSES_H
+#define SLUICE_GATE_GUESSES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define GUESSES_MAX 20
+#define GUESSES_WINDOW_MS (10 * 60 * 1000)
+#define GUESSES_DELAY_FIRST_MS 250
+#define GUESSES_DELAY_MAX_MS 8000
+#define GUESSES_ADDRESSES 4096
+
+struct guesses;
+
+struct guesses *guesses_new(void); /* NULL: no memory */
+void guesses_free(struct guesses *guesses);
+
+/* `now`: milliseconds of a monotonic clock. */
+bool guesses_allowed(struct guesses *guesses, const uint8_t address[16], uint64_t now); /* false: refuse unverified */
+unsigned guesses_failed(struct guesses *guesses, const uint8_t address[16],
+                        uint64_t now); /* how long to hold the answer back, ms */
+void guesses_succeeded(struct guesses *guesses, const uint8_t address[16]);
+
+#endif
