@@ -124,7 +124,7 @@ static int give_name(struct store_upload *upload, int parent, const char *leaf, 
 
 static int publish(struct store_upload *upload, const char *expected, bool *created, struct stat *facts)
 {
-    pthread_mutex_t *naming = (pthread_mutex_t *)&upload->store->naming;
+    pthread_mutex_t *naming = &upload->store->naming->lock;
     const char *leaf;
     int parent = store_make_parent(upload->store, upload->name, &leaf);
     if (parent < 0)

@@ -39,6 +39,16 @@ int store_path_check(const char *path)
     }
 }
 
+int store_check_file(const char *path)
+{
+    size_t length = strlen(path);
+    int rc = store_path_check(path);
+
+    if (rc < 0)
+        return rc;
+    return length == 0 || path[length - 1] == '/' ? -EISDIR : 0;
+}
+
 int store_resolve(int directory, const char *path, uint64_t flags)
 {
     struct open_how how = { .flags = flags | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };

@@ -5,27 +5,55 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+static struct store_naming *naming_hold(struct store_naming *naming)
+{
+    if (naming) {
+        atomic_fetch_add(&naming->holders, 1);
+        return naming;
+    }
+    naming = calloc(1, sizeof *naming);
+    if (naming) {
+        pthread_mutex_init(&naming->lock, NULL);
+        atomic_init(&naming->holders, 1);
+    }
+    return naming;
+}
+
+static void naming_drop(struct store_naming *naming)
+{
+    if (!naming || atomic_fetch_sub(&naming->holders, 1) != 1)
+        return;
+    pthread_mutex_destroy(&naming->lock);
+    free(naming);
+}
+
+int store_new(struct store **store, int root, struct store_naming *naming)
+{
+    struct store *made = calloc(1, sizeof *made);
+    struct store_naming *held = made ? naming_hold(naming) : NULL;
+
+    if (!held) {
+        free(made);
+        close(root);
+        return -ENOMEM;
+    }
+    *made = (struct store){ .root = root, .naming = held };
+    *store = made;
+    return 0;
+}
+
 int store_open(struct store **store, const char *root)
 {
     int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    struct store *made = calloc(1, sizeof *made);
-    if (!made) {
-        close(fd);
-        return -ENOMEM;
-    }
-    made->root = fd;
-    pthread_mutex_init(&made->naming, NULL);
-    *store = made;
-    return 0;
+
+    return fd < 0 ? -errno : store_new(store, fd, NULL);
 }
 
 void store_close(struct store *store)
 {
     if (!store)
         return;
-    pthread_mutex_destroy(&store->naming);
+    naming_drop(store->naming);
     close(store->root);
     free(store);
 }

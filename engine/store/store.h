@@ -77,6 +77,21 @@ int store_upload_begin(const struct store *store, const char *path, uint64_t siz
 int store_upload_commit(struct store_upload *upload, const char *expected, bool *created, struct stat *facts);
 void store_upload_abandon(struct store_upload *upload);
 
+/*
+ * Deletes a file; of a symbolic link the link itself. `expected`: the etag that a reader must see there now, NULL for
+ * anything. 0, or -errno with nothing deleted: -ENOENT, -EISDIR (a directory, or written as one), -ESTALE (another
+ * etag), -EACCES (neither file nor link, or not allowed); -EIO: it is gone, but the disk did not take the directory.
+ */
+int store_delete(const struct store *store, const char *path, const char *expected);
+
+/*
+ * A home: the folder `path` of a store as a store of its own, whose root nothing leads out of. Made, parents too, where
+ * it is missing (mode 0750 less the umask). Both may be used at once, also for the same files: conditions on what has a
+ * name hold among a store and all its homes. The home may outlive the store; store_close() it. 0 or -errno (-EXDEV,
+ * -ELOOP: a link leads out of the store; -ENOENT: a private name; -ENOTDIR: a file; -EINVAL: no folder's path).
+ */
+int store_home(const struct store *store, const char *path, struct store **home);
+
 /* One entry of a listing. `name` is any bytes but NUL and '/'. */
 struct store_entry {
     const char *name;

@@ -5,17 +5,30 @@
 #include "engine/store/store.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 /* What a file system may lack: found out by trying; tests may say so beforehand. */
 #define STORE_LACKS_TMPFILE 1u   /* O_TMPFILE */
 #define STORE_LACKS_NOREPLACE 2u /* RENAME_NOREPLACE */
 #define STORE_LACKS_LINK 4u      /* hard links */
 
+/* Held from looking at what has a name to giving the name away. One for a store and all homes in it. */
+struct store_naming {
+    pthread_mutex_t lock;
+    atomic_uint holders;
+};
+
 struct store {
     int root;
     unsigned lacks;
-    pthread_mutex_t naming; /* held from looking at what has a name to giving the name away */
+    struct store_naming *naming;
 };
+
+/* `root` is the store's from here on, also where there is no memory. `naming` NULL: one of its own. */
+int store_new(struct store **store, int root, struct store_naming *naming);
+
+/* As store_path_check(); and -EISDIR where the path is the root, or written as a directory. */
+int store_check_file(const char *path);
 
 /* openat2 beneath `directory`; a descriptor or -errno. Tried again where a rename came between. */
 int store_resolve(int directory, const char *path, uint64_t flags);

@@ -118,16 +118,6 @@ static int allocate(int fd, uint64_t size)
     return 0;
 }
 
-static int path_of_a_file(const char *path)
-{
-    size_t length = strlen(path);
-    int rc = store_path_check(path);
-
-    if (rc < 0)
-        return rc;
-    return length == 0 || path[length - 1] == '/' ? -EISDIR : 0;
-}
-
 /* A link to nowhere in place of a directory that is to be made would be found only when the whole file is here. */
 static int check_missing(int directory, const char *rest)
 {
@@ -162,7 +152,7 @@ static int begin(struct store_upload *upload, uint64_t size)
 int store_upload_begin(const struct store *store, const char *path, uint64_t size, struct store_upload *upload)
 {
     *upload = (struct store_upload){ .fd = -1, .directory = -1, .store = store };
-    int rc = path_of_a_file(path);
+    int rc = store_check_file(path);
     if (rc < 0)
         return rc;
     upload->name = strdup(path);
