@@ -230,7 +230,7 @@ static enum http_method method_of(const char *name)
     static const struct {
         const char *name;
         enum http_method method;
-    } methods[] = { { "GET", HTTP_GET }, { "HEAD", HTTP_HEAD }, { "PUT", HTTP_PUT } };
+    } methods[] = { { "GET", HTTP_GET }, { "HEAD", HTTP_HEAD }, { "PUT", HTTP_PUT }, { "DELETE", HTTP_DELETE } };
 
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         if (strcmp(methods[i].name, name) == 0)
@@ -248,6 +248,9 @@ static struct http_refusal fill_request(struct http_head *head, const struct sta
         refusal = fill_target(head, &start->target);
     if (refusal.status)
         return refusal;
+    /* RFC 9110, 11.6.2: one value. Two would be one login to us and another to whoever stands before us. */
+    if (count_fields(head, "Authorization") > 1)
+        return http_refuse(400, "more than one Authorization");
     if (http_field(head, "Upgrade") && has_element(head, "Connection", "upgrade"))
         return http_refuse(501, "no other protocol is spoken here");
     head->expect_continue = head->minor > 0 && has_element(head, "Expect", "100-continue");

@@ -4,6 +4,7 @@
  * Reading: a reader is fed bytes until it has a whole head, which is then a checked value: request line or status line,
  * fields, framing of the body. Everything malformed or ambiguous is refused with the status a server should answer.
  * The same reader then decodes a chunked body. The parser behind it is a library's, and only parser_*.c know which.
+ * A head may hold a password (Authorization): a reader overwrites its bytes before it forgets them.
  */
 #ifndef SLUICE_HTTP_H
 #define SLUICE_HTTP_H
@@ -16,7 +17,7 @@
 
 #define HTTP_FIELDS_MAX 128
 
-enum http_method { HTTP_GET, HTTP_HEAD, HTTP_PUT, HTTP_OTHER };
+enum http_method { HTTP_GET, HTTP_HEAD, HTTP_PUT, HTTP_DELETE, HTTP_OTHER };
 enum http_framing { HTTP_BODY_NONE, HTTP_BODY_LENGTH, HTTP_BODY_CHUNKED, HTTP_BODY_TO_END /* responses only */ };
 
 struct http_field {

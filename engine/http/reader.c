@@ -48,6 +48,8 @@ void http_reader_free(struct http_reader *reader)
     if (!reader)
         return;
     parser_free(reader->parser);
+    if (reader->bytes)
+        explicit_bzero(reader->bytes, reader->length);
     free(reader->bytes);
     free(reader);
 }
@@ -55,6 +57,7 @@ void http_reader_free(struct http_reader *reader)
 void http_reader_next(struct http_reader *reader, bool to_head)
 {
     parser_reset(reader->parser);
+    explicit_bzero(reader->bytes, reader->length);
     reader->length = 0;
     reader->empty_lines = 0;
     reader->to_head = to_head;

@@ -2,6 +2,7 @@
 #include "tests/fuzz/head.h"
 
 #include <errno.h>
+#include <strings.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -16,6 +17,10 @@ static void require_valid_request(const struct http_head *head)
     REQUIRE(!strpbrk(head->target, " #\t") && !strpbrk(head->host, " /?#@"));
     if (head->minor == 1)
         REQUIRE(http_field(head, "Host"));
+    size_t logins = 0;
+    for (size_t i = 0; i < head->field_count; i++)
+        logins += strcasecmp(head->fields[i].name, "Authorization") == 0;
+    REQUIRE(logins <= 1);
     int rc = http_target_path(head->target, path, sizeof path);
     REQUIRE(rc != -ENAMETOOLONG /* a path is no longer than its target */);
     unsigned status = http_preconditions(head, "\"a\"", 784111777, &range_holds);

@@ -237,7 +237,7 @@ static void refuses_what_it_does_not_offer(void **state)
 
 static void names_methods_it_knows_but_does_not_serve(void **state)
 {
-    static const char *const methods[] = { "POST", "DELETE", "OPTIONS", "TRACE", "PATCH" };
+    static const char *const methods[] = { "POST", "OPTIONS", "TRACE", "PATCH" };
 
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         char text[64];
@@ -249,6 +249,47 @@ static void names_methods_it_knows_but_does_not_serve(void **state)
     }
     struct http_reader *reader = request("OPTIONS * HTTP/1.1\r\n" HOST "\r\n");
     assert_string_equal(http_reader_result(reader)->target, "*");
+    http_reader_free(reader);
+    (void)state;
+}
+
+static void reads_a_deletion(void **state)
+{
+    struct http_reader *reader = request("DELETE /a/b HTTP/1.1\r\n" HOST "If-Match: \"x\"\r\n\r\n");
+    const struct http_head *head = http_reader_result(reader);
+
+    assert_int_equal(head->method, HTTP_DELETE);
+    assert_string_equal(head->method_name, "DELETE");
+    assert_int_equal(head->framing, HTTP_BODY_NONE);
+    http_reader_free(reader);
+    (void)state;
+}
+
+static void takes_one_login_and_not_two(void **state)
+{
+    static const struct case_ cases[] = {
+        { 400, "GET / HTTP/1.1\r\n" HOST "Authorization: Basic YTpi\r\nAuthorization: Basic YTpi\r\n\r\n" },
+        { 400, "GET / HTTP/1.1\r\n" HOST "Authorization: Basic YTpi\r\nauthorization: Basic Yzpk\r\n\r\n" },
+        { 400, "GET / HTTP/1.1\r\nAuthorization: \r\n" HOST "AUTHORIZATION: Basic YTpi\r\n\r\n" },
+    };
+
+    ALL_REFUSED(cases);
+    struct http_reader *reader = request("GET / HTTP/1.1\r\n" HOST "AUTHORIZATION:  Basic YTpi \r\n\r\n");
+    assert_string_equal(http_field(http_reader_result(reader), "Authorization"), "Basic YTpi");
+    http_reader_free(reader);
+    (void)state;
+}
+
+/* A reader is kept for the next request, and so would be the password. */
+static void forgets_a_head_by_overwriting_it(void **state)
+{
+    struct http_reader *reader = request("GET / HTTP/1.1\r\n" HOST "Authorization: Basic YTpi\r\n\r\n");
+    const char *login = http_field(http_reader_result(reader), "Authorization");
+
+    assert_string_equal(login, "Basic YTpi");
+    http_reader_next(reader, false);
+    for (size_t i = 0; i < strlen("Basic YTpi"); i++)
+        assert_int_equal(login[i], '\0');
     http_reader_free(reader);
     (void)state;
 }
@@ -566,6 +607,9 @@ int main(void)
         cmocka_unit_test(speaks_only_http_1_0_and_1_1),
         cmocka_unit_test(refuses_what_it_does_not_offer),
         cmocka_unit_test(names_methods_it_knows_but_does_not_serve),
+        cmocka_unit_test(reads_a_deletion),
+        cmocka_unit_test(takes_one_login_and_not_two),
+        cmocka_unit_test(forgets_a_head_by_overwriting_it),
         cmocka_unit_test(wants_exactly_one_host),
         cmocka_unit_test(refuses_an_ambiguous_framing),
         cmocka_unit_test(refuses_bytes_that_readers_disagree_about),
