@@ -61,7 +61,7 @@ static void stop(struct server *server, const sigset_t *signals)
     }
 }
 
-static int serve(const struct config *config, struct config_errors *errors, const sigset_t *signals)
+static int serve(struct config *config, struct config_errors *errors, const sigset_t *signals)
 {
     struct event_log *log = event_log_new(stderr, config->server.events == CONFIG_EVENTS_JSON);
     struct server_options options = { .config = config, .log = log };
@@ -123,6 +123,5 @@ int cli_serve(int argc, char **argv)
     else
         config_errors_print(&errors, stderr);
     config_errors_clear(&errors);
-    config_free(config);
     return rc;
 }

@@ -136,7 +136,7 @@ static void prepare_run(struct job *job)
 enum flow receive_begin(struct session *session)
 {
     const struct http_head *request = session->request;
-    uint64_t limit = session->worker->server->config->server.max_upload;
+    uint64_t limit = session->epoch->config->server.max_upload;
     size_t length = strlen(session->path);
 
     if (request->framing == HTTP_BODY_NONE)
@@ -157,7 +157,7 @@ enum flow receive_begin(struct session *session)
 
 static enum flow step_prepared(struct session *session)
 {
-    const struct config_server *limits = &session->worker->server->config->server;
+    const struct config_server *limits = &session->epoch->config->server;
     const struct http_head *request = session->request;
 
     if (session->result == 412)
@@ -196,7 +196,7 @@ static enum flow commit(struct session *session)
 static ssize_t decode(void *argument, char *bytes, size_t length, size_t *used, bool *end)
 {
     struct session *session = argument;
-    uint64_t limit = session->worker->server->config->server.max_upload;
+    uint64_t limit = session->epoch->config->server.max_upload;
     ssize_t n = http_reader_chunked(session->reader, bytes, length, used, end);
 
     if (n < 0) {
@@ -323,7 +323,7 @@ static enum flow step_pumped(struct session *session)
 
 static enum flow step_committed(struct session *session)
 {
-    const struct config_server *limits = &session->worker->server->config->server;
+    const struct config_server *limits = &session->epoch->config->server;
     struct http_writer *out = &session->out;
     char etag[STORE_ETAG_SIZE];
 

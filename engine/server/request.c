@@ -121,7 +121,7 @@ static enum flow refuse_head(struct session *session)
 
 enum flow request_begin(struct session *session)
 {
-    const struct config_server *limits = &session->worker->server->config->server;
+    const struct config_server *limits = &session->epoch->config->server;
     const char *why;
 
     session->began = microseconds();

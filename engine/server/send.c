@@ -219,7 +219,7 @@ static enum flow step_pumped(struct session *session)
 
 static enum flow step_sent(struct session *session)
 {
-    const struct config_server *limits = &session->worker->server->config->server;
+    const struct config_server *limits = &session->epoch->config->server;
 
     if (session->range.length == 0) {
         request_transferred(session, "out", 0);

@@ -9,8 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ktls/probe.h"
-
 #define LISTEN_BACKLOG 1024
 
 static unsigned usable_cores(void)
@@ -20,61 +18,6 @@ static unsigned usable_cores(void)
     if (sched_getaffinity(0, sizeof set, &set) < 0)
         return 1;
     return (unsigned)CPU_COUNT(&set);
-}
-
-/* -- services ------------------------------------------------------------------------------------------------------ */
-
-static void check_offload(struct server *server, const struct config_profile *profile,
-                          const struct ktls_abilities *abilities, struct config_errors *errors)
-{
-    if (abilities->ulp || profile->offload == CONFIG_OFFLOAD_OFF)
-        return;
-    if (profile->offload == CONFIG_OFFLOAD_REQUIRED)
-        config_errors_add_at(errors, CONFIG_ERROR, profile->section, "offload", "offload = required, but %s",
-                             abilities->missing);
-    else
-        event(server->log, "K01W", EVENT_T("profile", profile->name), EVENT_T("reason", abilities->missing));
-}
-
-static int service_open(struct server *server, struct service *service, const struct config_protocol *protocol,
-                        const struct ktls_abilities *abilities, struct config_errors *errors)
-{
-    service->protocol = protocol;
-    check_offload(server, protocol->server_profile, abilities, errors);
-    service->context = tls_context_new(protocol->server_profile, protocol->name, errors);
-    if (service->context && !abilities->ulp)
-        tls_context_without_kernel(service->context);
-    int rc = store_open(&service->store, protocol->store->root);
-    if (rc < 0)
-        config_errors_add_at(errors, CONFIG_ERROR, protocol->store->section, "root",
-                             "\"%s\" cannot be opened: %s; make the directory, or correct its name",
-                             protocol->store->root, strerror(-rc));
-    return service->context && rc == 0 ? 0 : -EINVAL;
-}
-
-static int services_open(struct server *server, struct config_errors *errors)
-{
-    const struct config *config = server->config;
-    struct ktls_abilities abilities;
-    int rc = 0;
-
-    server->services = calloc(config->protocol_count ? config->protocol_count : 1, sizeof *server->services);
-    if (!server->services)
-        return -ENOMEM;
-    ktls_probe(server->sys, &abilities);
-    for (size_t i = 0; i < config->protocol_count; i++) {
-        if (config->protocols[i].listen.count == 0)
-            continue;
-        if (service_open(server, &server->services[server->service_count++], &config->protocols[i], &abilities,
-                         errors) < 0)
-            rc = -EINVAL;
-    }
-    if (server->service_count == 0) {
-        config_errors_add(errors, CONFIG_ERROR, config->file, 0,
-                          "no protocol listens; add `listen = ADDRESS:PORT` to a [protocol]");
-        rc = -EINVAL;
-    }
-    return errors->error_count ? -EINVAL : rc;
 }
 
 /* -- listeners ----------------------------------------------------------------------------------------------------- */
@@ -174,16 +117,16 @@ static int listeners_open(struct server *server, struct config_errors *errors)
     size_t total = 0;
     int rc = 0;
 
-    for (size_t i = 0; i < server->service_count; i++)
-        total += server->services[i].protocol->listen.count;
+    for (size_t i = 0; i < server->epoch->service_count; i++)
+        total += server->epoch->services[i].protocol->listen.count;
     for (unsigned i = 0; i < server->worker_count; i++) {
         server->workers[i].listeners = calloc(total, sizeof(struct listener));
         if (!server->workers[i].listeners)
             return -ENOMEM;
     }
-    for (size_t i = 0; i < server->service_count; i++) {
-        for (size_t k = 0; k < server->services[i].protocol->listen.count; k++) {
-            int one = listen_item(server, &server->services[i], k, errors);
+    for (size_t i = 0; i < server->epoch->service_count; i++) {
+        for (size_t k = 0; k < server->epoch->services[i].protocol->listen.count; k++) {
+            int one = listen_item(server, &server->epoch->services[i], k, errors);
             rc = one < 0 ? one : rc;
         }
     }
@@ -194,7 +137,7 @@ static int listeners_open(struct server *server, struct config_errors *errors)
 
 static int pools_open(struct server *server, struct config_errors *errors)
 {
-    const struct config_server *limits = &server->config->server;
+    const struct config_server *limits = &server->epoch->config->server;
     unsigned cores = usable_cores();
     unsigned count = limits->workers ? limits->workers : cores;
     char why[256];
@@ -225,13 +168,19 @@ int server_new(struct server **made, const struct server_options *options, struc
 {
     struct server *server = calloc(1, sizeof *server);
 
-    if (!server)
+    if (!server) {
+        config_free(options->config);
         return -ENOMEM;
+    }
     server->options = *options;
-    server->config = options->config;
     server->log = options->log;
     server->sys = options->sys ? options->sys : &ktls_sys_linux;
-    int rc = services_open(server, errors);
+    ktls_probe(server->sys, &server->abilities);
+    const struct epoch_making making = {
+        .log = server->log, .abilities = &server->abilities, .serving = true, .starting = true
+    };
+    server->epoch = epoch_new(options->config, &making, errors);
+    int rc = server->epoch ? 0 : -EINVAL;
     if (rc == 0)
         rc = pools_open(server, errors);
     if (rc == 0)
@@ -268,7 +217,7 @@ int server_start(struct server *server)
         }
         server->workers_running++;
     }
-    event(server->log, "S01I", EVENT_T("version", SLUICE_VERSION), EVENT_T("config", server->config->file),
+    event(server->log, "S01I", EVENT_T("version", SLUICE_VERSION), EVENT_T("config", server->epoch->config->file),
           EVENT_N("workers", server->worker_count), EVENT_N("pid", getpid()));
     return 0;
 }
@@ -299,11 +248,7 @@ void server_free(struct server *server)
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_clear(&server->workers[i]);
     free(server->workers);
-    for (size_t i = 0; i < server->service_count; i++) {
-        tls_context_drop(server->services[i].context);
-        store_close(server->services[i].store);
-    }
-    free(server->services);
+    epoch_drop(server->epoch);
     peers_free(server->peers);
     free(server);
 }

@@ -18,8 +18,8 @@
 struct server;
 
 struct server_options {
-    const struct config *config;  /* lent until server_free() */
-    struct event_log *log;        /* lent likewise */
+    struct config *config;        /* taken over by server_new(), also where it fails */
+    struct event_log *log;        /* lent until server_free() */
     const struct ktls_sys *sys;   /* NULL: Linux */
     const struct ring_seam *seam; /* NULL: none */
 };

@@ -1,10 +1,11 @@
 /*
  * Private to engine/server: who holds what.
  *
- *     server   the model, its services, the pools; made and freed by the owner's thread
- *     service  one [protocol] that listens: its context and its store; shared by all workers, never changed
+ *     server   the pools, the addresses it listens on, the current epoch; made and freed by the owner's thread
+ *     epoch    one model with all that was made of it; counted, never changed. A reload makes a new one
+ *     service  one [protocol] that listens: its context and its store; part of an epoch
  *     worker   one thread, its ring, its pools, its listeners and its sessions; no other thread touches these
- *     session  one connection, from accept to close; belongs to its worker
+ *     session  one connection, from accept to close; belongs to its worker. It keeps the epoch it began with
  */
 #ifndef SLUICE_SERVER_INTERNAL_H
 #define SLUICE_SERVER_INTERNAL_H
@@ -20,12 +21,42 @@
 #include "engine/store/store.h"
 #include "ktls/channel.h"
 #include "ktls/context.h"
+#include "ktls/probe.h"
+
+struct gate;
 
 struct service {
     const struct config_protocol *protocol;
     struct tls_context *context;
-    struct store *store;
+    struct store *store; /* the epoch's */
 };
+
+struct epoch {
+    atomic_uint holders;
+    struct config *config;
+    struct gate *gate;
+    struct tls_context **contexts; /* as config->profiles; NULL for client-profiles. For additional checks */
+    struct store **stores;         /* as config->stores */
+    struct service *services;
+    size_t service_count;
+};
+
+/* For whom an epoch is made. */
+struct epoch_making {
+    struct event_log *log;                  /* NULL: none */
+    const struct ktls_abilities *abilities; /* of this kernel; NULL: not asked for */
+    const struct epoch *previous;           /* shares its stores where they are the same directory; NULL: none */
+    bool serving;                           /* it must listen */
+    bool starting;                          /* a server-profile that is unusable is P20F */
+};
+
+/* Takes `config` over in any case. NULL after at least one error was added. Its holder is the caller. */
+struct epoch *epoch_new(struct config *config, const struct epoch_making *making, struct config_errors *errors);
+struct epoch *epoch_hold(struct epoch *epoch);
+void epoch_drop(struct epoch *epoch); /* any thread; NULL is allowed */
+
+/* What was made of a server-profile of the epoch's model: for tls_context_admit(). */
+struct tls_context *epoch_context(const struct epoch *epoch, const struct config_profile *profile);
 
 /* How many connections each address has. Any thread. */
 struct peers;
@@ -37,11 +68,10 @@ void peers_leave(struct peers *peers, const struct in6_addr *address);
 
 struct server {
     struct server_options options;
-    const struct config *config;
+    struct epoch *epoch; /* the current one */
     struct event_log *log;
     const struct ktls_sys *sys;
-    struct service *services;
-    size_t service_count;
+    struct ktls_abilities abilities;
     struct worker *workers;
     unsigned worker_count;
     unsigned workers_running;
@@ -80,7 +110,7 @@ int worker_init(struct worker *worker, struct server *server, unsigned number);
 void worker_clear(struct worker *worker);
 int worker_start(struct worker *worker);
 void worker_stop(struct worker *worker, unsigned grace); /* from another thread; then join */
-void worker_hurry(struct worker *worker); /* from another thread, while worker_stop() is waited for */
+void worker_hurry(struct worker *worker);                /* from another thread, while worker_stop() is waited for */
 void worker_session_ended(struct worker *worker);
 
 /*
@@ -97,6 +127,7 @@ enum session_wait { WAIT_NOTHING, WAIT_OP, WAIT_JOB, WAIT_PUMP };
 
 struct session {
     struct worker *worker;
+    struct epoch *epoch; /* held */
     const struct service *service;
     struct session *next, *previous;
     int fd;

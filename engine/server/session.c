@@ -50,6 +50,7 @@ static void session_free(struct session *session)
         session->next->previous = session->previous;
     peers_leave(server->peers, &session->address);
     atomic_fetch_sub(&server->connections, 1);
+    epoch_drop(session->epoch);
     free(session);
     worker_session_ended(worker);
 }
@@ -186,7 +187,7 @@ void session_drain(struct session *session)
 
 void session_tick(struct session *session, uint64_t now)
 {
-    const struct config_server *limits = &session->worker->server->config->server;
+    const struct config_server *limits = &session->epoch->config->server;
 
     if (session->waiting == WAIT_PUMP && session->pump.moved != session->moved_seen) {
         session->moved_seen = session->pump.moved;
@@ -237,7 +238,7 @@ static void name_peer(int fd, struct in6_addr *address, char *text, size_t size)
 void session_begin(struct worker *worker, const struct service *service, int fd)
 {
     struct server *server = worker->server;
-    const struct config_server *limits = &server->config->server;
+    const struct config_server *limits = &server->epoch->config->server;
     struct session *session = calloc(1, sizeof *session);
 
     if (!session) {
@@ -245,6 +246,7 @@ void session_begin(struct worker *worker, const struct service *service, int fd)
         return;
     }
     session->worker = worker;
+    session->epoch = epoch_hold(server->epoch);
     session->service = service;
     session->fd = fd;
     session->file = -1;
@@ -267,6 +269,7 @@ void session_begin(struct worker *worker, const struct service *service, int fd)
     }
     atomic_fetch_sub(&server->connections, 1);
     close(fd);
+    epoch_drop(session->epoch);
     free(session);
 }
 
@@ -394,7 +397,7 @@ static enum flow step_refresh(struct session *session)
 
 enum flow session_next(struct session *session)
 {
-    const struct config_server *limits = &session->worker->server->config->server;
+    const struct config_server *limits = &session->epoch->config->server;
 
     request_release(session);
     if (session->close_after || session->worker->stopping || channel_worn(session->channel))
@@ -447,7 +450,7 @@ static enum flow head_ended(struct session *session, ssize_t n)
 
 static enum flow step_head(struct session *session)
 {
-    const struct config_server *limits = &session->worker->server->config->server;
+    const struct config_server *limits = &session->epoch->config->server;
 
     for (;;) {
         if (session->in_start < session->in_end) {

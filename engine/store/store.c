@@ -38,6 +38,7 @@ int store_new(struct store **store, int root, struct store_naming *naming)
         return -ENOMEM;
     }
     *made = (struct store){ .root = root, .naming = held };
+    atomic_init(&made->holders, 1);
     *store = made;
     return 0;
 }
@@ -49,9 +50,22 @@ int store_open(struct store **store, const char *root)
     return fd < 0 ? -errno : store_new(store, fd, NULL);
 }
 
+struct store *store_hold(struct store *store)
+{
+    atomic_fetch_add_explicit(&store->holders, 1, memory_order_relaxed);
+    return store;
+}
+
+bool store_same(const struct store *store, const struct store *other)
+{
+    struct stat a, b;
+
+    return fstat(store->root, &a) == 0 && fstat(other->root, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 void store_close(struct store *store)
 {
-    if (!store)
+    if (!store || atomic_fetch_sub_explicit(&store->holders, 1, memory_order_acq_rel) != 1)
         return;
     naming_drop(store->naming);
     close(store->root);

@@ -26,7 +26,9 @@ struct store;
 
 /* `root` must be a directory that can be read. 0 or -errno. */
 int store_open(struct store **store, const char *root);
-void store_close(struct store *store); /* NULL is allowed */
+struct store *store_hold(struct store *store); /* one more holder, who will store_close() it. Any thread */
+void store_close(struct store *store);         /* with the last holder it is gone; NULL is allowed */
+bool store_same(const struct store *store, const struct store *other); /* whether both are the same directory */
 int store_directory(const struct store *store);
 
 /*

@@ -19,6 +19,7 @@ struct store_naming {
 };
 
 struct store {
+    atomic_uint holders;
     int root;
     unsigned lacks;
     struct store_naming *naming;

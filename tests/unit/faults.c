@@ -118,7 +118,7 @@ static void fault_init(struct fault *fault)
  */
 
 struct site {
-    struct config *config;
+    struct config *config; /* the server's */
     struct server *server;
     struct client *client;
     struct config_addresses addresses;
@@ -158,7 +158,6 @@ static int site_open(struct site *site, const char *server_offload, const char *
     int rc = server_new(&site->server, &options, &errors);
     if (rc < 0) {
         config_errors_clear(&errors);
-        config_free(site->config);
         return rc;
     }
     assert_int_equal(server_start(site->server), 0);
@@ -179,7 +178,6 @@ static void site_close(struct site *site)
     client_free(site->client);
     server_stop(site->server, 0);
     server_free(site->server);
-    config_free(site->config);
     free(site->address.host);
 }
 

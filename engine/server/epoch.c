@@ -1,0 +1,175 @@
+#include "engine/server/server_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void check_offload(const struct epoch_making *making, const struct config_profile *profile,
+                          struct config_errors *errors)
+{
+    const struct ktls_abilities *abilities = making->abilities;
+
+    if (!abilities || abilities->ulp || profile->offload == CONFIG_OFFLOAD_OFF)
+        return;
+    if (profile->offload == CONFIG_OFFLOAD_REQUIRED)
+        config_errors_add_at(errors, CONFIG_ERROR, profile->section, "offload", "offload = required, but %s",
+                             abilities->missing);
+    else
+        event(making->log, "K01W", EVENT_T("profile", profile->name), EVENT_T("reason", abilities->missing));
+}
+
+static void say_unusable(const struct epoch_making *making, const struct config_profile *profile, size_t before,
+                         const struct config_errors *errors)
+{
+    if (!making->starting || profile->role != CONFIG_SERVER)
+        return;
+    for (size_t i = before; i < errors->count; i++) {
+        if (errors->items[i].severity == CONFIG_ERROR)
+            event(making->log, "P20F", EVENT_T("profile", profile->name), EVENT_T("reason", errors->items[i].text));
+    }
+}
+
+/* Every profile is loaded, of either role and in use or not: what is wrong with it is to be heard now. */
+static void profiles_open(struct epoch *epoch, const struct epoch_making *making, struct config_errors *errors)
+{
+    for (size_t i = 0; i < epoch->config->profile_count; i++) {
+        const struct config_profile *profile = &epoch->config->profiles[i];
+        size_t before = errors->count;
+        struct tls_context *context = tls_context_new(profile, "", errors);
+
+        say_unusable(making, profile, before, errors);
+        if (profile->role == CONFIG_SERVER)
+            epoch->contexts[i] = context;
+        else
+            tls_context_drop(context);
+    }
+}
+
+/* A directory that a store of `previous`, or one before it here, has open already: they must know of each other. */
+static struct store *store_share(const struct epoch *epoch, const struct epoch *previous, struct store *store)
+{
+    const struct epoch *places[] = { previous, epoch };
+
+    for (size_t p = 0; p < 2; p++) {
+        for (size_t i = 0; places[p] && i < places[p]->config->store_count; i++) {
+            struct store *other = places[p]->stores[i];
+            if (!other || !store_same(other, store))
+                continue;
+            store_close(store);
+            return store_hold(other);
+        }
+    }
+    return store;
+}
+
+static void stores_open(struct epoch *epoch, const struct epoch *previous, struct config_errors *errors)
+{
+    for (size_t i = 0; i < epoch->config->store_count; i++) {
+        const struct config_store *settings = &epoch->config->stores[i];
+        struct store *store = NULL;
+        int rc = store_open(&store, settings->root);
+
+        if (rc < 0) {
+            config_errors_add_at(errors, CONFIG_ERROR, settings->section, "root",
+                                 "root \"%s\" cannot be served: %s; make it a directory that user id %u can read",
+                                 settings->root, strerror(-rc), geteuid());
+            continue;
+        }
+        epoch->stores[i] = store_share(epoch, previous, store);
+        if (faccessat(AT_FDCWD, settings->root, W_OK | X_OK, AT_EACCESS) != 0)
+            config_errors_add_at(errors, CONFIG_WARNING, settings->section, "root",
+                                 "root \"%s\" cannot be written by user id %u: uploads will be refused; change its "
+                                 "owner or mode if that is not what you want",
+                                 settings->root, geteuid());
+    }
+}
+
+static void service_open(struct epoch *epoch, const struct epoch_making *making, const struct config_protocol *protocol,
+                         struct config_errors *errors)
+{
+    struct service *service = &epoch->services[epoch->service_count++];
+
+    service->protocol = protocol;
+    check_offload(making, protocol->server_profile, errors);
+    service->store = epoch->stores[protocol->store - epoch->config->stores];
+    if (!epoch_context(epoch, protocol->server_profile))
+        return; /* it was said why */
+    service->context = tls_context_new(protocol->server_profile, protocol->name, errors);
+    if (service->context && making->abilities && !making->abilities->ulp)
+        tls_context_without_kernel(service->context);
+}
+
+static void services_open(struct epoch *epoch, const struct epoch_making *making, struct config_errors *errors)
+{
+    for (size_t i = 0; i < epoch->config->protocol_count; i++) {
+        if (epoch->config->protocols[i].listen.count)
+            service_open(epoch, making, &epoch->config->protocols[i], errors);
+    }
+    if (epoch->service_count == 0 && making->serving)
+        config_errors_add(errors, CONFIG_ERROR, epoch->config->file, 0,
+                          "no protocol listens; add `listen = ADDRESS:PORT` to a [protocol]");
+}
+
+/* One entry even where there is none, so that NULL means that there is no memory. */
+static void *table(size_t count, size_t size)
+{
+    return calloc(count ? count : 1, size);
+}
+
+struct epoch *epoch_new(struct config *config, const struct epoch_making *making, struct config_errors *errors)
+{
+    size_t before = errors->error_count;
+    struct epoch *epoch = calloc(1, sizeof *epoch);
+
+    if (!epoch) {
+        config_free(config);
+        config_errors_add(errors, CONFIG_ERROR, "sluice", 0, "there is no memory for the configuration");
+        return NULL;
+    }
+    atomic_init(&epoch->holders, 1);
+    epoch->config = config;
+    epoch->contexts = table(config->profile_count, sizeof(*epoch->contexts));
+    epoch->stores = table(config->store_count, sizeof(*epoch->stores));
+    epoch->services = table(config->protocol_count, sizeof(*epoch->services));
+    if (epoch->contexts && epoch->stores && epoch->services) {
+        profiles_open(epoch, making, errors);
+        stores_open(epoch, making->previous, errors);
+        services_open(epoch, making, errors);
+    } else {
+        config_errors_add(errors, CONFIG_ERROR, config->file, 0, "there is no memory for the configuration");
+    }
+    if (errors->error_count == before)
+        return epoch;
+    epoch_drop(epoch);
+    return NULL;
+}
+
+struct epoch *epoch_hold(struct epoch *epoch)
+{
+    atomic_fetch_add_explicit(&epoch->holders, 1, memory_order_relaxed);
+    return epoch;
+}
+
+void epoch_drop(struct epoch *epoch)
+{
+    if (!epoch || atomic_fetch_sub_explicit(&epoch->holders, 1, memory_order_acq_rel) != 1)
+        return;
+    for (size_t i = 0; i < epoch->service_count; i++)
+        tls_context_drop(epoch->services[i].context);
+    for (size_t i = 0; epoch->contexts && i < epoch->config->profile_count; i++)
+        tls_context_drop(epoch->contexts[i]);
+    for (size_t i = 0; epoch->stores && i < epoch->config->store_count; i++)
+        store_close(epoch->stores[i]);
+    free(epoch->services);
+    free(epoch->contexts);
+    free(epoch->stores);
+    config_free(epoch->config);
+    free(epoch);
+}
+
+struct tls_context *epoch_context(const struct epoch *epoch, const struct config_profile *profile)
+{
+    return epoch->contexts[profile - epoch->config->profiles];
+}
