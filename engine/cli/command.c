@@ -112,6 +112,22 @@ static const struct config *load_config(struct command *command)
     return command->config;
 }
 
+static int no_profile(struct command *command, const struct config_partner *partner)
+{
+    const char *file = command->config->file;
+
+    event(command->log, "T47E", EVENT_T("partner", partner->name), EVENT_T("profile", partner->profile),
+          EVENT_T("config", file));
+    if (!partner->profile)
+        return command_fail(command, CLIENT_CONFIG,
+                            "%s: T47E: partner \"%s\" has no client-profile; give it a `profile`, or a `protocol` "
+                            "that has one",
+                            file, partner->name);
+    return command_fail(command, CLIENT_CONFIG,
+                        "%s: T47E: partner \"%s\" names profile \"%s\", but there is no [client-profile %s]; add it",
+                        file, partner->name, partner->profile, partner->profile);
+}
+
 static int partner_options(struct command *command, const char *name, struct client_options *options)
 {
     if (command->arguments->first_tls_option)
@@ -126,11 +142,16 @@ static int partner_options(struct command *command, const char *name, struct cli
         return command_fail(command, CLIENT_CONFIG,
                             "%s has no [partner %s]; a local file of that name is written ./%s:...", config->file, name,
                             name);
-    if (partner->host.count == 0 || !partner->client_profile)
+    if (!partner->client_profile)
+        return no_profile(command, partner);
+    if (partner->host.count == 0)
         return command_fail(command, CLIENT_CONFIG, "%s: partner \"%s\" has no `host`; give it one: HOST:PORT",
                             config->file, name);
     options->profile = partner->client_profile;
     options->addresses = &partner->host;
+    options->login = partner->login;
+    options->password_file = partner->login_password_file;
+    options->section = partner->section;
     return CLIENT_OK;
 }
 

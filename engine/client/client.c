@@ -43,7 +43,8 @@ static int client_prepare(struct client *client, struct config_errors *errors)
     if (ring_usable(why, sizeof why) < 0)
         return no_client(errors, CLIENT_FAILED, why);
     client->context = tls_context_new(client->options.profile, "", errors);
-    if (!client->context)
+    int result = client_login_load(client, errors);
+    if (!client->context || result != CLIENT_OK)
         return CLIENT_CONFIG;
     int error = ring_new(&client->ring, RING_ENTRIES, client->options.seam);
     if (error == 0)
@@ -105,6 +106,7 @@ void client_free(struct client *client)
     free(client->inbox);
     free(client->remote);
     free(client->local);
+    client_login_wipe(client);
     free(client);
 }
 

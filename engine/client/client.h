@@ -36,11 +36,17 @@ enum client_result {
 struct client_options {
     const struct config_profile *profile;     /* role client; lent */
     const struct config_addresses *addresses; /* tried in order; lent */
-    struct event_log *log;                    /* NULL: none; lent */
-    const struct ktls_sys *sys;               /* NULL: Linux */
-    const struct ring_seam *seam;             /* NULL: none */
-    unsigned connect_timeout, idle_timeout;   /* milliseconds; 0: 10 s and 60 s. The first is for each address */
-    int interrupt_fd;                         /* once readable, every call ends soon (a signalfd); 0: none */
+    /*
+     * A name, and a file whose first line is its password: sent with each request (RFC 7617), but only to a server that
+     * was verified. Both NULL: none. Lent.
+     */
+    const char *login, *password_file;
+    const struct config_section *section;   /* where those two stand, for messages; NULL: in no file; lent */
+    struct event_log *log;                  /* NULL: none; lent */
+    const struct ktls_sys *sys;             /* NULL: Linux */
+    const struct ring_seam *seam;           /* NULL: none */
+    unsigned connect_timeout, idle_timeout; /* milliseconds; 0: 10 s and 60 s. The first is for each address */
+    int interrupt_fd;                       /* once readable, every call ends soon (a signalfd); 0: none */
 };
 
 /* What happened in one transfer. Strings live until the next call on the client. */
@@ -59,7 +65,7 @@ struct client_transfer {
 typedef void client_progress(void *argument, uint64_t moved, uint64_t total /* UINT64_MAX: not known */,
                              const char *path);
 
-/* Loads the profile; connects only with the first call. 0 or a result, with reasons in `errors`. */
+/* Loads profile and login; connects only with the first call. 0 or a result, with reasons in `errors`. */
 int client_new(struct client **client, const struct client_options *options, struct config_errors *errors);
 void client_free(struct client *client);                                             /* NULL is allowed */
 void client_watch(struct client *client, client_progress *progress, void *argument); /* about five times a second */

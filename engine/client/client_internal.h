@@ -4,6 +4,7 @@
  *     wait.c      running the ring until something has happened, with a limit and an interrupt
  *     resolve.c   names to addresses
  *     connect.c   a channel to the first address that answers, and its end
+ *     login.c     the name and password that go with each request
  *     exchange.c  request head out, response head in
  *     body.c      a response's body
  *     get.c  put.c  list.c
@@ -26,6 +27,7 @@
 #define CLIENT_INBOX_SIZE (256u << 10)
 #define CLIENT_LISTING_LIMIT (16u << 20) /* bytes of one directory's listing */
 #define CLIENT_WHY_SIZE 256
+#define CLIENT_LOGIN_SIZE 520 /* a name of 127 bytes, a colon, a password of 255, in base64 */
 
 /* An operation whose end is only noted. */
 struct client_op {
@@ -44,6 +46,7 @@ struct client {
     struct http_reader *reader;
     struct client_op interrupt;
     bool interrupted;
+    char login[CLIENT_LOGIN_SIZE]; /* "": none is sent */
     client_progress *progress;
     void *progress_argument;
 
@@ -111,6 +114,13 @@ int client_open(struct client *client); /* a channel that is ready for a request
 void client_end(struct client *client); /* in good order */
 void client_break(struct client *client);
 void client_address(struct client *client, const struct config_address *address);
+
+/* login.c */
+int client_login_load(struct client *client, struct config_errors *errors); /* 0 or a result, with reasons */
+/* What follows "Basic " on this connection. NULL: none, or the server is not verified. */
+const char *client_login(const struct client *client);
+const char *client_login_remedy(const struct client *client); /* of a 401 */
+void client_login_wipe(struct client *client);
 
 /* exchange.c */
 struct client_request {

@@ -32,6 +32,8 @@ static int build_head(struct client *client, const struct client_request *reques
     http_write(writer, "%s /%s HTTP/1.1\r\n", request->method, target);
     write_host(writer, client->address);
     http_write(writer, "User-Agent: sluice/%s\r\nAccept-Encoding: identity\r\n", SLUICE_VERSION);
+    if (client_login(client))
+        http_write(writer, "Authorization: Basic %s\r\n", client_login(client));
     if (request->accept)
         http_write(writer, "Accept: %s\r\n", request->accept);
     if (request->has_body)
@@ -56,6 +58,7 @@ static int send_head(struct client *client, const struct client_request *request
         else
             error = taken == -EAGAIN ? client_wait_channel(client, deadline) : (int)taken;
     }
+    explicit_bzero(bytes, writer.length);
     while (error == 0 && (error = channel_flush(client->channel)) == -EAGAIN)
         error = client_wait_channel(client, deadline);
     return error;
@@ -229,17 +232,19 @@ static const struct {
     unsigned status;
     const char *remedy;
 } remedies[] = {
-    { 401, "it wants a login: give a client certificate that it trusts" },
     { 403, "this path is not open to us: is the client certificate the right one, does the store allow it?" },
     { 404, "look with `sluice ls`" },
     { 405, "the server does not take uploads there" },
     { 409, "a parent directory is missing, or a file stands in its place" },
     { 413, "the file is larger than the server takes" },
+    { 429, "too many logins from here have failed: correct the login, and wait some minutes" },
     { 507, "the server's disk is full" },
 };
 
-static const char *remedy_for(unsigned status)
+static const char *remedy_for(const struct client *client, unsigned status)
 {
+    if (status == 401)
+        return client_login_remedy(client);
     for (size_t i = 0; i < sizeof remedies / sizeof *remedies; i++) {
         if (remedies[i].status == status)
             return remedies[i].remedy;
@@ -264,7 +269,7 @@ int client_unwelcome(struct client *client)
 {
     const struct http_head *head = http_reader_result(client->reader);
     unsigned status = head->status;
-    const char *remedy = remedy_for(status);
+    const char *remedy = remedy_for(client, status);
     char location[512];
 
     if (status >= 300 && status < 400) {
