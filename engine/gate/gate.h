@@ -16,6 +16,7 @@
 #define SLUICE_GATE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "config/model.h"
@@ -63,6 +64,9 @@ void gate_login_wipe(struct gate_login *login);
  */
 int gate_login_parse(const char *authorization, struct gate_login *login);
 
+/* UTF-8 without control characters, as a name and a password must be. */
+bool gate_text_good(const char *text, size_t length);
+
 enum gate_answer {
     GATE_ADMIT,  /* go on as verdict.identity */
     GATE_VERIFY, /* only if gate_password_holds(): then ask gate_decide() again with `password_holds` */
@@ -90,6 +94,12 @@ bool gate_admits_plain(const struct gate *gate, const struct gate_visit *visit, 
  */
 void gate_decide(const struct gate *gate, const struct gate_visit *visit, const struct gate_login *login,
                  bool password_holds, struct gate_verdict *verdict);
+
+/*
+ * Whether a visitor who was admitted as nobody, and lacks a right, may be asked for a password: then 401, not 403. The
+ * connection must allow it, and some class that takes from this address must take passwords.
+ */
+bool gate_may_ask(const struct gate *gate, const struct gate_visit *visit, const struct gate_identity *identity);
 
 /* Tens of milliseconds of CPU, as long for a name that nobody has: run it as a job. */
 bool gate_password_holds(const struct gate *gate, const struct gate_login *login);

@@ -6,6 +6,7 @@
 #define SLUICE_GATE_PASSWORDS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "config/errors.h"
 
@@ -21,12 +22,16 @@ void passwords_free(struct passwords *passwords); /* NULL is allowed; wipes */
 
 bool passwords_know(const struct passwords *passwords, const char *name);
 
+/* The names in their order: 0 is the first, NULL behind the last. */
+const char *passwords_name(const struct passwords *passwords, size_t index);
+
 /* Takes as long for a name that is not there. The comparison is in constant time. NULL passwords: false, as slowly. */
 bool passwords_hold(const struct passwords *passwords, const char *name, const char *password);
 
 /*
- * Changes one entry (hash NULL: removes it) by writing a new file beside the old one and renaming; mode 0600, or the
- * old one's. Comments and order stay. 0, -ENOENT (nothing to remove) or -errno.
+ * Changes one entry (hash NULL: removes it) by writing a new file beside the old one and renaming; owner and mode
+ * stay the old one's, but that others lose every access; a new file is 0600. Comments and order stay. Others who change
+ * it by this function wait. 0, -ENOENT (nothing to remove) or -errno.
  */
 int passwords_change(const char *file, const char *name, const char *hash);
 
