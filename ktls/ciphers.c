@@ -13,6 +13,7 @@
 #include <openssl/evp.h>
 
 #include "ktls/context_internal.h"
+#include "ktls/fips_internal.h"
 
 #define IDS 0x10000
 #define BITS_MIN 112
@@ -89,9 +90,9 @@ static void catalogue_clear(struct catalogue *catalogue)
     SSL_CTX_free(catalogue->scratch);
 }
 
-static bool catalogue_fill(struct catalogue *catalogue)
+static bool catalogue_fill(struct catalogue *catalogue, OSSL_LIB_CTX *library)
 {
-    catalogue->scratch = SSL_CTX_new(TLS_method());
+    catalogue->scratch = SSL_CTX_new_ex(library, fips_query(library), TLS_method());
     catalogue->ssl = catalogue->scratch ? SSL_new(catalogue->scratch) : NULL;
     catalogue->known = sk_SSL_CIPHER_new_null();
     if (!catalogue->ssl || !catalogue->known)
@@ -404,7 +405,8 @@ static bool apply(SSL_CTX *ssl, const struct selection *selection)
     return ok;
 }
 
-void ciphers_load(SSL_CTX *ssl, const struct config_profile *profile, struct config_errors *errors)
+void ciphers_load(SSL_CTX *ssl, OSSL_LIB_CTX *library, const struct config_profile *profile,
+                  struct config_errors *errors)
 {
     struct report report = { errors, profile };
     struct catalogue catalogue = { 0 };
@@ -413,7 +415,7 @@ void ciphers_load(SSL_CTX *ssl, const struct config_profile *profile, struct con
     size_t capacity = profile->ciphers.count + sizeof default_ciphers / sizeof *default_ciphers;
 
     selection.suites = calloc(capacity, sizeof *selection.suites);
-    bool ok = selection.suites && catalogue_fill(&catalogue);
+    bool ok = selection.suites && catalogue_fill(&catalogue, library);
     if (ok && profile->ciphers.count)
         select_all(&report, &catalogue, &selection);
     else if (ok)

@@ -11,6 +11,7 @@
 #include <openssl/x509v3.h>
 
 #include "ktls/context_internal.h"
+#include "ktls/fips_internal.h"
 
 #define TICKETS 2        /* for each TLS 1.3 session: one to resume with, one for a second stream */
 #define DEPTH 10         /* certificates between the peer's and the trusted one */
@@ -19,6 +20,7 @@
 
 struct tls_context {
     atomic_uint references;
+    OSSL_LIB_CTX *library; /* of the FIPS provider; NULL: the default */
     SSL_CTX *ssl;
     struct sessions *sessions; /* clients only */
     char *name;
@@ -27,7 +29,7 @@ struct tls_context {
     enum config_offload offload;
     enum config_hostname hostname;
     bool enforced;
-    bool without_kernel;
+    bool without_kernel, fips_forbids_kernel;
 };
 
 static pthread_once_t indexes_once = PTHREAD_ONCE_INIT;
@@ -128,16 +130,20 @@ static void context_free(struct tls_context *context)
         SSL_CTX_set_ex_data(context->ssl, context_index, NULL);
     SSL_CTX_free(context->ssl);
     sessions_free(context->sessions);
+    fips_close(context->library);
     free(context->hostname_value);
     free(context->name);
     free(context);
 }
 
-static struct tls_context *context_alloc(const struct config_profile *profile)
+/* Takes the library. */
+static struct tls_context *context_alloc(const struct config_profile *profile, OSSL_LIB_CTX *library)
 {
     struct tls_context *context = calloc(1, sizeof *context);
-    if (!context)
+    if (!context) {
+        fips_close(library);
         return NULL;
+    }
     atomic_init(&context->references, 1);
     context->role = profile->role;
     context->offload = profile->offload;
@@ -145,7 +151,10 @@ static struct tls_context *context_alloc(const struct config_profile *profile)
     context->enforced = profile->verify == CONFIG_VERIFY_ENFORCED;
     context->name = strdup(profile->name ? profile->name : "");
     context->hostname_value = profile->hostname_value ? strdup(profile->hostname_value) : NULL;
-    context->ssl = SSL_CTX_new(profile->role == CONFIG_SERVER ? TLS_server_method() : TLS_client_method());
+    context->library = library;
+    context->fips_forbids_kernel = profile->fips && !fips_kernel();
+    context->ssl = SSL_CTX_new_ex(library, fips_query(library),
+                                  profile->role == CONFIG_SERVER ? TLS_server_method() : TLS_client_method());
     if (context->name && context->ssl && (context->hostname_value || !profile->hostname_value))
         return context;
     context_free(context);
@@ -156,7 +165,8 @@ struct tls_context *tls_context_new(const struct config_profile *profile, const 
                                     struct config_errors *errors)
 {
     size_t errors_before = errors->error_count;
-    struct tls_context *context = tls_context_key_index() >= 0 ? context_alloc(profile) : NULL;
+    struct tls_context *context =
+        tls_context_key_index() >= 0 ? context_alloc(profile, fips_open(profile, errors)) : NULL;
     if (!context || !set_common(context->ssl, profile) || !set_role(context, scope)) {
         char reason[256] = "out of memory";
         if (ERR_peek_last_error())
@@ -164,9 +174,10 @@ struct tls_context *tls_context_new(const struct config_profile *profile, const 
         config_errors_add_at(errors, CONFIG_ERROR, profile->section, NULL, "OpenSSL cannot make a context: %s", reason);
         goto out;
     }
-    credentials_load(context->ssl, profile, errors);
-    trust_load(context->ssl, profile, errors);
-    ciphers_load(context->ssl, profile, errors);
+    trust_load(context->ssl, context->library, profile, errors);
+    credentials_load(context->ssl, context->library, profile, errors);
+    ciphers_load(context->ssl, context->library, profile, errors);
+    groups_load(context->ssl, context->library, profile, errors);
 out:
     ERR_clear_error();
     if (errors->error_count == errors_before)
@@ -204,7 +215,12 @@ void tls_context_without_kernel(struct tls_context *context)
 
 bool tls_context_tries_kernel(const struct tls_context *context)
 {
-    return context->offload != CONFIG_OFFLOAD_OFF && !context->without_kernel;
+    return context->offload != CONFIG_OFFLOAD_OFF && !context->without_kernel && !context->fips_forbids_kernel;
+}
+
+bool tls_context_fips_forbids_kernel(const struct tls_context *context)
+{
+    return context->fips_forbids_kernel;
 }
 
 const char *tls_context_name(const struct tls_context *context)

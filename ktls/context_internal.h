@@ -20,8 +20,11 @@ SSL_CTX *tls_context_ssl(const struct tls_context *context);
  */
 int tls_context_prepare(const struct tls_context *context, SSL *ssl, const char *dialled);
 
-/* Channels may try the kernel: neither offload = off nor tls_context_without_kernel(). */
+/* Channels may try the kernel: neither offload = off nor tls_context_without_kernel(), nor FIPS mode against it. */
 bool tls_context_tries_kernel(const struct tls_context *context);
+
+/* fips = yes, and this kernel is not in FIPS mode: what it would encrypt would not count. */
+bool tls_context_fips_forbids_kernel(const struct tls_context *context);
 
 /* verify = enforced: the session must fail where the server did not ask for our certificate. */
 bool tls_context_enforced(const struct tls_context *context);
@@ -47,11 +50,16 @@ SSL_SESSION *sessions_take(struct sessions *sessions, const char *key);
 
 /*
  * Each of these makes one part of a profile true on `ssl`, and adds a sentence to `errors` for everything that stands
- * against it. A caller that sees errors->error_count grow must not use `ssl`. Suites come last: they are held against
- * the certificate.
+ * against it. A caller that sees errors->error_count grow must not use `ssl`. `library` is fips_open()'s. In this
+ * order: the certificate's chain is held against the trust, suites and signatures against the certificate.
  */
-void credentials_load(SSL_CTX *ssl, const struct config_profile *profile, struct config_errors *errors);
-void trust_load(SSL_CTX *ssl, const struct config_profile *profile, struct config_errors *errors);
-void ciphers_load(SSL_CTX *ssl, const struct config_profile *profile, struct config_errors *errors);
+void trust_load(SSL_CTX *ssl, OSSL_LIB_CTX *library, const struct config_profile *profile,
+                struct config_errors *errors);
+void credentials_load(SSL_CTX *ssl, OSSL_LIB_CTX *library, const struct config_profile *profile,
+                      struct config_errors *errors);
+void ciphers_load(SSL_CTX *ssl, OSSL_LIB_CTX *library, const struct config_profile *profile,
+                  struct config_errors *errors);
+void groups_load(SSL_CTX *ssl, OSSL_LIB_CTX *library, const struct config_profile *profile,
+                 struct config_errors *errors);
 
 #endif

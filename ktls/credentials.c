@@ -181,8 +181,10 @@ static bool is_complete(const struct report *report)
     return profile->certificate.count && profile->key.count;
 }
 
-void credentials_load(SSL_CTX *ssl, const struct config_profile *profile, struct config_errors *errors)
+void credentials_load(SSL_CTX *ssl, OSSL_LIB_CTX *library, const struct config_profile *profile,
+                      struct config_errors *errors)
 {
+    (void)library;
     struct report report = { errors, profile };
     if (!is_complete(&report))
         return;

@@ -137,6 +137,8 @@ static const char *why_never(const struct channel *channel, enum channel_way way
 {
     if (tls_context_offload(channel->context) == CONFIG_OFFLOAD_OFF)
         return "offload = off";
+    if (tls_context_fips_forbids_kernel(channel->context))
+        return "fips = yes, and this kernel is not in FIPS mode";
     if (!tls_context_tries_kernel(channel->context))
         return "this kernel had no kTLS at start (modprobe tls, and start again)";
     if (!channel->suite)

@@ -124,8 +124,9 @@ static void add_item(struct trust *trust, const char *item)
         add_file(trust, item);
 }
 
-void trust_load(SSL_CTX *ssl, const struct config_profile *profile, struct config_errors *errors)
+void trust_load(SSL_CTX *ssl, OSSL_LIB_CTX *library, const struct config_profile *profile, struct config_errors *errors)
 {
+    (void)library;
     struct trust trust = { ssl, profile, errors };
     if (!profile->trust.count && profile->verify != CONFIG_VERIFY_NONE)
         config_errors_add_at(errors, CONFIG_ERROR, profile->section, "trust",
