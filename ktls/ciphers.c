@@ -12,6 +12,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
+#include "ktls/ciphers.h"
 #include "ktls/context_internal.h"
 #include "ktls/fips_internal.h"
 
@@ -430,4 +431,39 @@ void ciphers_load(SSL_CTX *ssl, OSSL_LIB_CTX *library, const struct config_profi
 
     catalogue_clear(&catalogue);
     free(selection.suites);
+}
+
+struct tls_ciphers {
+    struct catalogue catalogue;
+};
+
+struct tls_ciphers *tls_ciphers_new(void)
+{
+    struct tls_ciphers *ciphers = calloc(1, sizeof *ciphers);
+    if (ciphers && catalogue_fill(&ciphers->catalogue, NULL))
+        return ciphers;
+    tls_ciphers_free(ciphers);
+    return NULL;
+}
+
+void tls_ciphers_free(struct tls_ciphers *ciphers)
+{
+    if (!ciphers)
+        return;
+    catalogue_clear(&ciphers->catalogue);
+    free(ciphers);
+}
+
+bool tls_ciphers_look(const struct tls_ciphers *ciphers, const char *word, char text[TLS_CIPHER_TEXT])
+{
+    const struct config_profile nowhere = { 0 };
+    struct config_errors errors = { 0 };
+    struct report report = { &errors, &nowhere };
+    const SSL_CIPHER *suite = resolve(&report, &ciphers->catalogue, word);
+    const char *said = suite          ? SSL_CIPHER_standard_name(suite)
+                       : errors.count ? errors.items[0].text
+                                      : "there is no memory to look for it";
+    snprintf(text, TLS_CIPHER_TEXT, "%s", said);
+    config_errors_clear(&errors);
+    return suite != NULL;
 }

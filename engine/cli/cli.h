@@ -8,6 +8,7 @@ int cli_put(int argc, char **argv);
 int cli_ls(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
+int cli_import_cft(int argc, char **argv);
 
 /* The configuration file where -c is not given: $SLUICE_CONFIG, else /etc/sluice/sluice.ini. */
 const char *cli_config_file(void);

@@ -17,13 +17,14 @@ static const struct subcommand subcommands[] = {
     { "ls", cli_ls, "list a directory: sluice ls PARTNER:PATH" },
     { "check", cli_check, "is my configuration right?" },
     { "doctor", cli_doctor, "what can this kernel do, and why not more?" },
+    { "import-cft", cli_import_cft, "make a configuration from an extract of Transfer CFT" },
 };
 
 static void usage(FILE *out)
 {
     fputs("Usage: sluice SUBCOMMAND [ARGUMENTS]\n\n", out);
     for (size_t i = 0; i < sizeof subcommands / sizeof *subcommands; i++)
-        fprintf(out, "  %-8s %s\n", subcommands[i].name, subcommands[i].help);
+        fprintf(out, "  %-10s %s\n", subcommands[i].name, subcommands[i].help);
     fputs("\n`sluice SUBCOMMAND --help` says more. `sluice --version` prints the version.\n", out);
 }
 
