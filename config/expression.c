@@ -1,6 +1,5 @@
 #include "config/expression.h"
 
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -8,29 +7,10 @@
 #include <string.h>
 #include <strings.h>
 
-enum node_kind { NODE_TERM, NODE_CONTAINS, NODE_NOT, NODE_AND, NODE_OR };
-
-/* One character of a value; a star that was not escaped stands for any run of them. */
-struct glyph {
-    bool any;
-    char byte;
-};
-
-struct node {
-    enum node_kind kind;
-    char *type;            /* NODE_TERM */
-    struct glyph *pattern; /* NODE_TERM and NODE_CONTAINS (which has no `any`) */
-    size_t length;
-    struct node *left, *right; /* NODE_NOT has left only */
-};
-
-struct config_expression {
-    char *text;
-    struct node *root;
-};
+#include "config/expression_tree.h"
 
 struct parser {
-    const char *text, *at;
+    const char *text, *at, *end;
     unsigned depth;
     bool no_memory;
     char *why;
@@ -114,10 +94,11 @@ static bool value_ends(const char *start, const char *at)
     return word_at(at, "AND") || word_at(at, "OR");
 }
 
-static bool push(struct node *node, bool any, char byte)
+/* Takes the next character into the pattern, `any` in its stead. */
+static void push(struct parser *parser, struct node *node, bool any)
 {
-    node->pattern[node->length++] = (struct glyph){ .any = any, .byte = byte };
-    return true;
+    uint32_t character = config_fold(&parser->at, parser->end);
+    node->pattern[node->length++] = any ? GLYPH_ANY : character;
 }
 
 static struct node *parse_quoted(struct parser *parser, struct node *node, bool stars)
@@ -130,8 +111,7 @@ static struct node *parse_quoted(struct parser *parser, struct node *node, bool 
             parser->at = open;
             return fail(parser, "has a quote that is never closed: add a \" at the end of the value");
         }
-        push(node, stars && !escaped && *parser->at == '*', *parser->at);
-        parser->at++;
+        push(parser, node, stars && !escaped && *parser->at == '*');
     }
     parser->at++;
     return node;
@@ -151,10 +131,10 @@ static struct node *parse_bare(struct parser *parser, struct node *node)
             parser->at--;
             return fail(parser, "ends with a backslash: write the character that it is to take as it is");
         }
-        push(node, !escaped && *parser->at == '*', *parser->at);
-        if (escaped || (*parser->at != ' ' && *parser->at != '\t'))
+        bool blank = !escaped && (*parser->at == ' ' || *parser->at == '\t');
+        push(parser, node, !escaped && *parser->at == '*');
+        if (!blank)
             kept = node->length;
-        parser->at++;
     }
     node->length = kept;
     return node;
@@ -163,7 +143,7 @@ static struct node *parse_bare(struct parser *parser, struct node *node)
 /* Fills node->pattern from what stands next. NULL after a failure; the node stays the caller's. */
 static struct node *parse_value(struct parser *parser, struct node *node, bool stars)
 {
-    node->pattern = calloc(strlen(parser->at) + 1, sizeof(*node->pattern));
+    node->pattern = calloc((size_t)(parser->end - parser->at) + 1, sizeof(*node->pattern));
     if (!node->pattern) {
         parser->no_memory = true;
         return NULL;
@@ -275,22 +255,35 @@ static struct node *parse_alternatives(struct parser *parser)
     return left;
 }
 
+/* The bytes of whole characters among the first `most`. */
+static int part_of(const char *text, size_t most)
+{
+    size_t length = strnlen(text, most + 1);
+    if (length <= most)
+        return (int)length;
+    while (most && ((unsigned char)text[most] & 0xc0) == 0x80)
+        most--;
+    return (int)most;
+}
+
 static struct node *parse_whole(struct parser *parser)
 {
-    if (strlen(parser->text) > CONFIG_EXPRESSION_MAX)
+    if (parser->end - parser->text > CONFIG_EXPRESSION_MAX)
         return fail(parser, "is longer than %d bytes: shorten it", CONFIG_EXPRESSION_MAX);
     struct node *root = parse_alternatives(parser);
     skip_blanks(parser);
     if (!root || !*parser->at)
         return root;
-    fail(parser, "goes on with \"%.20s\" where a comma, AND or OR must stand", parser->at);
+    fail(parser, "goes on with \"%.*s\" where a comma, AND or OR must stand", part_of(parser->at, 20), parser->at);
     node_free(root);
     return NULL;
 }
 
 struct config_expression *config_expression_parse(const char *text, char *why, size_t size, size_t *column)
 {
-    struct parser parser = { .text = text, .at = text, .why = why, .size = size, .column = column };
+    struct parser parser = {
+        .text = text, .at = text, .end = text + strlen(text), .why = why, .size = size, .column = column
+    };
     why[0] = '\0';
     *column = 0;
     struct node *root = parse_whole(&parser);
@@ -322,30 +315,29 @@ const char *config_expression_text(const struct config_expression *expression)
     return expression->text;
 }
 
-static bool same_letter(char a, char b)
-{
-    return tolower((unsigned char)a) == tolower((unsigned char)b);
-}
-
 /* The whole of `value` against a pattern with stars: linear but for going back to the last star. */
 static bool match_pattern(const struct node *node, const char *value, size_t length)
 {
-    size_t at = 0, glyph = 0, star = SIZE_MAX, resume = 0;
-    while (at < length) {
-        if (glyph < node->length && node->pattern[glyph].any) {
+    const char *at = value, *end = value + length, *resume = NULL;
+    size_t glyph = 0, star = 0;
+    while (at < end) {
+        const char *next = at;
+        uint32_t character = config_fold(&next, end);
+        if (glyph < node->length && node->pattern[glyph] == GLYPH_ANY) {
             star = glyph++;
             resume = at;
-        } else if (glyph < node->length && same_letter(node->pattern[glyph].byte, value[at])) {
+        } else if (glyph < node->length && node->pattern[glyph] == character) {
             glyph++;
-            at++;
-        } else if (star != SIZE_MAX) {
+            at = next;
+        } else if (resume) {
+            config_fold(&resume, end);
             glyph = star + 1;
-            at = ++resume;
+            at = resume;
         } else {
             return false;
         }
     }
-    while (glyph < node->length && node->pattern[glyph].any)
+    while (glyph < node->length && node->pattern[glyph] == GLYPH_ANY)
         glyph++;
     return glyph == node->length;
 }
@@ -365,11 +357,13 @@ static bool match_term(const struct node *node, const struct config_name *name)
 
 static bool match_contains(const struct node *node, const struct config_name *name)
 {
-    size_t length = strlen(name->text);
-    for (size_t start = 0; start + node->length <= length; start++) {
+    const char *end = name->text + strlen(name->text);
+    for (const char *start = name->text; start < end; config_fold(&start, end)) {
         size_t i = 0;
-        while (i < node->length && same_letter(node->pattern[i].byte, name->text[start + i]))
-            i++;
+        for (const char *at = start; at < end && i < node->length; i++) {
+            if (config_fold(&at, end) != node->pattern[i])
+                break;
+        }
         if (i == node->length)
             return true;
     }
@@ -412,159 +406,4 @@ const char *config_expression_each_type(const struct config_expression *expressi
                                         bool (*visit)(void *argument, const char *type), void *argument)
 {
     return each_type(expression->root, visit, argument);
-}
-
-/* Some text that both patterns match: walks the pairs of positions that can be reached. */
-static bool patterns_meet(const struct node *a, const struct node *b)
-{
-    size_t columns = b->length + 1, cells = (a->length + 1) * columns;
-    bool *reached = calloc(cells, sizeof(*reached));
-    if (!reached)
-        return true;
-    reached[0] = true;
-    for (size_t i = 0; i <= a->length; i++) {
-        for (size_t j = 0; j <= b->length; j++) {
-            if (!reached[i * columns + j])
-                continue;
-            bool star_a = i < a->length && a->pattern[i].any, star_b = j < b->length && b->pattern[j].any;
-            if (star_a || (i < a->length && star_b))
-                reached[(i + 1) * columns + j] = true;
-            if (star_b || (j < b->length && star_a))
-                reached[i * columns + j + 1] = true;
-            if (i < a->length && j < b->length && !star_a && !star_b &&
-                same_letter(a->pattern[i].byte, b->pattern[j].byte))
-                reached[(i + 1) * columns + j + 1] = true;
-        }
-    }
-    bool met = reached[cells - 1];
-    free(reached);
-    return met;
-}
-
-/* One way to satisfy an expression: these terms hold (or, where denied, do not). */
-#define WAYS_MAX 64
-#define TERMS_MAX 16
-
-struct way {
-    const struct node *terms[TERMS_MAX];
-    bool denied[TERMS_MAX];
-    size_t count;
-};
-
-struct ways {
-    struct way items[WAYS_MAX];
-    size_t count;
-    bool lost; /* there are more than are told apart here */
-};
-
-static bool is_literal(const struct node *node)
-{
-    for (size_t i = 0; i < node->length; i++) {
-        if (node->pattern[i].any)
-            return false;
-    }
-    return true;
-}
-
-/* A text that `general` matches whenever it matches `special` is only told for a special one without stars. */
-static bool covers(const struct node *general, const struct node *special)
-{
-    return is_literal(special) && patterns_meet(general, special);
-}
-
-static bool terms_agree(const struct node *a, bool a_denied, const struct node *b, bool b_denied)
-{
-    if (a->kind != NODE_TERM || b->kind != NODE_TERM || strcasecmp(a->type, b->type) != 0)
-        return true;
-    if (!a_denied && !b_denied)
-        return patterns_meet(a, b);
-    if (a_denied && b_denied)
-        return true;
-    return a_denied ? !covers(a, b) : !covers(b, a);
-}
-
-static bool way_add(struct way *way, const struct node *term, bool denied, bool *lost)
-{
-    for (size_t i = 0; i < way->count; i++) {
-        if (!terms_agree(way->terms[i], way->denied[i], term, denied))
-            return false;
-    }
-    if (way->count == TERMS_MAX) {
-        *lost = true;
-        return true;
-    }
-    way->terms[way->count] = term;
-    way->denied[way->count++] = denied;
-    return true;
-}
-
-static bool way_join(struct way *way, const struct way *other, bool *lost)
-{
-    for (size_t i = 0; i < other->count; i++) {
-        if (!way_add(way, other->terms[i], other->denied[i], lost))
-            return false;
-    }
-    return true;
-}
-
-static void ways_append(struct ways *ways, const struct way *way)
-{
-    if (ways->count == WAYS_MAX)
-        ways->lost = true;
-    else
-        ways->items[ways->count++] = *way;
-}
-
-static void ways_cross(struct ways *out, const struct ways *a, const struct ways *b)
-{
-    out->lost = a->lost || b->lost;
-    for (size_t i = 0; i < a->count; i++) {
-        for (size_t j = 0; j < b->count; j++) {
-            struct way way = a->items[i];
-            if (way_join(&way, &b->items[j], &out->lost))
-                ways_append(out, &way);
-        }
-    }
-}
-
-/* The ways in which `node` holds, or with `denied` does not. NULL: no memory. */
-static struct ways *ways_of(const struct node *node, bool denied)
-{
-    if (node->kind == NODE_NOT)
-        return ways_of(node->left, !denied);
-    struct ways *out = calloc(1, sizeof(*out));
-    if (!out)
-        return NULL;
-    if (node->kind == NODE_TERM || node->kind == NODE_CONTAINS) {
-        out->items[0] = (struct way){ .terms = { node }, .denied = { denied }, .count = 1 };
-        out->count = 1;
-        return out;
-    }
-    struct ways *left = ways_of(node->left, denied), *right = ways_of(node->right, denied);
-    if (!left || !right) {
-        out->lost = true;
-    } else if ((node->kind == NODE_AND) != denied) {
-        ways_cross(out, left, right);
-    } else {
-        *out = *left;
-        out->lost = left->lost || right->lost;
-        for (size_t i = 0; i < right->count; i++)
-            ways_append(out, &right->items[i]);
-    }
-    free(left);
-    free(right);
-    return out;
-}
-
-bool config_expression_overlap(const struct config_expression *a, const struct config_expression *b)
-{
-    struct ways *ways_a = ways_of(a->root, false), *ways_b = ways_of(b->root, false), both = { 0 };
-    bool overlap = true;
-    if (ways_a && ways_b) {
-        ways_cross(&both, ways_a, ways_b);
-        overlap = both.count > 0 || both.lost;
-    }
-    free(ways_a);
-    free(ways_b);
-    return overlap;
 }

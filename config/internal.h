@@ -1,10 +1,12 @@
 /*
  * Private to config/: the file as it was read, and the steps from there to the model.
  *
- * read.c     text -> sections and entries, each with its line; reports what is not INI
- * value.c    one entry -> one field, by the type in the schema; reports what has the wrong shape (address.c: HOST:PORT,
- * network.c: blocks) model.c    sections -> structs; reports unknown, repeated and missing keys rules.c    joins the
- * structs by name; reports what fits its type but makes no sense
+ *   read.c       text -> sections and entries, each with its line; reports what is not INI
+ *   value.c      one entry -> one field, by the type in the schema; reports what has the wrong shape. address.c:
+ *                HOST:PORT, who.c: people and names, network.c: blocks, expression.c: distinguished names
+ *   model.c      sections -> structs; reports unknown, repeated and missing keys
+ *   rules.c      joins the structs by name; reports what fits its type but makes no sense. partners.c: partners and
+ *                users, classes.c: classes and what stores grant, claims.c: two that one certificate can belong to
  */
 #ifndef SLUICE_CONFIG_INTERNAL_H
 #define SLUICE_CONFIG_INTERNAL_H
@@ -74,8 +76,29 @@ const char *config_network_read(const char *text, struct config_network *network
 const struct config_kind *config_kind_find(const char *name);
 const struct config_key *config_key_find(const struct config_kind *kind, const char *name);
 
+/* Whether every address that `b` holds is held by `a`; says no where it cannot tell. */
+bool config_network_covers(const struct config_network *a, const struct config_network *b);
+
 /* Checks what no single value shows, and sets the references. */
 void config_rules(struct config *config, struct config_errors *errors);
+void config_partner_rules(struct config *config, struct config_errors *errors);
+void config_class_rules(struct config *config, struct config_errors *errors);
+void config_claim_rules(const struct config *config, struct config_errors *errors);
+
+bool config_given(const struct config_section *section, const char *key);
+
+/* The text of a reference, or NULL where the key is absent or empty (reported when it was read). */
+const char *config_reference(const struct config_section *section, const char *key);
+
+/* The section of that kind whose name is nearest, for "did you mean"; or NULL. */
+const char *config_nearest(const struct config *config, const char *kind, const char *name);
+
+/* Reports a reference to nothing. `id`: of the event that operators know this by, with ": " behind it, or "". */
+void config_report_dangling(const struct config *config, const struct config_section *section, const char *key,
+                            const char *kind, const char *id, struct config_errors *errors);
+
+/* Whether some protocol listens, and the server-profile of each that does has this `verify`. */
+bool config_listeners_all(const struct config *config, enum config_verify verify);
 
 /* Offers candidates one by one; `best` is the nearest that is near enough to `wanted` to be a slip, or NULL. */
 struct config_suggestion {

@@ -78,10 +78,34 @@ static void check_kind(struct config_section *section, struct config_errors *err
     section->schema = config_kind_find(near.best); /* so that its keys and who refers to it are checked all the same */
 }
 
+/* Where the first character stands that a section's name may not hold, or NULL. Users log in with theirs. */
+static const char *bad_character(const struct config_section *section)
+{
+    static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@+";
+    static const char *const people[] = { "partner", "class", "user" };
+    for (size_t i = 0; i < sizeof(people) / sizeof(people[0]); i++) {
+        if (strcmp(section->schema->name, people[i]) == 0) {
+            const char *stop = section->name + strspn(section->name, good);
+            return *stop ? stop : NULL;
+        }
+    }
+    return strpbrk(section->name, " \t\"'[,");
+}
+
+static void report_character(const struct config_section *section, const char *stop, struct config_errors *errors)
+{
+    bool blank = *stop == ' ' || *stop == '\t';
+    int length = 1;
+    while (((unsigned char)stop[length] & 0xc0) == 0x80) /* the rest of a character of UTF-8 */
+        length++;
+    config_errors_add_at(errors, CONFIG_ERROR, section, NULL,
+                         "the name holds %s%.*s%s: choose one of letters, digits, -, _ and .", blank ? "a blank" : "\"",
+                         blank ? 0 : length, stop, blank ? "" : "\"");
+}
+
 static void check_name(const struct config_section *section, struct config_errors *errors)
 {
-    const char *forbidden = strcmp(section->schema->name, "partner") == 0 ? " \t\"'[,:/" : " \t\"'[,";
-    const char *stop = strpbrk(section->name, forbidden);
+    const char *stop = bad_character(section);
     if (!section->schema->named && section->name[0])
         config_errors_add_at(errors, CONFIG_ERROR, section, NULL, "this kind of section has no name: write [%s]",
                              section->schema->name);
@@ -89,10 +113,7 @@ static void check_name(const struct config_section *section, struct config_error
         config_errors_add_at(errors, CONFIG_ERROR, section, NULL, "the section has no name: write [%s NAME]",
                              section->schema->name);
     else if (stop)
-        config_errors_add_at(errors, CONFIG_ERROR, section, NULL,
-                             "the name holds %s%.1s%s: choose one of letters, digits, -, _ and .",
-                             *stop == ' ' || *stop == '\t' ? "a blank" : "\"",
-                             *stop == ' ' || *stop == '\t' ? "" : stop, *stop == ' ' || *stop == '\t' ? "" : "\"");
+        report_character(section, stop, errors);
 }
 
 static void check_repeated(const struct config *config, size_t index, struct config_errors *errors)

@@ -55,7 +55,8 @@ struct config_addresses {
 
 /*
  * Addresses of clients: a CIDR block (an address alone is a block of one), or a pattern with * and ? that is held
- * against the address as text. IPv4 addresses stand as ::ffff:a.b.c.d's last 96 + n bits in `address`.
+ * against the address as text (inet_ntop(3)). An IPv4 block of n bits stands as ::ffff:a.b.c.d with 96 + n bits, and
+ * only such blocks hold IPv4 addresses: ::/0 does not.
  */
 struct config_network {
     char *pattern;       /* NULL for a block */

@@ -17,7 +17,7 @@ struct profile_rule {
     const char *text;
 };
 
-static bool given(const struct config_section *section, const char *key)
+bool config_given(const struct config_section *section, const char *key)
 {
     return config_entry_find(section, key) != NULL;
 }
@@ -33,7 +33,14 @@ static bool trusts_system(const struct config_profile *profile)
 
 static bool key_without_certificate(const struct config_profile *profile)
 {
-    return given(profile->section, "key") && !given(profile->section, "certificate") && profile->role == CONFIG_CLIENT;
+    return config_given(profile->section, "key") && !config_given(profile->section, "certificate") &&
+           profile->role == CONFIG_CLIENT;
+}
+
+static bool passphrase_without_certificate(const struct config_profile *profile)
+{
+    return config_given(profile->section, "key_passphrase_file") && !config_given(profile->section, "certificate") &&
+           profile->role == CONFIG_CLIENT;
 }
 
 static bool versions_crossed(const struct config_profile *profile)
@@ -43,7 +50,8 @@ static bool versions_crossed(const struct config_profile *profile)
 
 static bool verifies_without_trust(const struct config_profile *profile)
 {
-    return profile->verify != CONFIG_VERIFY_NONE && profile->trust.count == 0 && !given(profile->section, "trust");
+    return profile->verify != CONFIG_VERIFY_NONE && profile->trust.count == 0 &&
+           !config_given(profile->section, "trust");
 }
 
 static bool system_among_others(const struct config_profile *profile)
@@ -73,11 +81,13 @@ static bool unverified_with_leave(const struct config_profile *profile)
 
 static bool enforced_without_certificate(const struct config_profile *profile)
 {
-    return profile->verify == CONFIG_VERIFY_ENFORCED && !given(profile->section, "certificate");
+    return profile->verify == CONFIG_VERIFY_ENFORCED && !config_given(profile->section, "certificate");
 }
 
 static const struct profile_rule profile_rules[] = {
     { key_without_certificate, CONFIG_ERROR, "key", "key has no certificate: add certificate, or remove key" },
+    { passphrase_without_certificate, CONFIG_ERROR, "key_passphrase_file",
+      "key_passphrase_file has no certificate: add certificate, or remove key_passphrase_file" },
     { versions_crossed, CONFIG_ERROR, "min_version",
       "min_version is newer than max_version: lower the one or raise the other" },
     { verifies_without_trust, CONFIG_ERROR, "verify",
@@ -96,8 +106,41 @@ static const struct profile_rule profile_rules[] = {
       "verify = enforced needs our certificate: add certificate and key, or write verify = required" },
 };
 
-static void check_profile(const struct config_profile *profile, struct config_errors *errors)
+static bool holds_additional_checks(const struct config *config, const struct config_profile *profile)
 {
+    for (size_t i = 0; i < config->partner_count; i++) {
+        const char *name = config_reference(config->partners[i].section, "profile");
+        if (profile->role == CONFIG_SERVER && name && strcmp(name, profile->name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What is held against the peer's certificate, where none is asked for or any will do. */
+static void check_unused(const struct config *config, const struct config_profile *profile,
+                         struct config_errors *errors)
+{
+    static const char *const keys[] = { "subject", "issuer", "crl" };
+    bool server = profile->role == CONFIG_SERVER;
+    if (profile->verify != CONFIG_VERIFY_NONE || holds_additional_checks(config, profile))
+        return;
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        if (config_given(profile->section, keys[i]))
+            REPORT(CONFIG_WARNING, profile->section, keys[i],
+                   "%s is never looked at: verify = none %s; remove it, or write %s", keys[i],
+                   server ? "asks for no certificate" : "takes any certificate",
+                   server ? "verify = required or optional" : "verify = required");
+    }
+    if (profile->ocsp == CONFIG_OCSP_STAPLE)
+        REPORT(CONFIG_WARNING, profile->section, "ocsp",
+               "ocsp = staple is never looked at: verify = none takes any certificate; remove it, or write verify = "
+               "required");
+}
+
+static void check_profile(const struct config *config, const struct config_profile *profile,
+                          struct config_errors *errors)
+{
+    check_unused(config, profile, errors);
     for (size_t i = 0; i < sizeof(profile_rules) / sizeof(profile_rules[0]); i++) {
         const struct profile_rule *rule = &profile_rules[i];
         if (rule->broken(profile))
@@ -105,14 +148,13 @@ static void check_profile(const struct config_profile *profile, struct config_er
     }
 }
 
-/* The text of a reference, or NULL where the key is absent or empty (reported when it was read). */
-static const char *reference(const struct config_section *section, const char *key)
+const char *config_reference(const struct config_section *section, const char *key)
 {
     const struct config_entry *entry = config_entry_find(section, key);
     return entry && entry->value[0] ? entry->value : NULL;
 }
 
-static const char *nearest(const struct config *config, const char *kind, const char *name)
+const char *config_nearest(const struct config *config, const char *kind, const char *name)
 {
     struct config_suggestion near = { .wanted = name };
     for (size_t i = 0; i < config->section_count; i++) {
@@ -123,12 +165,11 @@ static const char *nearest(const struct config *config, const char *kind, const 
     return near.best;
 }
 
-/* `id`: of the event that operators know this by, with ": " behind it, or "". */
-static void report_dangling(const struct config *config, const struct config_section *section, const char *key,
+void config_report_dangling(const struct config *config, const struct config_section *section, const char *key,
                             const char *kind, const char *id, struct config_errors *errors)
 {
-    const char *name = reference(section, key);
-    const char *near = nearest(config, kind, name);
+    const char *name = config_reference(section, key);
+    const char *near = config_nearest(config, kind, name);
     if (near)
         REPORT(CONFIG_ERROR, section, key, "%s%s \"%s\": there is no [%s %s]: did you mean \"%s\"?", id, key, name,
                kind, name, near);
@@ -140,11 +181,11 @@ static void report_dangling(const struct config *config, const struct config_sec
 static void join_protocol_store(const struct config *config, struct config_protocol *protocol, bool listens,
                                 struct config_errors *errors)
 {
-    const char *name = reference(protocol->section, "store");
+    const char *name = config_reference(protocol->section, "store");
     protocol->store = name ? config_find_store(config, name) : NULL;
     if (name && !protocol->store)
-        report_dangling(config, protocol->section, "store", "store", "", errors);
-    else if (listens && !given(protocol->section, "store"))
+        config_report_dangling(config, protocol->section, "store", "store", "", errors);
+    else if (listens && !config_given(protocol->section, "store"))
         REPORT(CONFIG_ERROR, protocol->section, "listen",
                "store is missing: a protocol that listens serves one, add it");
 }
@@ -152,9 +193,9 @@ static void join_protocol_store(const struct config *config, struct config_proto
 static void join_protocol_profile(const struct config *config, struct config_protocol *protocol, bool listens,
                                   struct config_errors *errors)
 {
-    const char *name = reference(protocol->section, "profile");
+    const char *name = config_reference(protocol->section, "profile");
     if (!name) {
-        if (listens && !given(protocol->section, "profile"))
+        if (listens && !config_given(protocol->section, "profile"))
             REPORT(CONFIG_ERROR, protocol->section, "listen",
                    "P20F: profile is missing: a protocol that listens needs a server-profile, add it");
         return;
@@ -163,7 +204,7 @@ static void join_protocol_profile(const struct config *config, struct config_pro
     if (listens) {
         protocol->server_profile = config_find_profile(config, CONFIG_SERVER, name);
         if (!protocol->server_profile)
-            report_dangling(config, protocol->section, "profile", "server-profile", "P20F: ", errors);
+            config_report_dangling(config, protocol->section, "profile", "server-profile", "P20F: ", errors);
     } else if (!protocol->client_profile) {
         if (config_find_profile(config, CONFIG_SERVER, name))
             REPORT(CONFIG_ERROR, protocol->section, "profile",
@@ -171,34 +212,8 @@ static void join_protocol_profile(const struct config *config, struct config_pro
                    "listen, or name a client-profile",
                    name);
         else
-            report_dangling(config, protocol->section, "profile", "client-profile", "", errors);
+            config_report_dangling(config, protocol->section, "profile", "client-profile", "", errors);
     }
-}
-
-static void join_partner(const struct config *config, struct config_partner *partner, struct config_errors *errors)
-{
-    const char *protocol = reference(partner->section, "protocol");
-    const char *profile = reference(partner->section, "profile");
-    partner->protocol = protocol ? config_find_protocol(config, protocol) : NULL;
-    if (protocol && !partner->protocol)
-        report_dangling(config, partner->section, "protocol", "protocol", "", errors);
-    if (profile) {
-        partner->client_profile = config_find_profile(config, CONFIG_CLIENT, profile);
-        if (!partner->client_profile && config_find_profile(config, CONFIG_SERVER, profile))
-            REPORT(CONFIG_ERROR, partner->section, "profile",
-                   "profile \"%s\" is a server-profile, but sessions to a partner need a client-profile: name one",
-                   profile);
-        else if (!partner->client_profile)
-            report_dangling(config, partner->section, "profile", "client-profile", "", errors);
-        return;
-    }
-    if (partner->protocol)
-        partner->client_profile = partner->protocol->client_profile;
-    bool excused = given(partner->section, "profile") || (protocol && !partner->protocol); /* reported already */
-    if (given(partner->section, "host") && !partner->client_profile && !excused)
-        REPORT(CONFIG_ERROR, partner->section, "host",
-               partner->protocol ? "profile is missing, and so is a client-profile in its protocol: add one"
-                                 : "profile is missing: name a client-profile, or a protocol that has one");
 }
 
 static bool same_host(const char *a, const char *b)
@@ -241,7 +256,7 @@ static void check_idle(const struct config *config, struct config_errors *errors
 {
     for (size_t i = 0; i < config->section_count; i++) {
         const struct config_section *section = &config->sections[i];
-        if (given(section, "listen") || given(section, "host"))
+        if (config_given(section, "listen") || config_given(section, "host"))
             return;
     }
     if (errors->error_count == 0)
@@ -251,19 +266,41 @@ static void check_idle(const struct config *config, struct config_errors *errors
             "or a [partner NAME]");
 }
 
+static void check_server(const struct config_server *server, struct config_errors *errors)
+{
+    if (config_given(server->section, "group") && !config_given(server->section, "user"))
+        REPORT(CONFIG_ERROR, server->section, "group", "group has no user: add user, or remove group");
+}
+
+bool config_listeners_all(const struct config *config, enum config_verify verify)
+{
+    size_t listeners = 0;
+    for (size_t i = 0; i < config->protocol_count; i++) {
+        const struct config_protocol *protocol = &config->protocols[i];
+        if (!config_given(protocol->section, "listen"))
+            continue;
+        if (!protocol->server_profile || protocol->server_profile->verify != verify)
+            return false;
+        listeners++;
+    }
+    return listeners > 0;
+}
+
 void config_rules(struct config *config, struct config_errors *errors)
 {
     for (size_t i = 0; i < config->profile_count; i++)
-        check_profile(&config->profiles[i], errors);
+        check_profile(config, &config->profiles[i], errors);
     for (size_t i = 0; i < config->protocol_count; i++) {
         struct config_protocol *protocol = &config->protocols[i];
-        bool listens = given(protocol->section, "listen");
+        bool listens = config_given(protocol->section, "listen");
         join_protocol_store(config, protocol, listens, errors);
         join_protocol_profile(config, protocol, listens, errors);
         for (size_t j = 0; j < protocol->listen.count; j++)
             check_listen(config, i, j, errors);
     }
-    for (size_t i = 0; i < config->partner_count; i++)
-        join_partner(config, &config->partners[i], errors);
+    check_server(&config->server, errors);
+    config_partner_rules(config, errors);
+    config_class_rules(config, errors);
+    config_claim_rules(config, errors);
     check_idle(config, errors);
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/internal.h"
+#include "config/value.h"
 
 struct unit {
     const char *suffix;
@@ -26,19 +26,7 @@ static const struct unit duration_units[] = {
     { "h", 3600000 }, { "m", 60000 }, { "s", 1000 }, { "ms", 1 }, { 0 },
 };
 
-struct job {
-    const struct config_scene *scene;
-    const struct config_key *key;
-    const char *text;
-    void *base;
-};
-
-#define refuse(job, format, ...)                                                                                       \
-    (config_errors_add_at((job)->scene->errors, CONFIG_ERROR, (job)->scene->section, (job)->key->name, "%s " format,   \
-                          (job)->key->name, ##__VA_ARGS__),                                                            \
-     -EINVAL)
-
-static void *field(const struct job *job)
+void *value_field(const struct job *job)
 {
     return (char *)job->base + job->key->offset;
 }
@@ -99,9 +87,9 @@ static int set_number(const struct job *job)
         number > job->key->maximum)
         return refuse_bounds(job);
     if (job->key->type == CONFIG_TYPE_SIZE)
-        *(uint64_t *)field(job) = number;
+        *(uint64_t *)value_field(job) = number;
     else
-        *(unsigned *)field(job) = (unsigned)number;
+        *(unsigned *)value_field(job) = (unsigned)number;
     return 0;
 }
 
@@ -163,7 +151,7 @@ static int set_choice(const struct job *job)
     const struct config_choice *choice = find_choice(job->key->choices, job->text);
     if (!choice)
         return refuse_choice(job);
-    *(int *)field(job) = choice->value;
+    *(int *)value_field(job) = choice->value;
     return 0;
 }
 
@@ -172,7 +160,7 @@ static int set_flag(const struct job *job)
     bool yes = strcmp(job->text, "yes") == 0;
     if (!yes && strcmp(job->text, "no") != 0)
         return refuse(job, "\"%s\" is neither yes nor no: write one of them", job->text);
-    *(bool *)field(job) = yes;
+    *(bool *)value_field(job) = yes;
     return 0;
 }
 
@@ -189,11 +177,10 @@ static int make_path(const struct job *job, const char *start, size_t length, ch
 
 static int set_path(const struct job *job)
 {
-    return make_path(job, job->text, strlen(job->text), (char **)field(job));
+    return make_path(job, job->text, strlen(job->text), (char **)value_field(job));
 }
 
-/* Calls `add` for each part between commas; blanks around it do not count. */
-static int for_each_part(const struct job *job, int (*add)(const struct job *job, const char *part, size_t length))
+int value_for_each_part(const struct job *job, int (*add)(const struct job *job, const char *part, size_t length))
 {
     size_t parts = 0;
     int result = 0;
@@ -229,8 +216,7 @@ int config_list_add(struct config_list *list, const char *item)
     return items[list->count] ? (list->count++, 0) : -ENOMEM;
 }
 
-/* Takes `item`. */
-static int list_append(struct config_list *list, char *item)
+int value_append(struct config_list *list, char *item)
 {
     char **items = item ? reallocarray(list->items, list->count + 1, sizeof(*items)) : NULL;
     if (!items) {
@@ -249,12 +235,12 @@ static int add_path(const struct job *job, const char *part, size_t length)
         free(path);
         make_path(job, part, length, &path);
     }
-    return list_append(field(job), path);
+    return value_append(value_field(job), path);
 }
 
 static int set_paths(const struct job *job)
 {
-    return for_each_part(job, add_path);
+    return value_for_each_part(job, add_path);
 }
 
 static int add_name(const struct job *job, const char *part, size_t length)
@@ -264,17 +250,17 @@ static int add_name(const struct job *job, const char *part, size_t length)
             return refuse(job, "\"%.*s\" is not a name of letters, digits, - and _: separate names by commas",
                           (int)length, part);
     }
-    return list_append(field(job), strndup(part, length));
+    return value_append(value_field(job), strndup(part, length));
 }
 
 static int set_names(const struct job *job)
 {
-    return for_each_part(job, add_name);
+    return value_for_each_part(job, add_name);
 }
 
 static int add_address(const struct job *job, const char *part, size_t length)
 {
-    struct config_addresses *list = field(job);
+    struct config_addresses *list = value_field(job);
     char *text = strndup(part, length), *host = NULL;
     if (!text)
         return -ENOMEM;
@@ -298,7 +284,7 @@ static int add_address(const struct job *job, const char *part, size_t length)
 
 static int set_addresses(const struct job *job)
 {
-    return for_each_part(job, add_address);
+    return value_for_each_part(job, add_address);
 }
 
 /* Resolved when all sections are known, in rules.c. */
@@ -323,7 +309,7 @@ static int set_version(const struct job *job)
     const char *digits = job->text + strcspn(job->text, "0123456789");
     unsigned version = strcmp(digits, "1.2") == 0 ? 0x0303 : strcmp(digits, "1.3") == 0 ? 0x0304 : 0;
     if (version && digits == job->text) {
-        *(unsigned *)field(job) = version;
+        *(unsigned *)value_field(job) = version;
         return 0;
     }
     if (version)
@@ -355,9 +341,9 @@ static int set_hostname(const struct job *job)
     return profile->hostname_value ? 0 : -ENOMEM;
 }
 
-static int set_text(const struct job *job)
+int value_set_text(const struct job *job)
 {
-    char **text = field(job);
+    char **text = value_field(job);
     *text = strdup(job->text);
     return *text ? 0 : -ENOMEM;
 }
@@ -367,139 +353,7 @@ static int set_word(const struct job *job)
     if (strpbrk(job->text, " \t\"',:/"))
         return refuse(job, "\"%s\" is not one word: write it without blanks, quotes, commas, colons and slashes",
                       job->text);
-    return set_text(job);
-}
-
-static int set_folder(const struct job *job)
-{
-    for (const char *part = job->text;; part++) {
-        size_t length = strcspn(part, "/");
-        bool dots = (length == 1 && part[0] == '.') || (length == 2 && part[0] == '.' && part[1] == '.');
-        if (length == 0 || dots)
-            return refuse(job,
-                          "\"%s\" is not a folder beneath the store's root: write a path such as alice or a/b, "
-                          "without . and .., and without slashes at its ends",
-                          job->text);
-        part += length;
-        if (!*part)
-            return set_text(job);
-    }
-}
-
-static int add_pattern(const struct job *job, const char *part, size_t length)
-{
-    for (size_t i = 0; i < length; i++) {
-        if (isspace((unsigned char)part[i]) || strchr("\"'[]", part[i]))
-            return refuse(job, "\"%.*s\" is not one word: separate words by commas", (int)length, part);
-    }
-    return list_append(field(job), strndup(part, length));
-}
-
-static int set_patterns(const struct job *job)
-{
-    return for_each_part(job, add_pattern);
-}
-
-static int add_network(const struct job *job, const char *part, size_t length)
-{
-    struct config_networks *list = field(job);
-    struct config_network network;
-    char *text = strndup(part, length);
-    const char *problem = text ? config_network_read(text, &network) : NULL;
-    free(text);
-    if (!text)
-        return -ENOMEM;
-    if (problem)
-        return refuse(job, "\"%.*s\" %s", (int)length, part, problem);
-    struct config_network *items = reallocarray(list->items, list->count + 1, sizeof(*items));
-    if (!items) {
-        free(network.pattern);
-        return -ENOMEM;
-    }
-    items[list->count++] = network;
-    list->items = items;
-    return 0;
-}
-
-static int set_networks(const struct job *job)
-{
-    return for_each_part(job, add_network);
-}
-
-static int set_expression(const struct job *job)
-{
-    char why[256];
-    size_t column = 0;
-    struct config_expression *expression = config_expression_parse(job->text, why, sizeof(why), &column);
-    if (!expression)
-        return column ? refuse(job, "%s (at character %zu)", why, column) : -ENOMEM;
-    *(struct config_expression **)field(job) = expression;
-    return 0;
-}
-
-static int add_fingerprint(const struct job *job, const char *part, size_t length)
-{
-    char digits[64 + 1];
-    size_t count = 0;
-    bool good = true;
-    for (size_t i = 0; i < length && good; i++) {
-        if (part[i] == ':')
-            continue;
-        good = isxdigit((unsigned char)part[i]) && count < 64;
-        if (good)
-            digits[count++] = (char)tolower((unsigned char)part[i]);
-    }
-    if (!good || count != 64)
-        return refuse(job,
-                      "\"%.*s\" is not the SHA-256 of a certificate: write its 64 hexadecimal digits, with or "
-                      "without colons, as `openssl x509 -fingerprint -sha256` prints them",
-                      (int)length, part);
-    digits[64] = 0;
-    return list_append(field(job), strdup(digits));
-}
-
-static int set_fingerprints(const struct job *job)
-{
-    return for_each_part(job, add_fingerprint);
-}
-
-static int add_san(const struct job *job, const char *part, size_t length)
-{
-    static const char *const kinds[] = { "DNS:", "email:", "URI:", "IP:" };
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        size_t kind = strlen(kinds[i]);
-        if (length > kind && strncmp(part, kinds[i], kind) == 0)
-            return list_append(field(job), strndup(part, length));
-    }
-    return refuse(job, "\"%.*s\" does not say what kind of name it is: write DNS:, email:, URI: or IP: and the name",
-                  (int)length, part);
-}
-
-static int set_sans(const struct job *job)
-{
-    return for_each_part(job, add_san);
-}
-
-static int add_grant(const struct job *job, const char *part, size_t length)
-{
-    static const char *const kinds[] = { "user:", "partner:", "class:", "group:" };
-    bool good =
-        (length == 6 && strncmp(part, "anyone", 6) == 0) || (length == 13 && strncmp(part, "authenticated", 13) == 0);
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        size_t kind = strlen(kinds[i]);
-        good = good || (length > kind && strncmp(part, kinds[i], kind) == 0);
-    }
-    if (!good)
-        return refuse(job,
-                      "\"%.*s\" is nobody: write user:NAME, partner:NAME, class:NAME, group:NAME, authenticated or "
-                      "anyone",
-                      (int)length, part);
-    return list_append(field(job), strndup(part, length));
-}
-
-static int set_grants(const struct job *job)
-{
-    return for_each_part(job, add_grant);
+    return value_set_text(job);
 }
 
 static int (*const setters[])(const struct job *job) = {
@@ -515,15 +369,15 @@ static int (*const setters[])(const struct job *job) = {
     [CONFIG_TYPE_REFERENCE] = set_reference,
     [CONFIG_TYPE_VERSION] = set_version,
     [CONFIG_TYPE_HOSTNAME] = set_hostname,
-    [CONFIG_TYPE_TEXT] = set_text,
+    [CONFIG_TYPE_TEXT] = value_set_text,
     [CONFIG_TYPE_WORD] = set_word,
-    [CONFIG_TYPE_FOLDER] = set_folder,
-    [CONFIG_TYPE_PATTERNS] = set_patterns,
-    [CONFIG_TYPE_NETWORKS] = set_networks,
-    [CONFIG_TYPE_EXPRESSION] = set_expression,
-    [CONFIG_TYPE_FINGERPRINTS] = set_fingerprints,
-    [CONFIG_TYPE_SANS] = set_sans,
-    [CONFIG_TYPE_GRANTS] = set_grants,
+    [CONFIG_TYPE_FOLDER] = value_set_folder,
+    [CONFIG_TYPE_PATTERNS] = value_set_patterns,
+    [CONFIG_TYPE_NETWORKS] = value_set_networks,
+    [CONFIG_TYPE_EXPRESSION] = value_set_expression,
+    [CONFIG_TYPE_FINGERPRINTS] = value_set_fingerprints,
+    [CONFIG_TYPE_SANS] = value_set_sans,
+    [CONFIG_TYPE_GRANTS] = value_set_grants,
 };
 
 int config_value_set(const struct config_scene *scene, const struct config_key *key, const char *text, void *base)

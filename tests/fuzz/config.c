@@ -18,7 +18,14 @@ static size_t parse(const char *text, size_t size)
             abort();
     }
     for (size_t i = 0; config && i < config->partner_count; i++) {
-        if (config->partners[i].host.count && !config->partners[i].client_profile)
+        const struct config_partner *partner = &config->partners[i];
+        if (partner->host.count && !partner->client_profile && !partner->server_profile)
+            abort();
+        if (partner->profile && !partner->client_profile && !partner->server_profile)
+            abort();
+    }
+    for (size_t i = 1; config && i < config->class_count; i++) {
+        if (config->classes[i - 1].order > config->classes[i].order)
             abort();
     }
     for (size_t i = 0; config && i < config->protocol_count; i++) {

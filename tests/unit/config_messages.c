@@ -12,7 +12,7 @@
 
 #include "config/model.h"
 
-#define SAID_MAX 8
+#define SAID_MAX 10
 
 struct row {
     const char *name;
@@ -26,6 +26,11 @@ struct row {
 #define PARTNER CLIENT_PROFILE "[partner p]\nprofile = out\nhost = h:1\n"
 #define ADDRESS(value)                                                                                                 \
     "[store s]\nroot = /d\n" SERVER_PROFILE "[protocol p]\nstore = s\nprofile = in\nlisten = " value "\n"
+#define NONE "[server-profile none]\ncertificate = c.pem\nkey = c.key\nverify = none\n"
+#define LISTEN(profile) "[store s]\nroot = /d\n[protocol q]\nlisten = h:1\nstore = s\nprofile = " #profile "\n"
+#define USERS "[server]\npassword_file = users\n"
+#define SERVER SERVER_PROFILE LISTEN(in) /* 10 lines */
+#define SUM "0123456789abcdef0123456789abcdef0123456789abcdef0123456789ABCDE"
 #define X50 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 
 static const struct row rows[] = {
@@ -377,11 +382,47 @@ static const struct row rows[] = {
       { "12: partner \"p\": profile is missing, and so is a client-profile in its protocol: add one" } },
     { "suggests_a_profile_of_a_partner",
       CLIENT_PROFILE "[partner p]\nhost = h:1\nprofile = uot\n",
-      { "4: partner \"p\": profile \"uot\": there is no [client-profile uot]: did you mean \"out\"?" } },
-    { "refuses_a_server_profile_of_a_partner",
+      { "4: partner \"p\": profile \"uot\": there is neither a client-profile nor a server-profile of that name: did "
+        "you mean \"out\"?" } },
+    { "suggests_a_server_profile_of_a_partner",
+      SERVER_PROFILE "[partner p]\nprofile = ni\n",
+      { "6: partner \"p\": profile \"ni\": there is neither a client-profile nor a server-profile of that name: did "
+        "you mean \"in\"?" } },
+    { "refuses_a_profile_of_a_partner_that_is_nowhere",
+      CLIENT_PROFILE "[partner p]\nhost = h:1\nprofile = zebra\n",
+      { "4: partner \"p\": profile \"zebra\": there is neither a client-profile nor a server-profile of that name: add "
+        "one, or name another" } },
+    { "warns_of_a_partner_that_no_transfer_will_reach",
       SERVER_PROFILE "[partner p]\nhost = h:1\nprofile = in\n",
-      { "7: partner \"p\": profile \"in\" is a server-profile, but sessions to a partner need a client-profile: name "
-        "one" } },
+      { "warning: 7: partner \"p\": T47E: profile \"in\": there is no [client-profile in]: transfers to this partner "
+        "will fail; add that section, or name another" } },
+    { "warns_of_a_partner_without_additional_checks",
+      PARTNER "match_san = DNS:p\n",
+      { "warning: 3: partner \"p\": T47W: profile \"out\": there is no [server-profile out]: this partner's sessions "
+        "will go on without additional checks; add that section, or name another" } },
+    { "warns_of_a_users_partner_without_additional_checks",
+      PARTNER "[user u]\npartner = p\nmatch_san = DNS:u\n",
+      { "warning: 3: partner \"p\": T47W: profile \"out\": there is no [server-profile out]: this partner's sessions "
+        "will go on without additional checks; add that section, or name another" } },
+    { "warns_of_a_partner_that_strictness_refuses",
+      PARTNER "match_san = DNS:p\n[server]\nstrict_partner_profiles = yes\n",
+      { "warning: 3: partner \"p\": T47W: profile \"out\": there is no [server-profile out]: "
+        "strict_partner_profiles = yes, so this partner's sessions will be refused; add that section, or name "
+        "another" } },
+    { "warns_of_additional_checks_that_nobody_passes",
+      NONE LISTEN(none) "[client-profile in]\n" SERVER_PROFILE
+                        "[partner p]\nprofile = in\n[user u]\npartner = p\n" USERS,
+      { "warning: 17: partner \"p\": profile \"in\" demands a verified certificate (verify = required), but no "
+        "protocol "
+        "asks for one: every session of this partner will be refused (T48E); write verify = optional in the protocol's "
+        "server-profile" } },
+    { "refuses_a_login_without_password",
+      PARTNER "login = me\n",
+      { "5: partner \"p\": login has no password: add login_password_file, or remove login" } },
+    { "refuses_a_password_without_login",
+      PARTNER "login_password_file = pw\n",
+      { "5: partner \"p\": login_password_file has no name to log in with: add login, or remove "
+        "login_password_file" } },
     { "suggests_a_protocol",
       "[protocol bulk]\n[partner p]\nhost = h:1\nprotocol = bluk\n",
       { "4: partner \"p\": protocol \"bluk\": there is no [protocol bluk]: did you mean \"bulk\"?" } },
@@ -389,6 +430,305 @@ static const struct row rows[] = {
       "[server]\n",
       { "warning: no protocol listens and no partner has a host: there is nothing to do; add a [protocol NAME] or a "
         "[partner NAME]" } },
+
+    /* who may hold what name */
+    { "refuses_a_user_with_a_colon",
+      "[user a:b]\n",
+      { "1: user \"a:b\": the name holds \":\": choose one of letters, digits, -, _ and .",
+        "warning: 1: user \"a:b\": this user can never log in: add a match_ key for its certificate, or a "
+        "password_file "
+        "to [server]" } },
+    { "refuses_a_user_with_a_letter_that_is_not_ascii",
+      USERS "[user ren\xc3\xa9]\n",
+      { "3: user \"ren\xc3\xa9\": the name holds \"\xc3\xa9\": choose one of letters, digits, -, _ and ." } },
+    { "refuses_a_class_of_a_pattern",
+      USERS "[class *]\n",
+      { "3: class \"*\": the name holds \"*\": choose one of letters, digits, -, _ and ." } },
+
+    /* values that say who */
+    { "refuses_a_system_user_of_two_words",
+      "[server]\nuser = a b\n",
+      { "2: server: user \"a b\" is not one word: write it without blanks, quotes, commas, colons and slashes" } },
+    { "refuses_a_group_without_user",
+      PARTNER "[server]\ngroup = g\n",
+      { "6: server: group has no user: add user, or remove group" } },
+    { "refuses_a_home_that_leaves_the_store",
+      USERS "[user a]\nhome = ../b\n",
+      { "4: user \"a\": home \"../b\" is not a folder beneath the store's root: write a path such as alice or a/b, "
+        "without . and .., and without slashes at its ends" } },
+    { "refuses_an_absolute_home",
+      USERS "[user a]\nhome = /b\n",
+      { "4: user \"a\": home \"/b\" is not a folder beneath the store's root: write a path such as alice or a/b, "
+        "without . and .., and without slashes at its ends" } },
+    { "refuses_a_home_with_a_dot",
+      USERS "[user a]\nhome = b/./c\n",
+      { "4: user \"a\": home \"b/./c\" is not a folder beneath the store's root: write a path such as alice or a/b, "
+        "without . and .., and without slashes at its ends" } },
+    { "refuses_a_home_with_a_slash_at_its_end",
+      USERS "[user a]\nhome = b/\n",
+      { "4: user \"a\": home \"b/\" is not a folder beneath the store's root: write a path such as alice or a/b, "
+        "without . and .., and without slashes at its ends" } },
+    { "refuses_a_home_that_no_file_system_takes",
+      USERS "[user a]\nhome = " X50 X50 X50 "\\\n" X50 X50 X50 "\n",
+      { "4: user \"a\": home \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...\" has a part of more than 255 bytes: shorten it" } },
+    { "refuses_patterns_with_blanks",
+      USERS "[class a]\nusers = a b, c\n",
+      { "4: class \"a\": users \"a b\" is not one word: separate words by commas" } },
+    { "refuses_a_network_that_is_none",
+      USERS "[class a]\nfrom = intranet\n",
+      { "4: class \"a\": from \"intranet\" is neither an address, a block such as 10.0.0.0/8, nor a pattern such as "
+        "10.1.*" } },
+    { "refuses_every_bad_network",
+      USERS "[class a]\nfrom = 10.0.0.0/33, 10.0.0.1/8, ::1/129, 10.1, 10.0.0.0/, ::ffff:10.*, 010.*, intra*\n",
+      { "4: class \"a\": from \"10.0.0.0/33\" has no prefix of 0 to 32 bits behind the slash",
+        "4: class \"a\": from \"10.0.0.1/8\" has bits set behind its prefix: write the block's first address",
+        "4: class \"a\": from \"::1/129\" has no prefix of 0 to 128 bits behind the slash",
+        "4: class \"a\": from \"10.1\" is neither an address, a block such as 10.0.0.0/8, nor a pattern such as 10.1.*",
+        "4: class \"a\": from \"10.0.0.0/\" has no prefix of 0 to 32 bits behind the slash",
+        "4: class \"a\": from \"::ffff:10.*\" is a pattern of IPv4 addresses, which are written without ::ffff: here",
+        "4: class \"a\": from \"010.*\" has a number with a leading zero, which no address is written with: leave the "
+        "zero out",
+        "4: class \"a\": from \"intra*\" is neither an address, a block such as 10.0.0.0/8, nor a pattern such as "
+        "10.1.*" } },
+    { "refuses_text_longer_than_an_address",
+      USERS "[class a]\nfrom = " X50 "\n",
+      { "4: class \"a\": from \"" X50 "\" is not an address" } },
+    { "refuses_an_expression_with_its_place",
+      CLIENT_PROFILE "subject = CN=node7 O=Acme\n",
+      { "2: client-profile \"out\": subject has a = inside a value: put the whole value in quotes, or a backslash "
+        "before "
+        "it (at character 11)" } },
+    { "counts_characters_not_bytes",
+      CLIENT_PROFILE "issuer = O=Soci\xc3\xa9t\xc3\xa9, CN\n",
+      { "2: client-profile \"out\": issuer has \"CN\" without a = and a value: write TYPE=VALUE, such as CN=node7 (at "
+        "character 12)" } },
+    { "refuses_fingerprints_that_are_none",
+      PARTNER "match_fingerprint = " SUM ", " SUM "g, \\\n " SUM "ff, sha1\n",
+      { "5: partner \"p\": match_fingerprint \"" SUM "\" is not the SHA-256 of a certificate: write its 64 hexadecimal "
+        "digits, with or without colons, as `openssl x509 -fingerprint -sha256` prints them",
+        "5: partner \"p\": match_fingerprint \"" SUM
+        "g\" is not the SHA-256 of a certificate: write its 64 hexadecimal "
+        "digits, with or without colons, as `openssl x509 -fingerprint -sha256` prints them",
+        "5: partner \"p\": match_fingerprint \"" SUM "ff\" is not the SHA-256 of a certificate: write its 64 "
+        "hexadecimal digits, with or without colons, as `openssl x509 -fingerprint -sha256` prints them",
+        "5: partner \"p\": match_fingerprint \"sha1\" is not the SHA-256 of a certificate: write its 64 hexadecimal "
+        "digits, with or without colons, as `openssl x509 -fingerprint -sha256` prints them" } },
+    { "refuses_names_of_no_kind",
+      PARTNER "match_san = node7, dns:node7, DNS:\n",
+      { "5: partner \"p\": match_san \"node7\" does not say what kind of name it is: write DNS:, email:, URI: or IP: "
+        "and "
+        "the name",
+        "5: partner \"p\": match_san \"dns:node7\" does not say what kind of name it is: write DNS:, email:, URI: or "
+        "IP: "
+        "and the name",
+        "5: partner \"p\": match_san \"DNS:\" does not say what kind of name it is: write DNS:, email:, URI: or IP: "
+        "and "
+        "the name" } },
+    { "refuses_an_address_as_a_name_that_is_none",
+      PARTNER "match_san = IP:node7, IP:10.0.0.0/8\n",
+      { "5: partner \"p\": match_san \"IP:node7\" is neither an address, a block such as 10.0.0.0/8, nor a pattern "
+        "such "
+        "as 10.1.*",
+        "5: partner \"p\": match_san \"IP:10.0.0.0/8\" is a block: a certificate has addresses, write one, or a "
+        "pattern "
+        "such as IP:10.1.*" } },
+    { "refuses_grants_to_nobody",
+      STORE "read = alice, user:, everyone\n",
+      { "3: store \"main\": read \"alice\" is nobody: write user:NAME, partner:NAME, class:NAME, group:NAME, "
+        "authenticated or anyone",
+        "3: store \"main\": read \"user:\" is nobody: write user:NAME, partner:NAME, class:NAME, group:NAME, "
+        "authenticated or anyone",
+        "3: store \"main\": read \"everyone\" is nobody: write user:NAME, partner:NAME, class:NAME, group:NAME, "
+        "authenticated or anyone" } },
+
+    /* users, classes and grants */
+    { "suggests_a_partner_of_a_user",
+      USERS "[partner node7]\n[user a]\npartner = noed7\n",
+      { "5: user \"a\": partner \"noed7\": there is no [partner noed7]: did you mean \"node7\"?" } },
+    { "warns_of_a_user_who_can_never_log_in",
+      PARTNER "[user a]\n[user b]\ndisabled = yes\n",
+      { "warning: 5: user \"a\": this user can never log in: add a match_ key for its certificate, or a password_file "
+        "to "
+        "[server]" } },
+    { "warns_of_matches_that_are_never_looked_at",
+      NONE LISTEN(none) "[user u]\nmatch_subject = CN=u\n[partner p]\nmatch_san = DNS:p\nmatch_fingerprint = " SUM
+                        "F\n",
+      { "warning: 12: user \"u\": match_subject is never looked at: no protocol asks for a certificate; write verify = "
+        "optional or required in its server-profile",
+        "warning: 14: partner \"p\": match_san is never looked at: no protocol asks for a certificate; write verify = "
+        "optional or required in its server-profile",
+        "warning: 15: partner \"p\": match_fingerprint is never looked at: no protocol asks for a certificate; write "
+        "verify = optional or required in its server-profile" } },
+    { "suggests_whom_a_store_grants_to",
+      PARTNER "[user alice]\ngroups = staff\nmatch_san = DNS:a\n[class night]\n[store s]\nroot = /d\n"
+              "read = user:alcie\nwrite = partner:pp\nlist = class:nihgt\ndelete = group:stuff\n",
+      { "11: store \"s\": read \"user:alcie\": there is no user \"alcie\": did you mean \"alice\"?",
+        "12: store \"s\": write \"partner:pp\": there is no partner \"pp\": did you mean \"p\"?",
+        "13: store \"s\": list \"class:nihgt\": there is no class \"nihgt\": did you mean \"night\"?",
+        "14: store \"s\": delete \"group:stuff\": there is no group \"stuff\": did you mean \"staff\"?" } },
+    { "refuses_grants_to_those_who_are_not_there",
+      STORE "read = user:alice, group:staff, class:night, partner:node7, anyone, authenticated\n",
+      { "3: store \"main\": read \"user:alice\": there is no user \"alice\": add that section, or name another",
+        "3: store \"main\": read \"group:staff\": there is no group \"staff\": add it to the groups of a [user], or "
+        "name "
+        "another",
+        "3: store \"main\": read \"class:night\": there is no class \"night\": add that section, or name another",
+        "3: store \"main\": read \"partner:node7\": there is no partner \"node7\": add that section, or name "
+        "another" } },
+    { "takes_users_whom_the_password_file_may_have",
+      PARTNER USERS "[store s]\nroot = /d\nread = user:alice\n[class c]\nusers = bob\n",
+      { NULL } },
+    { "warns_of_anonymous_beside_grants",
+      PARTNER STORE "anonymous = read\nread = authenticated\n",
+      { "warning: 7: store \"main\": anonymous has no effect beside read, write, list or delete: remove it, and grant "
+        "what `anyone` may do" } },
+    { "refuses_a_class_of_names_that_are_not_there",
+      PARTNER "[user alice]\ngroups = staff\nmatch_san = DNS:a\n[class c]\nusers = alcie, b*\ngroups = zebra, s?\n"
+              "partners = q\n",
+      { "9: class \"c\": users \"alcie\": there is no user \"alcie\": did you mean \"alice\"?",
+        "10: class \"c\": groups \"zebra\": there is no group \"zebra\": add it to the groups of a [user], or name "
+        "another",
+        "11: class \"c\": partners \"q\": there is no partner \"q\": add that section, or name another" } },
+    { "refuses_passwords_that_nobody_has",
+      PARTNER "[class c]\npassword = required\n",
+      { "6: class \"c\": password = required, but nobody has one: add password_file to [server], or write password = "
+        "disabled" } },
+    { "warns_of_a_class_that_takes_nothing",
+      PARTNER "[class c]\npartners = p\ncertificate = disabled\npassword = disabled\n",
+      { "warning: 5: class \"c\": nobody can enter this class: it takes no certificate, and no password either; write "
+        "certificate = optional, or allow passwords (password = optional, and password_file in [server])" } },
+    { "warns_of_a_class_whose_passwords_nobody_has",
+      PARTNER "[class c]\ncertificate = disabled\n",
+      { "warning: 5: class \"c\": nobody can enter this class: it takes no certificate, and no password either; write "
+        "certificate = optional, or allow passwords (password = optional, and password_file in [server])" } },
+    { "takes_a_class_of_nameless_visitors",
+      PARTNER "[class c]\ncertificate = disabled\npassword = disabled\n",
+      { NULL } },
+    { "warns_of_certificates_that_nobody_is_asked_for",
+      NONE LISTEN(none) "[class c]\ncertificate = required\n",
+      { "warning: 12: class \"c\": nobody can enter this class: it takes a certificate only, but no protocol asks for "
+        "one; write verify = optional or required in its server-profile" } },
+    { "warns_of_certificates_that_are_all_a_class_takes",
+      NONE LISTEN(none) "[class c]\nusers = *\n",
+      { "warning: 11: class \"c\": nobody can enter this class: it takes a certificate only, but no protocol asks for "
+        "one; write verify = optional or required in its server-profile" } },
+    { "takes_certificates_where_one_protocol_asks",
+      NONE LISTEN(none) SERVER_PROFILE "[protocol r]\nlisten = h:2\nstore = s\nprofile = in\n[class c]\ncertificate = "
+                                       "required\n",
+      { NULL } },
+    { "warns_of_plain_passwords_over_tls_only",
+      PARTNER USERS "[class c]\nplain_password = yes\n",
+      { "warning: 8: class \"c\": plain_password = yes has no effect where tls = required: remove it, or write tls = "
+        "optional" } },
+    { "warns_of_plain_passwords_that_are_not_taken",
+      PARTNER "[class c]\ntls = optional\npassword = disabled\nplain_password = yes\n",
+      { "warning: 8: class \"c\": plain_password = yes has no effect where no password is taken: remove it, or allow "
+        "passwords (password = optional, and password_file in [server])" } },
+    { "warns_of_passwords_in_the_clear",
+      PARTNER USERS "[class c]\ntls = optional\nplain_password = yes\n",
+      { "warning: 9: class \"c\": plain_password = yes: over plain connections everyone on the way can read passwords; "
+        "remove it unless that is what you want" } },
+    { "warns_of_optional_tls_where_certificates_are_demanded_by_the_profile",
+      SERVER "[class c]\ntls = optional\npassword = disabled\n",
+      { "warning: 12: class \"c\": tls = optional has no effect: every protocol's server-profile has verify = "
+        "required, "
+        "which no plain connection satisfies; remove it, or write verify = optional there" } },
+    { "warns_of_optional_tls_where_certificates_are_demanded_by_the_class",
+      PARTNER "[class c]\ntls = optional\ncertificate = required\n",
+      { "warning: 6: class \"c\": tls = optional has no effect where certificate = required: a plain connection shows "
+        "none; remove one of them" } },
+    { "warns_of_optional_tls_for_those_who_cannot_say_who_they_are",
+      PARTNER USERS "[class c]\ntls = optional\nusers = a*\n",
+      { "warning: 8: class \"c\": tls = optional has no effect: over a plain connection nobody can say who they are "
+        "without plain_password = yes; add that, or remove tls; for visitors without a name, make a class without "
+        "users, groups and partners that has password = disabled" } },
+
+    /* classes that are never tried */
+    { "warns_of_a_class_behind_one_for_everyone",
+      PARTNER USERS "[class a]\n[class b]\nusers = u\n",
+      { "warning: 8: class \"b\": this class is never tried: class \"a\" in line 7 comes first and takes everyone that "
+        "it would; give it a lower order, or remove it" } },
+    { "warns_of_a_class_that_order_puts_behind",
+      PARTNER USERS "[class b]\nusers = u\norder = 7\n[class a]\norder = 5\n",
+      { "warning: 9: class \"b\": this class is never tried: class \"a\" in line 10 comes first and takes everyone "
+        "that "
+        "it would; give it a lower order, or remove it" } },
+    { "warns_of_a_class_whose_members_an_earlier_one_has",
+      PARTNER USERS "[class a]\nusers = x, a*\nfrom = 10.0.0.0/8, 192.168.*\n"
+                    "[class b]\nusers = adam, a*, x\nfrom = 10.1.0.0/16, 192.168.*\n",
+      { "warning: 10: class \"b\": this class is never tried: class \"a\" in line 7 comes first and takes everyone "
+        "that "
+        "it would; give it a lower order, or remove it" } },
+    { "warns_of_a_class_behind_one_for_every_address",
+      PARTNER USERS "[class a]\nfrom = 0.0.0.0/0, ::/0\n[class b]\n",
+      { "warning: 9: class \"b\": this class is never tried: class \"a\" in line 7 comes first and takes everyone that "
+        "it would; give it a lower order, or remove it" } },
+    { "says_nothing_of_classes_that_differ",
+      PARTNER USERS
+      "[class a]\nusers = a*\n[class b]\nusers = b*\n[class c]\nusers = *\nfrom = ::/0\n"
+      "[class d]\nusers = c\nfrom = 10.0.0.0/8\n[class e]\npartners = p\n[class f]\nfrom = ::1, 10.*\n[class g]\n",
+      { NULL } },
+
+    /* one certificate, two owners */
+    { "warns_of_two_who_have_one_fingerprint",
+      PARTNER "[user a]\nmatch_fingerprint = " SUM "F\n[user b]\nmatch_fingerprint = \\\n" SUM "0, " SUM "f\n",
+      { "warning: 8: user \"b\": match_fingerprint: a certificate that it matches can also be that of user \"a\" in "
+        "line "
+        "6, and is then refused: make them exclude each other" } },
+    { "warns_of_two_whose_subjects_overlap",
+      PARTNER "match_subject = CN=node* AND NOT CN=node8\n[user b]\nmatch_subject = commonName=NODE7, CN=x\n",
+      { "warning: 3: partner \"p\": T47W: profile \"out\": there is no [server-profile out]: this partner's sessions "
+        "will go on without additional checks; add that section, or name another",
+        "warning: 7: user \"b\": match_subject: a certificate that it matches can also be that of partner \"p\" in "
+        "line "
+        "5, and is then refused: make them exclude each other" } },
+    { "warns_of_two_whose_names_overlap",
+      PARTNER "[user a]\nmatch_san = DNS:*.example.com\n[user b]\nmatch_san = DNS:Node7.*\n",
+      { "warning: 8: user \"b\": match_san: a certificate that it matches can also be that of user \"a\" in line 6, "
+        "and "
+        "is then refused: make them exclude each other" } },
+    { "warns_of_two_addresses_that_are_one",
+      PARTNER "[user a]\nmatch_san = IP:2001:DB8:0::7\n[user b]\nmatch_san = IP:2001:db8::?\n",
+      { "warning: 8: user \"b\": match_san: a certificate that it matches can also be that of user \"a\" in line 6, "
+        "and "
+        "is then refused: make them exclude each other" } },
+    { "says_nothing_of_two_that_exclude_each_other",
+      PARTNER
+      "[user a]\nmatch_san = DNS:a.*, email:x@y, URI:s://H/, DNS:z??b\nmatch_subject = CN=a*\n"
+      "match_fingerprint = " SUM "0\n"
+      "[user b]\nmatch_san = DNS:b.*, DNS:x@y, URI:s://h/, DNS:z?b, IP:10.0.0.1\nmatch_subject = CN=b* OR NOT CN=*\n"
+      "match_fingerprint = " SUM "1\n",
+      { NULL } },
+
+    /* keys of a profile that have no effect */
+    { "refuses_a_passphrase_without_certificate",
+      CLIENT_PROFILE "key_passphrase_file = pw\n",
+      { "2: client-profile \"out\": key_passphrase_file has no certificate: add certificate, or remove "
+        "key_passphrase_file" } },
+    { "warns_of_checks_of_certificates_that_are_not_asked_for",
+      PARTNER NONE "subject = CN=a\nissuer = CN=b\ncrl = a.crl\n",
+      { "warning: 9: server-profile \"none\": subject is never looked at: verify = none asks for no certificate; "
+        "remove "
+        "it, or write verify = required or optional",
+        "warning: 10: server-profile \"none\": issuer is never looked at: verify = none asks for no certificate; "
+        "remove "
+        "it, or write verify = required or optional",
+        "warning: 11: server-profile \"none\": crl is never looked at: verify = none asks for no certificate; remove "
+        "it, "
+        "or write verify = required or optional" } },
+    { "says_nothing_of_checks_that_a_partner_adds",
+      NONE "subject = CN=a\n[client-profile none]\n[partner p]\nhost = h:1\nprofile = none\n",
+      { NULL } },
+    { "warns_of_checks_of_certificates_of_which_any_will_do",
+      PARTNER "[client-profile x]\nverify = none\ninsecure = yes\nsubject = CN=a\nocsp = staple\n",
+      { "warning: 6: client-profile \"x\": verify = none authenticates nothing, anyone in between can read and change "
+        "everything: use it for tests only",
+        "warning: 8: client-profile \"x\": subject is never looked at: verify = none takes any certificate; remove it, "
+        "or "
+        "write verify = required",
+        "warning: 9: client-profile \"x\": ocsp = staple is never looked at: verify = none takes any certificate; "
+        "remove "
+        "it, or write verify = required" } },
 
     /* several at once */
     { "reports_everything_in_one_run_in_the_order_of_lines",
