@@ -1,5 +1,6 @@
 """A peer that speaks TLS and HTTP byte by byte, so that it can also speak them badly."""
 
+import re
 import socket
 import ssl
 import threading
@@ -17,10 +18,30 @@ class Response:
         return f"{self.status} {self.fields} {self.body[:200]!r}"
 
 
-class Wire:
-    """A client's end."""
+def client_context(trial, certificate, version=None):
+    """`certificate`: the kind of key of the usual one, (certificate, key) that may be as bad as one likes, or None."""
+    context = ssl.create_default_context(cafile=str(trial.run.pki.certificate))
+    if isinstance(certificate, tuple):
+        context.set_ciphers("DEFAULT@SECLEVEL=0")
+    if certificate:
+        pair = certificate if isinstance(certificate, tuple) else trial.run.pki.client(certificate)
+        context.load_cert_chain(*map(str, pair))
+    if version:
+        context.minimum_version = context.maximum_version = VERSIONS[version]
+    return context
 
-    def __init__(self, trial, port, certificate="ecdsa", version=None, timeout=20, tls=True):
+
+def alert_of(problem):
+    """The name of the alert that an error of Python's ssl is about, "unknown_ca", or None."""
+    found = re.search(r"alert ([a-z0-9 ]+)", str(problem))
+    return found.group(1).strip().replace(" ", "_") if found else None
+
+
+class Wire:
+    """A client's end. `context`: of client_context(); `session`: of an earlier one's .socket, to be resumed."""
+
+    def __init__(self, trial, port, certificate="ecdsa", version=None, timeout=20, tls=True, context=None, session=None,
+                 name="localhost"):
         self._timeout = timeout * trial.run.patience
         self.raw = socket.create_connection(("127.0.0.1", port), self._timeout)
         self.raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -28,20 +49,13 @@ class Wire:
         self._left = b""
         self.socket = self.raw
         if tls:
-            self.socket = self._wrap(trial, certificate, version)
-
-    def _wrap(self, trial, certificate, version):
-        context = ssl.create_default_context(cafile=str(trial.run.pki.certificate))
-        if certificate:
-            context.load_cert_chain(*map(str, trial.run.pki.client(certificate)))
-        if version:
-            context.minimum_version = context.maximum_version = VERSIONS[version]
-        return context.wrap_socket(self.raw, server_hostname="localhost")
+            context = context or client_context(trial, certificate, version)
+            self.socket = context.wrap_socket(self.raw, server_hostname=name, session=session)
 
     def send(self, data):
         self.socket.sendall(data.encode("latin-1") if isinstance(data, str) else data)
 
-    def request(self, method, target, fields=None, body=b"", host="localhost", to_head=None):
+    def send_request(self, method, target, fields=None, body=b"", host="localhost"):
         lines = [f"{method} {target} HTTP/1.1", f"Host: {host}"]
         lines += [f"{name}: {value}" for name, value in (fields or {}).items()]
         if body and not any(name.lower() in ("content-length", "transfer-encoding") for name in fields or {}):
@@ -49,6 +63,9 @@ class Wire:
         self.send("\r\n".join(lines) + "\r\n\r\n")
         if body:
             self.send(body)
+
+    def request(self, method, target, fields=None, body=b"", host="localhost", to_head=None):
+        self.send_request(method, target, fields, body, host)
         return self.response(to_head=method == "HEAD" if to_head is None else to_head)
 
     def _receive(self):
@@ -130,16 +147,48 @@ class Wire:
             self.raw.close()
 
 
-class TlsPeer:
-    """A server that answers each connection with what `behave(socket)` does. For clients that meet a bad server."""
+def visit(trial, port, certificate, version=None, request=("PUT", "/new", b"stored"), fields=None, **how):
+    """
+    What a client with this certificate meets when it connects and sends one request at once: the status of the answer, or
+    the name of the alert that ended it, or "closed".
+    """
+    method, target, body = request
+    try:
+        wire = Wire(trial, port, certificate, version, **how)
+    except (OSError, EOFError) as problem:
+        return alert_of(problem) or "closed"
+    try:
+        wire.send_request(method, target, fields, body)
+    except OSError:
+        pass  # who has refused us has closed; why can still be read
+    try:
+        return wire.response().status
+    except (OSError, EOFError) as problem:
+        return alert_of(problem) or "closed"
+    finally:
+        wire.abort()
 
-    def __init__(self, trial, behave, version=None, key="ecdsa", suites=None):
+
+class TlsPeer:
+    """
+    A server that answers each connection with what `behave(socket)` does. For clients that meet a bad server.
+    `certificate`: (certificate, key) as bad as one likes; `asks`: whether it wants the client's.
+    """
+
+    def __init__(self, trial, behave, version=None, key="ecdsa", suites=None, certificate=None, asks=None, curve=None):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*map(str, trial.run.pki.server(key)))
+        if certificate:
+            context.set_ciphers("DEFAULT@SECLEVEL=0")
+        context.load_cert_chain(*map(str, certificate or trial.run.pki.server(key)))
         if version:
             context.minimum_version = context.maximum_version = VERSIONS[version]
         if suites:
             context.set_ciphers(suites)
+        if curve:
+            context.set_ecdh_curve(curve)
+        if asks is not None:
+            context.load_verify_locations(str(trial.run.pki.certificate))
+            context.verify_mode = ssl.CERT_REQUIRED if asks else ssl.CERT_OPTIONAL
         self._context, self._behave = context, behave
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
