@@ -146,7 +146,7 @@ void channel_free(struct channel *channel)
     close(channel->wire.fd);
     tls_context_drop(channel->context);
     free(channel->key);
-    free(channel->subject);
+    channel_drop_certificates(channel);
     free(channel);
 }
 

@@ -47,7 +47,7 @@ struct channel_facts {
     const char *group;   /* key exchange group, "" where there was none */
     bool resumed;
     bool peer_verified;       /* the peer sent a certificate and it verified */
-    const char *peer_subject; /* RFC 2253 form, "" without a certificate; bytes of the peer: escape before printing */
+    const char *peer_subject; /* channel_peer()'s, "" without one; bytes of the peer: escape before printing */
     const char *peer_error;   /* why a certificate did not verify, where that was tolerated; else "" */
 };
 
@@ -77,7 +77,10 @@ void channel_free(struct channel *channel);
  */
 const struct tls_peer *channel_peer(const struct channel *channel);
 const struct tls_peer *channel_own(const struct channel *channel);
-/* The peer's chain as it was sent, leaf first, in PEM, for free(). NULL: none, resumed, or no memory. */
+/*
+ * The peer's chain as it was sent, leaf first, in PEM, for free(). NULL: none, resumed, no memory, or the profile has
+ * no save_chain.
+ */
 char *channel_peer_chain(const struct channel *channel);
 
 /* Goes on with the handshake: 0 when it is done. Signing happens in here, so call it off the threads that move bytes.

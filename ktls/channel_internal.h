@@ -17,6 +17,7 @@
 
 #include "ktls/channel.h"
 #include "ktls/context_internal.h"
+#include "ktls/peer_internal.h"
 #include "ktls/record.h"
 #include "ktls/schedule.h"
 #include "ktls/suite.h"
@@ -31,6 +32,7 @@ enum {
     MESSAGE_HELLO_REQUEST = 0,
     MESSAGE_CLIENT_HELLO = 1,
     MESSAGE_NEW_SESSION_TICKET = 4,
+    MESSAGE_CERTIFICATE = 11,
     MESSAGE_CERTIFICATE_REQUEST = 13,
     MESSAGE_FINISHED = 20,
     MESSAGE_KEY_UPDATE = 24,
@@ -121,7 +123,7 @@ struct channel {
 
     bool server;
     bool established; /* the handshake is done */
-    bool saw_certificate_request;
+    bool saw_certificate_request, sent_certificate;
     bool close_sent, close_received;
 
     const struct ktls_suite *suite; /* NULL: the kernel has none for it */
@@ -136,7 +138,10 @@ struct channel {
 
     char *key; /* "name:port", for the context's sessions */
     struct channel_facts facts;
-    char *subject;
+    X509 *certificate;           /* the peer's; NULL: none */
+    STACK_OF(X509) * chain;      /* as the peer sent it, where it is to be saved; the leaf may be missing */
+    struct tls_peer *peer, *own; /* NULL: none */
+    char *peer_error;            /* behind facts.peer_error, or NULL */
     char reason[320];
     bool at_peer;
 };
@@ -144,6 +149,9 @@ struct channel {
 /* channel.c */
 void channel_drop_ssl(struct channel *channel);
 int channel_wait(struct channel *channel, short events); /* -EAGAIN */
+
+/* handshake.c */
+void channel_drop_certificates(struct channel *channel);
 
 /* observe.c: SSL_set_msg_callback(). The key-log callback is declared in context_internal.h. */
 void channel_observe(int write, int version, int type, const void *bytes, size_t length, SSL *ssl, void *argument);

@@ -22,9 +22,8 @@ struct tls_context {
     atomic_uint references;
     OSSL_LIB_CTX *library; /* of the FIPS provider; NULL: the default */
     SSL_CTX *ssl;
-    struct sessions *sessions; /* clients only */
-    char *name;
-    char *hostname_value;
+    struct sessions *sessions;                       /* clients only */
+    char *name, *note, *save_chain, *hostname_value; /* NULL: none; but for the name */
     enum config_role role;
     enum config_offload offload;
     enum config_hostname hostname;
@@ -132,8 +131,16 @@ static void context_free(struct tls_context *context)
     sessions_free(context->sessions);
     fips_close(context->library);
     free(context->hostname_value);
+    free(context->save_chain);
+    free(context->note);
     free(context->name);
     free(context);
+}
+
+static bool copy_text(char **copy, const char *text)
+{
+    *copy = text ? strdup(text) : NULL;
+    return *copy || !text;
 }
 
 /* Takes the library. */
@@ -149,13 +156,14 @@ static struct tls_context *context_alloc(const struct config_profile *profile, O
     context->offload = profile->offload;
     context->hostname = profile->hostname;
     context->enforced = profile->verify == CONFIG_VERIFY_ENFORCED;
-    context->name = strdup(profile->name ? profile->name : "");
-    context->hostname_value = profile->hostname_value ? strdup(profile->hostname_value) : NULL;
+    bool copied = copy_text(&context->name, profile->name ? profile->name : "") &&
+                  copy_text(&context->note, profile->note) && copy_text(&context->save_chain, profile->save_chain) &&
+                  copy_text(&context->hostname_value, profile->hostname_value);
     context->library = library;
     context->fips_forbids_kernel = profile->fips && !fips_kernel();
     context->ssl = SSL_CTX_new_ex(library, fips_query(library),
                                   profile->role == CONFIG_SERVER ? TLS_server_method() : TLS_client_method());
-    if (context->name && context->ssl && (context->hostname_value || !profile->hostname_value))
+    if (copied && context->ssl)
         return context;
     context_free(context);
     return NULL;
@@ -226,6 +234,16 @@ bool tls_context_fips_forbids_kernel(const struct tls_context *context)
 const char *tls_context_name(const struct tls_context *context)
 {
     return context->name;
+}
+
+const char *tls_context_save_chain(const struct tls_context *context)
+{
+    return context->save_chain;
+}
+
+const char *tls_context_note(const struct tls_context *context)
+{
+    return context->note;
 }
 
 SSL_CTX *tls_context_ssl(const struct tls_context *context)

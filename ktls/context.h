@@ -34,7 +34,9 @@ enum config_offload tls_context_offload(const struct tls_context *context);
  * (Each refused TCP_ULP costs a run of modprobe.) Before the first channel; does nothing where offload = required.
  */
 void tls_context_without_kernel(struct tls_context *context);
-const char *tls_context_name(const struct tls_context *context); /* the profile's name */
+const char *tls_context_name(const struct tls_context *context);       /* the profile's name */
+const char *tls_context_save_chain(const struct tls_context *context); /* a directory, or NULL */
+const char *tls_context_note(const struct tls_context *context);       /* or NULL */
 
 /*
  * The additional checks: a partner's server-profile held against a session as it is, whatever profile it was opened

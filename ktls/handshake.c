@@ -4,45 +4,103 @@
 #include <string.h>
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509.h>
 
 #include "ktls/channel_internal.h"
 
 #define LIMIT_UNKNOWN_SUITE (UINT64_C(1) << 23) /* the lowest of the table: AES-CCM's */
 
-static char *name_of(X509 *certificate)
+/* As the profile's rules left it; the verdict itself goes with the SSL. */
+static int tell_unverified(struct channel *channel, const char *why)
 {
-    BIO *memory = BIO_new(BIO_s_mem());
-    char *name = NULL, *text;
-
-    if (memory && X509_NAME_print_ex(memory, X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253) >= 0) {
-        long length = BIO_get_mem_data(memory, &text);
-        name = strndup(text, (size_t)length);
-    }
-    BIO_free(memory);
-    return name;
+    channel->peer_error = strdup(why);
+    if (!channel->peer_error)
+        return channel_fail(channel, ENOMEM, "no memory for what was found about the peer's certificate");
+    channel->facts.peer_error = channel->peer_error;
+    return 0;
 }
 
 static int take_peer(struct channel *channel)
 {
     struct channel_facts *facts = &channel->facts;
-    X509 *certificate = SSL_get1_peer_certificate(channel->ssl);
     long verified = SSL_get_verify_result(channel->ssl);
+    int error;
 
-    if (!certificate)
+    channel->certificate = SSL_get1_peer_certificate(channel->ssl);
+    if (!channel->certificate)
         return 0;
-    channel->subject = name_of(certificate);
-    X509_free(certificate);
-    if (!channel->subject)
-        return channel_fail(channel, ENOMEM, "no memory for the name in the peer's certificate");
-    facts->peer_subject = channel->subject;
+    channel->peer = tls_peer_new(channel->certificate, &error);
+    if (!channel->peer && error == -ENOMEM)
+        return channel_fail(channel, ENOMEM, "no memory for the peer's certificate");
+    if (channel->peer)
+        facts->peer_subject = channel->peer->subject;
     if (SSL_get_verify_mode(channel->ssl) == SSL_VERIFY_NONE)
-        facts->peer_error = "not checked: verify = none";
-    else if (verified != X509_V_OK)
-        facts->peer_error = X509_verify_cert_error_string(verified);
-    else
-        facts->peer_verified = true;
+        return tell_unverified(channel, "not checked: verify = none");
+    if (verified != X509_V_OK)
+        return tell_unverified(channel, X509_verify_cert_error_string(verified));
+    if (!channel->peer) /* nothing may be decided about what cannot be read */
+        return channel_fail(channel, EACCES, "a name in the peer's certificate cannot be decoded");
+    facts->peer_verified = true;
     return 0;
+}
+
+static int take_own(struct channel *channel)
+{
+    X509 *certificate = channel->sent_certificate ? SSL_get_certificate(channel->ssl) : NULL;
+    int error = 0;
+
+    if (certificate)
+        channel->own = tls_peer_new(certificate, &error);
+    return error == -ENOMEM ? channel_fail(channel, ENOMEM, "no memory for our certificate") : 0;
+}
+
+void channel_drop_certificates(struct channel *channel)
+{
+    X509_free(channel->certificate);
+    sk_X509_pop_free(channel->chain, X509_free);
+    tls_peer_free(channel->peer);
+    tls_peer_free(channel->own);
+    free(channel->peer_error);
+}
+
+const struct tls_peer *channel_peer(const struct channel *channel)
+{
+    return channel->peer;
+}
+
+const struct tls_peer *channel_own(const struct channel *channel)
+{
+    return channel->own;
+}
+
+static bool take_chain(struct channel *channel)
+{
+    STACK_OF(X509) *sent = SSL_get_peer_cert_chain(channel->ssl);
+
+    if (!channel->certificate || channel->facts.resumed || !tls_context_save_chain(channel->context))
+        return true;
+    channel->chain = sent ? X509_chain_up_ref(sent) : sk_X509_new_null();
+    /* OpenSSL leaves the leaf out on a server. */
+    if (!channel->chain || !channel->server)
+        return channel->chain;
+    return X509_up_ref(channel->certificate) && sk_X509_unshift(channel->chain, channel->certificate);
+}
+
+char *channel_peer_chain(const struct channel *channel)
+{
+    BIO *memory = channel->chain ? BIO_new(BIO_s_mem()) : NULL;
+    bool ok = memory != NULL;
+    char *text, *copy = NULL;
+
+    for (int i = 0; ok && i < sk_X509_num(channel->chain); i++)
+        ok = PEM_write_bio_X509(memory, sk_X509_value(channel->chain, i)) == 1;
+    if (ok) {
+        long length = BIO_get_mem_data(memory, &text);
+        copy = strndup(text, (size_t)length);
+    }
+    BIO_free(memory);
+    return copy;
 }
 
 /*
@@ -81,8 +139,12 @@ static int establish(struct channel *channel)
     facts->group = group ? group : "";
     facts->resumed = SSL_session_reused(ssl);
     int failed = take_peer(channel);
+    if (!failed)
+        failed = take_own(channel);
     if (failed)
         return failed;
+    if (!take_chain(channel))
+        return channel_fail(channel, ENOMEM, "no memory for the peer's chain");
     if (!channel->server && tls_context_enforced(channel->context) && !facts->resumed &&
         !channel->saw_certificate_request)
         return channel_fail(channel, EACCES,

@@ -17,7 +17,8 @@
 
 #include "ktls/channel_internal.h"
 
-#define RANDOM_DIGITS 64 /* a key-log line names the session by its client random */
+#define RANDOM_DIGITS 64     /* a key-log line names the session by its client random */
+#define CERTIFICATE_EMPTY 10 /* bytes: a Certificate message with none is shorter, with one longer */
 
 static int digit(char character)
 {
@@ -65,12 +66,14 @@ void channel_keylog(const SSL *ssl, const char *line)
     }
 }
 
-static void observe_handshake(struct channel *channel, enum channel_way way, const uint8_t *message)
+static void observe_handshake(struct channel *channel, enum channel_way way, const uint8_t *message, size_t length)
 {
     struct direction *direction = &channel->way[way];
 
     if (message[0] == MESSAGE_CERTIFICATE_REQUEST && way == CHANNEL_RX)
         channel->saw_certificate_request = true;
+    if (message[0] == MESSAGE_CERTIFICATE && way == CHANNEL_TX)
+        channel->sent_certificate = length > CERTIFICATE_EMPTY;
     if (message[0] == MESSAGE_FINISHED)
         direction->sequence = SSL_version(channel->ssl) == TLS1_3_VERSION ? 0 : 1;
     if (message[0] != MESSAGE_KEY_UPDATE || SSL_version(channel->ssl) != TLS1_3_VERSION)
@@ -112,7 +115,7 @@ void channel_observe(int write, int version, int type, const void *bytes, size_t
     if (type == SSL3_RT_HEADER && channel->way[way].mode == CHANNEL_USER)
         channel->way[way].sequence++;
     else if (type == SSL3_RT_HANDSHAKE && length >= 4)
-        observe_handshake(channel, way, bytes);
+        observe_handshake(channel, way, bytes, length);
     else if (type == SSL3_RT_ALERT && length == 2)
         observe_alert(channel, way, bytes);
 }
