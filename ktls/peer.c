@@ -268,12 +268,14 @@ static bool read_all(struct owner *owner, X509 *certificate)
 struct tls_peer *tls_peer_new(X509 *certificate, int *error)
 {
     struct owner *owner = calloc(1, sizeof(*owner));
-    *error = -ENOMEM;
-    if (!owner)
+    if (!owner) {
+        *error = -ENOMEM;
         return NULL;
-    if (read_all(owner, certificate))
-        return &owner->peer;
+    }
+    bool ok = read_all(owner, certificate);
     *error = owner->error;
+    if (ok)
+        return &owner->peer;
     ERR_clear_error();
     tls_peer_free(&owner->peer);
     return NULL;
