@@ -232,4 +232,10 @@ const struct config_profile *config_find_profile(const struct config *, enum con
 struct config_profile *config_profile_default(enum config_role role);
 void config_profile_free(struct config_profile *profile);
 
+/* How many sections, as they are written, two models do not share: for the event of a reload. */
+struct config_difference {
+    size_t added, changed, removed;
+};
+void config_compare(const struct config *before, const struct config *after, struct config_difference *difference);
+
 #endif

@@ -91,6 +91,7 @@ static void service_open(struct epoch *epoch, const struct epoch_making *making,
 {
     struct service *service = &epoch->services[epoch->service_count++];
 
+    service->epoch = epoch;
     service->protocol = protocol;
     check_offload(making, protocol->server_profile, errors);
     service->store = epoch->stores[protocol->store - epoch->config->stores];
@@ -118,13 +119,12 @@ static void *table(size_t count, size_t size)
     return calloc(count ? count : 1, size);
 }
 
-struct epoch *epoch_new(struct config *config, const struct epoch_making *making, struct config_errors *errors)
+struct epoch *epoch_new(const struct config *config, const struct epoch_making *making, struct config_errors *errors)
 {
     size_t before = errors->error_count;
     struct epoch *epoch = calloc(1, sizeof *epoch);
 
     if (!epoch) {
-        config_free(config);
         config_errors_add(errors, CONFIG_ERROR, "sluice", 0, "there is no memory for the configuration");
         return NULL;
     }
@@ -137,6 +137,7 @@ struct epoch *epoch_new(struct config *config, const struct epoch_making *making
         profiles_open(epoch, making, errors);
         stores_open(epoch, making->previous, errors);
         services_open(epoch, making, errors);
+        epoch->gate = gate_new(config, errors);
     } else {
         config_errors_add(errors, CONFIG_ERROR, config->file, 0, "there is no memory for the configuration");
     }
@@ -156,7 +157,7 @@ void epoch_drop(struct epoch *epoch)
 {
     if (!epoch || atomic_fetch_sub_explicit(&epoch->holders, 1, memory_order_acq_rel) != 1)
         return;
-    for (size_t i = 0; i < epoch->service_count; i++)
+    for (size_t i = 0; epoch->services && i < epoch->service_count; i++)
         tls_context_drop(epoch->services[i].context);
     for (size_t i = 0; epoch->contexts && i < epoch->config->profile_count; i++)
         tls_context_drop(epoch->contexts[i]);
@@ -165,11 +166,21 @@ void epoch_drop(struct epoch *epoch)
     free(epoch->services);
     free(epoch->contexts);
     free(epoch->stores);
-    config_free(epoch->config);
+    gate_free(epoch->gate);
+    config_free(epoch->owned);
     free(epoch);
 }
 
 struct tls_context *epoch_context(const struct epoch *epoch, const struct config_profile *profile)
 {
     return epoch->contexts[profile - epoch->config->profiles];
+}
+
+int server_check(const struct config *config, struct config_errors *errors)
+{
+    const struct epoch_making making = { 0 };
+    struct epoch *epoch = epoch_new(config, &making, errors);
+
+    epoch_drop(epoch);
+    return epoch ? 0 : -EINVAL;
 }

@@ -33,6 +33,21 @@ int server_new(struct server **server, const struct server_options *options, str
 /* Starts the workers. 0 or -errno. From here connections are served. */
 int server_start(struct server *server);
 
+/*
+ * Takes a new model over, which it owns from here on, or NULL where config_load() made none of it. Everything is loaded
+ * and bound first; on any error, all of which stand in `errors` then and are told as events, the old model stays. Else
+ * 0: whoever connects from now on gets the new model, and sessions that run keep theirs to their end, which is after
+ * the request they are at, or the next one. What is listened on under both models goes on without a gap. Settings that
+ * take a restart are told. From the thread that starts and stops the server, while it runs.
+ */
+int server_reload(struct server *server, struct config *config, struct config_errors *errors);
+
+/*
+ * Whether a server could be made of a model, but for what depends on the moment (ports, the kernel): all its profiles
+ * of both roles, stores, the password file. What is wrong is added. 0 or -EINVAL.
+ */
+int server_check(const struct config *config, struct config_errors *errors);
+
 /* Ends: no new connections, those that move a body may go on for `grace` milliseconds. Waits for all threads. */
 void server_stop(struct server *server, unsigned grace);
 /* From another thread, while server_stop() waits, and once at most: what still runs is ended at once. */

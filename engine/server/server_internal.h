@@ -14,6 +14,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "engine/gate/gate.h"
+#include "engine/gate/guesses.h"
 #include "engine/http/http.h"
 #include "engine/pump/pump.h"
 #include "engine/ring/jobs.h"
@@ -23,9 +25,8 @@
 #include "ktls/context.h"
 #include "ktls/probe.h"
 
-struct gate;
-
 struct service {
+    struct epoch *epoch; /* whose part it is: lives no longer than that */
     const struct config_protocol *protocol;
     struct tls_context *context;
     struct store *store; /* the epoch's */
@@ -33,7 +34,8 @@ struct service {
 
 struct epoch {
     atomic_uint holders;
-    struct config *config;
+    const struct config *config;
+    struct config *owned; /* the same, where it is freed with the epoch */
     struct gate *gate;
     struct tls_context **contexts; /* as config->profiles; NULL for client-profiles. For additional checks */
     struct store **stores;         /* as config->stores */
@@ -50,8 +52,8 @@ struct epoch_making {
     bool starting;                          /* a server-profile that is unusable is P20F */
 };
 
-/* Takes `config` over in any case. NULL after at least one error was added. Its holder is the caller. */
-struct epoch *epoch_new(struct config *config, const struct epoch_making *making, struct config_errors *errors);
+/* `config` is lent, until `owned` is set to it. NULL after at least one error was added. Its holder is the caller. */
+struct epoch *epoch_new(const struct config *config, const struct epoch_making *making, struct config_errors *errors);
 struct epoch *epoch_hold(struct epoch *epoch);
 void epoch_drop(struct epoch *epoch); /* any thread; NULL is allowed */
 
@@ -66,9 +68,67 @@ bool peers_enter(struct peers *peers, const struct in6_addr *address,
                  unsigned limit); /* false: it has `limit` already */
 void peers_leave(struct peers *peers, const struct in6_addr *address);
 
+struct listener {
+    struct ring_op accept;
+    struct ring_op pause; /* after an error that accepting again at once would only repeat */
+    struct worker *worker;
+    struct binding *binding;
+    struct epoch *epoch; /* held: of those whom it accepts */
+    const struct service *service;
+    int fd; /* -1: closed */
+    bool accepting, pausing, closing;
+};
+
+/* One address that is listened on, with a socket for each worker, who share its port (SO_REUSEPORT). */
+struct binding {
+    struct binding *next;
+    char *protocol;                          /* for which it was bound */
+    struct sockaddr_storage wanted, address; /* as the model has it (port 0: any), and as it is */
+    socklen_t length;
+    const struct service *service; /* in the server's epoch; NULL: it is no longer there */
+    size_t index;                  /* in that protocol's listen list */
+    struct listener *listeners;    /* by number of the worker, each that worker's own */
+};
+
+uint16_t binding_port(const struct binding *binding); /* host byte order */
+void binding_free(struct binding *binding, unsigned workers);
+
+/* What is to be listened on under a new epoch. */
+struct plan {
+    struct plan_item {
+        struct binding *binding;
+        const struct service *service;
+        size_t index;
+    } * items;
+    size_t count;
+    struct binding *fresh; /* those that the server does not have yet: bound, with nobody accepting */
+};
+
+/*
+ * Finds the server's bindings again that an epoch asks for, and binds the others. 0, or -errno after the reasons were
+ * added (but for -ENOMEM). Then one of the two: plan_take() makes the server's bindings those of the plan, which the
+ * workers must be told; plan_drop() leaves all as it was.
+ */
+int plan_make(struct server *server, const struct epoch *epoch, struct plan *plan, struct config_errors *errors);
+void plan_take(struct server *server, struct plan *plan);
+void plan_drop(struct server *server, struct plan *plan);
+
+/* What stays as it was at start, whatever a reload finds. */
+struct lasting {
+    unsigned workers, handshake_threads, file_threads;
+    enum config_events events;
+    enum config_events_to events_to;
+    char *user, *group;
+};
+
 struct server {
     struct server_options options;
-    struct epoch *epoch; /* the current one */
+    struct epoch *epoch;      /* the current one; the owner's thread: workers have it, too */
+    struct binding *bindings; /* changed only while every worker is known not to look at them */
+    struct lasting lasting;
+    pthread_mutex_t swap_lock;
+    pthread_cond_t swap_done;
+    unsigned swapping; /* workers that do not have the new epoch yet */
     struct event_log *log;
     const struct ktls_sys *sys;
     struct ktls_abilities abilities;
@@ -77,18 +137,9 @@ struct server {
     unsigned workers_running;
     struct jobs *handshakes, *files;
     struct peers *peers;
+    struct guesses *guesses; /* failed logins; across epochs */
     atomic_uint connections;
     atomic_long limit_said; /* second in which the connection limit was last reported */
-};
-
-struct listener {
-    struct ring_op accept;
-    struct ring_op pause; /* after an error that accepting again at once would only repeat */
-    struct worker *worker;
-    const struct service *service;
-    size_t index; /* in the protocol's listen list */
-    int fd;
-    bool accepting, pausing;
 };
 
 struct worker {
@@ -97,13 +148,14 @@ struct worker {
     pthread_t thread;
     struct ring *ring;
     struct pump_pool *pool;
-    struct listener *listeners;
-    size_t listener_count;
+    struct epoch *epoch;      /* held: what new sessions get */
     struct session *sessions; /* doubly linked */
     struct ring_op tick, grace;
-    struct ring_task stop, hurry;
+    struct ring_task stop, hurry, swap;
     unsigned grace_ms;
-    bool stopping, ticking, in_grace;
+    unsigned closing;  /* listeners that a swap waits for */
+    atomic_bool ended; /* its ring does not run any more */
+    bool stopping, ticking, in_grace, swapping;
 };
 
 int worker_init(struct worker *worker, struct server *server, unsigned number);
@@ -112,6 +164,10 @@ int worker_start(struct worker *worker);
 void worker_stop(struct worker *worker, unsigned grace); /* from another thread; then join */
 void worker_hurry(struct worker *worker);                /* from another thread, while worker_stop() is waited for */
 void worker_session_ended(struct worker *worker);
+/* From another thread: takes the server's epoch and bindings over, then server_swapped(). */
+void worker_swap(struct worker *worker);
+void server_swapped(struct server *server);
+void server_say_bindings(const struct server *server);
 
 /*
  * A session is a machine of steps. A step does what can be done at once and says what comes next: call the step that
@@ -124,6 +180,7 @@ enum session_wait { WAIT_NOTHING, WAIT_OP, WAIT_JOB, WAIT_PUMP };
 #define SESSION_IN_SIZE (16 * 1024)
 #define SESSION_OUT_SIZE 4096
 #define SESSION_PATH_SIZE 4096 /* as PATH_MAX: longer ones cannot be opened */
+#define LOGIN_MARK_SIZE 32
 
 struct session {
     struct worker *worker;
@@ -160,6 +217,19 @@ struct session {
     bool close_after; /* this request is the last one */
     bool opened;      /* the handshake is done */
 
+    /* who it is: identify.c */
+    struct gate_identity identity; /* where `identified` */
+    bool identified, login_salted;
+    unsigned rights;                      /* of enum in gate.h */
+    const struct config_partner *checked; /* whose additional checks this session has passed */
+    struct store *home;                   /* all that this visitor sees; NULL: the service's store */
+    const char *home_path;                /* the model's */
+    struct gate_login *login;             /* while it is verified; NULL: none */
+    uint8_t login_salt[16];
+    uint8_t mark_known[LOGIN_MARK_SIZE];  /* of the Authorization that `identity` was found by */
+    uint8_t mark_held[LOGIN_MARK_SIZE];   /* of the last one whose password was verified */
+    uint8_t mark_asking[LOGIN_MARK_SIZE]; /* of that of the request in hand */
+
     /* the request in hand */
     const struct http_head *request;
     char *path; /* decoded and checked; NULL between requests */
@@ -182,7 +252,10 @@ struct session {
     const char *failure_why;
 };
 
+/* open.c: from accept to the first request. */
 void session_begin(struct worker *worker, const struct service *service, int fd);
+
+/* session.c */
 void session_run(struct session *session);
 void session_resume(struct session *session, int result); /* what it waited for has come */
 void session_tick(struct session *session, uint64_t now);
@@ -192,6 +265,7 @@ uint64_t session_clock(void);                /* milliseconds, monotonic */
 
 /* Waiting: set session->step to what comes after, then return one of these. */
 enum flow session_wait_socket(struct session *session);
+enum flow session_wait_events(struct session *session, short events); /* on the socket, where there is no channel */
 enum flow session_wait_op(struct session *session);                   /* session->op has been started */
 void session_op_done(struct ring_op *op, int result, unsigned flags); /* the usual end of session->op */
 enum flow session_wait_job(struct session *session, struct jobs *jobs, void (*run)(struct job *job));
@@ -216,17 +290,36 @@ void session_tell_failure(struct session *session, int rc);
 /* Reads into session->in: bytes > 0, 0 at a clean end, -errno. */
 ssize_t session_read(struct session *session);
 
+/* What the visitor sees of the store. */
+static inline const struct store *session_store(const struct session *session)
+{
+    return session->home ? session->home : session->service->store;
+}
+
+/* identify.c: who sends this request. Goes on with request_admitted(), or refuses. */
+enum flow identify_begin(struct session *session);
+void identify_visit(const struct session *session, struct gate_visit *visit);
+void identify_release(struct session *session); /* lets go of what identifying this request took */
+void identify_forget(struct session *session);  /* everything: the session ends */
+
 /* request.c: from a whole head to the handler. */
 enum flow request_begin(struct session *session);
+enum flow request_admitted(struct session *session);
+enum flow request_forbid(struct session *session, unsigned rights); /* 401 or 403: all of these are missing */
 enum flow request_refuse(struct session *session, unsigned status,
-                         const char *why);     /* answers with an error and its reason */
+                         const char *why); /* answers with an error and its reason */
+/* The same, with something else for the log than for the peer. */
+enum flow request_refuse_because(struct session *session, unsigned status, const char *say, const char *why);
 void request_release(struct session *session); /* lets go of what the request holds */
 void request_transferred(struct session *session, const char *direction, uint64_t bytes);
 void request_failed(struct session *session, const char *direction, uint64_t bytes, const char *why);
 
-/* send.c, receive.c, listing.c: the handlers. */
+/* send.c, receive.c, delete.c, listing.c: the handlers. */
 enum flow send_begin(struct session *session);
 enum flow receive_begin(struct session *session);
+enum flow delete_begin(struct session *session);
+/* The status for an upload or a deletion that failed with -errno, or with 412, and its reason. */
+unsigned receive_status(int rc, const char **why);
 void listing_make(struct job *job); /* session->file, a directory, becomes a memory file with its listing */
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,12 +33,55 @@ static void worker_finish(struct worker *worker)
 {
     if (!worker->stopping || worker->sessions || worker->ticking || worker->in_grace)
         return;
-    for (size_t i = 0; i < worker->listener_count; i++) {
-        if (worker->listeners[i].accepting || worker->listeners[i].pausing)
+    for (struct binding *binding = worker->server->bindings; binding; binding = binding->next) {
+        const struct listener *listener = &binding->listeners[worker->number];
+        if (listener->accepting || listener->pausing)
             return;
     }
     ring_stop(worker->ring);
 }
+
+/* -- closing a listener, which a new model does not have ----------------------------------------------------------- */
+
+static void swap_finish(struct worker *worker)
+{
+    if (!worker->swapping || worker->closing)
+        return;
+    worker->swapping = false;
+    server_swapped(worker->server);
+}
+
+/* Nothing accepts any more. Those whom the kernel has let in already have not been told: they are served. */
+static void listener_close(struct listener *listener)
+{
+    struct worker *worker = listener->worker;
+    int flags = fcntl(listener->fd, F_GETFL), fd;
+
+    fcntl(listener->fd, F_SETFL, flags | O_NONBLOCK);
+    while (!worker->stopping && (fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+        session_begin(worker, listener->service, fd);
+    close(listener->fd);
+    listener->fd = -1;
+    epoch_drop(listener->epoch);
+    listener->epoch = NULL;
+    listener->service = NULL;
+    worker->closing--;
+    swap_finish(worker);
+}
+
+static void listener_end(struct listener *listener)
+{
+    listener->closing = true;
+    listener->worker->closing++;
+    if (listener->accepting)
+        ring_cancel(listener->worker->ring, &listener->accept);
+    else if (listener->pausing)
+        ring_cancel(listener->worker->ring, &listener->pause);
+    else
+        listener_close(listener);
+}
+
+/* -- accepting ----------------------------------------------------------------------------------------------------- */
 
 static void pause_done(struct ring_op *op, int result, unsigned flags)
 {
@@ -46,9 +90,11 @@ static void pause_done(struct ring_op *op, int result, unsigned flags)
     (void)flags;
 
     listener->pausing = false;
+    if (listener->closing)
+        listener_close(listener);
     if (listener->worker->stopping)
         worker_finish(listener->worker);
-    else
+    else if (!listener->closing)
         listener_arm(listener);
 }
 
@@ -66,10 +112,12 @@ static void accept_done(struct ring_op *op, int result, unsigned flags)
     }
     if (listener->accepting)
         return;
-    if (worker->stopping) {
+    if (listener->closing)
+        listener_close(listener);
+    if (worker->stopping)
         worker_finish(worker);
+    if (worker->stopping || listener->closing)
         return;
-    }
     if (result >= 0 || result == -ECONNABORTED || result == -EINTR || result == -EPROTO) {
         listener_arm(listener);
         return;
@@ -136,11 +184,12 @@ static void stop_task(struct ring_task *task)
     struct worker *worker = worker_of(task, stop);
 
     worker->stopping = true;
-    for (size_t i = 0; i < worker->listener_count; i++) {
-        if (worker->listeners[i].accepting)
-            ring_cancel(worker->ring, &worker->listeners[i].accept);
-        if (worker->listeners[i].pausing)
-            ring_cancel(worker->ring, &worker->listeners[i].pause);
+    for (struct binding *binding = worker->server->bindings; binding; binding = binding->next) {
+        struct listener *listener = &binding->listeners[worker->number];
+        if (listener->accepting)
+            ring_cancel(worker->ring, &listener->accept);
+        if (listener->pausing)
+            ring_cancel(worker->ring, &listener->pause);
     }
     worker->grace.done = grace_done;
     worker->in_grace = true;
@@ -157,6 +206,57 @@ static void hurry_task(struct ring_task *task)
     end_sessions(worker_of(task, hurry));
 }
 
+/* -- a new epoch --------------------------------------------------------------------------------------------------- */
+
+static void listener_take(struct listener *listener, struct epoch *epoch, const struct service *service)
+{
+    struct epoch *before = listener->epoch;
+
+    listener->epoch = epoch_hold(epoch);
+    listener->service = service;
+    if (!before)
+        listener_arm(listener);
+    epoch_drop(before);
+}
+
+/* All at once, as far as anybody can see: nothing else runs on this worker meanwhile. */
+static void take_epoch(struct worker *worker)
+{
+    struct server *server = worker->server;
+    struct epoch *before = worker->epoch;
+
+    worker->epoch = epoch_hold(server->epoch);
+    for (struct binding *binding = server->bindings; binding; binding = binding->next) {
+        if (binding->service)
+            listener_take(&binding->listeners[worker->number], server->epoch, binding->service);
+    }
+    for (struct binding *binding = server->bindings; binding; binding = binding->next) {
+        struct listener *listener = &binding->listeners[worker->number];
+        if (!binding->service && listener->fd >= 0 && !listener->closing)
+            listener_end(listener);
+    }
+    epoch_drop(before);
+}
+
+static void swap_task(struct ring_task *task)
+{
+    struct worker *worker = worker_of(task, swap);
+
+    worker->swapping = true;
+    worker->closing++; /* until all have been begun with */
+    take_epoch(worker);
+    worker->closing--;
+    swap_finish(worker);
+}
+
+void worker_swap(struct worker *worker)
+{
+    worker->swap.run = swap_task;
+    ring_post(worker->ring, &worker->swap);
+}
+
+/* -- from start to end --------------------------------------------------------------------------------------------- */
+
 static void *worker_main(void *argument)
 {
     struct worker *worker = argument;
@@ -164,8 +264,6 @@ static void *worker_main(void *argument)
 
     snprintf(name, sizeof name, "worker-%u", worker->number);
     pthread_setname_np(pthread_self(), name);
-    for (size_t i = 0; i < worker->listener_count; i++)
-        listener_arm(&worker->listeners[i]);
     worker->tick.done = tick_done;
     worker->ticking = true;
     ring_timeout(worker->ring, &worker->tick, TICK_MS);
@@ -173,6 +271,7 @@ static void *worker_main(void *argument)
     int rc = ring_run(worker->ring);
     if (rc < 0)
         event(worker->server->log, "S07F", EVENT_N("worker", worker->number), EVENT_T("reason", strerror(-rc)));
+    atomic_store(&worker->ended, true);
     return NULL;
 }
 
@@ -189,20 +288,18 @@ int worker_init(struct worker *worker, struct server *server, unsigned number)
 
 void worker_clear(struct worker *worker)
 {
-    for (size_t i = 0; i < worker->listener_count; i++) {
-        if (worker->listeners[i].fd >= 0)
-            close(worker->listeners[i].fd);
-    }
-    free(worker->listeners);
     pump_pool_free(worker->pool);
     if (worker->ring)
         ring_free(worker->ring);
+    epoch_drop(worker->epoch);
 }
 
 int worker_start(struct worker *worker)
 {
     sigset_t all, before;
 
+    /* Here, not in the thread: once it runs, the owner's thread may change the server's bindings. */
+    take_epoch(worker);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int rc = -pthread_create(&worker->thread, NULL, worker_main, worker);
