@@ -38,6 +38,11 @@ static void problem_locked(const struct load *load, const char *file, const stru
                      "certificate \"%s\" is PKCS#12, whose key derivation FIPS does not allow; take certificate and "
                      "key out of it with `openssl pkcs12`, into PEM files",
                      file);
+    else if (passphrase->unreadable)
+        load_problem(load, CONFIG_ERROR, "certificate",
+                     "certificate \"%s\" (PKCS#12) is encrypted, and its passphrase could not be read from \"%s\"; "
+                     "mend that file first",
+                     file, passphrase->file);
     else if (passphrase->file)
         load_problem(load, CONFIG_ERROR, "certificate",
                      "certificate \"%s\" (PKCS#12) does not open with the passphrase in \"%s\"; correct the first line "

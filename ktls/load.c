@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
@@ -296,26 +295,4 @@ void load_own_free(struct load_own *own)
     load_free_certificates(own->certificates);
     EVP_PKEY_free(own->key);
     *own = (struct load_own){ 0 };
-}
-
-void load_describe_key(const EVP_PKEY *key, char out[64])
-{
-    static const char *const curves[][2] = { { "prime256v1", "P-256" },
-                                             { "secp384r1", "P-384" },
-                                             { "secp521r1", "P-521" } };
-    char group[48] = "";
-    const char *type = key ? EVP_PKEY_get0_type_name(key) : NULL;
-    if (!type) {
-        strcpy(out, "unknown");
-    } else if (EVP_PKEY_is_a(key, "EC") && EVP_PKEY_get_group_name(key, group, sizeof group, NULL)) {
-        const char *name = group;
-        for (size_t i = 0; i < sizeof curves / sizeof *curves; i++)
-            if (strcmp(group, curves[i][0]) == 0)
-                name = curves[i][1];
-        snprintf(out, 64, "ECDSA %s", name);
-    } else if (EVP_PKEY_is_a(key, "ED25519") || EVP_PKEY_is_a(key, "ED448")) {
-        strcpy(out, EVP_PKEY_is_a(key, "ED448") ? "Ed448" : "Ed25519");
-    } else {
-        snprintf(out, 64, "%.40s %d", type, EVP_PKEY_get_bits(key));
-    }
 }

@@ -55,6 +55,7 @@ void load_free_certificates(STACK_OF(X509) * certificates);
 /* The first line of a file. Wipe it with OPENSSL_cleanse(). */
 struct load_passphrase {
     const char *file; /* NULL: none was named */
+    bool unreadable;  /* one was, and what is wrong with it has been told */
     char text[1024];
     size_t length;
 };
@@ -81,8 +82,5 @@ void load_own_free(struct load_own *own);
 bool load_is_archive(const struct load *load, const struct load_bytes *bytes);
 bool load_archive(const struct load *load, const char *file, const struct load_bytes *bytes,
                   const struct load_passphrase *passphrase, struct load_own *own);
-
-/* A certificate's key as it is told: "RSA 2048", "ECDSA P-256", "Ed25519". */
-void load_describe_key(const EVP_PKEY *key, char out[64]);
 
 #endif

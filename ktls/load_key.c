@@ -11,7 +11,7 @@ bool load_passphrase(const struct load *load, const char *file, struct load_pass
 {
     static const char key[] = "key_passphrase_file";
     struct load_bytes bytes;
-    *passphrase = (struct load_passphrase){ .file = file };
+    *passphrase = (struct load_passphrase){ .file = file, .unreadable = file != NULL };
     if (!file)
         return true;
     if (!load_file(load, key, file, "passphrase", &bytes))
@@ -34,6 +34,7 @@ bool load_passphrase(const struct load *load, const char *file, struct load_pass
     if (ok) {
         memcpy(passphrase->text, text, length);
         passphrase->length = length;
+        passphrase->unreadable = false;
     }
     load_free(&bytes);
     return ok;
@@ -50,7 +51,7 @@ static int answer_passphrase(char *buffer, int size, int writing, void *argument
     struct answer *answer = argument;
     (void)writing;
     answer->asked = true;
-    if (!answer->passphrase->file || answer->passphrase->length > (size_t)size)
+    if (!answer->passphrase->length || answer->passphrase->length > (size_t)size)
         return -1;
     memcpy(buffer, answer->passphrase->text, answer->passphrase->length);
     return (int)answer->passphrase->length;
@@ -68,7 +69,7 @@ static EVP_PKEY *decode_pem(const struct load *load, const struct load_bytes *by
 static EVP_PKEY *decode_encrypted(const struct load *load, const X509_SIG *locked, struct answer *answer)
 {
     answer->asked = true;
-    if (!answer->passphrase->file)
+    if (!answer->passphrase->length)
         return NULL;
     PKCS8_PRIV_KEY_INFO *info =
         PKCS8_decrypt_ex(locked, answer->passphrase->text, (int)answer->passphrase->length, load->library, load->query);
@@ -96,10 +97,15 @@ EVP_PKEY *load_key(const struct load *load, const char *file, const struct load_
     struct answer answer = { passphrase, false };
     if (!load_file(load, "key", file, "private key", &bytes))
         return NULL;
-    load_check_mode(load, "key", "key", file, bytes.mode);
     EVP_PKEY *key = (load_is_pem(&bytes) ? decode_pem : decode_der)(load, &bytes, &answer);
     ERR_clear_error();
-    if (!key && answer.asked && passphrase->file)
+    if (key || answer.asked)
+        load_check_mode(load, "key", "key", file, bytes.mode);
+    if (!key && answer.asked && passphrase->unreadable)
+        load_problem(load, CONFIG_ERROR, "key",
+                     "key \"%s\" is encrypted, and its passphrase could not be read from \"%s\"; mend that file first",
+                     file, passphrase->file);
+    else if (!key && answer.asked && passphrase->file)
         load_problem(load, CONFIG_ERROR, "key",
                      "key \"%s\" does not open with the passphrase in \"%s\"; correct the first line of that file%s",
                      file, passphrase->file,
