@@ -6,9 +6,12 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "engine/store/store.h"
 
 #define GOODBYE_MS 500 /* for a close_notify that a full socket does not take at once */
 
@@ -98,13 +101,73 @@ static int handshake(struct client *client)
     }
 }
 
+static void tell_certificate(struct client *client, const char *id, const struct tls_peer *certificate)
+{
+    char days[16];
+
+    if (!certificate)
+        return;
+    snprintf(days, sizeof days, "%d", tls_peer_days(certificate));
+    event(client->options.log, id, EVENT_T("peer", client->peer), EVENT_T("subject", certificate->subject),
+          EVENT_T("issuer", certificate->issuer), EVENT_T("serial", certificate->serial), EVENT_T("days", days));
+}
+
+static const char *authentication_of(const struct client *client)
+{
+    const struct channel_facts *facts = channel_facts(client->channel);
+
+    if (!facts->peer_verified)
+        return "none";
+    /* A resumed session is as authenticated as the one it goes back to, but shows no certificate again. */
+    bool shown = facts->resumed ? client->options.profile->certificate.count > 0 : channel_own(client->channel) != NULL;
+    return shown ? "both" : "server";
+}
+
 static void tell_session(struct client *client)
 {
     const struct channel_facts *facts = channel_facts(client->channel);
-    event(client->options.log, "Y14I", EVENT_T("peer", client->peer), EVENT_T("version", facts->version),
-          EVENT_T("suite", facts->suite), EVENT_T("group", facts->group),
-          EVENT_T("authentication", client->options.profile->certificate.count ? "both" : "server"),
-          EVENT_T("resumed", facts->resumed ? "yes" : "no"));
+
+    tell_certificate(client, "Y23I", channel_own(client->channel));
+    if (facts->peer_verified)
+        tell_certificate(client, "Y21I", channel_peer(client->channel));
+    event(client->options.log, "Y14I", EVENT_T("peer", client->peer), EVENT_T("profile", client->options.profile->name),
+          EVENT_T("version", facts->version), EVENT_T("suite", facts->suite), EVENT_T("group", facts->group),
+          EVENT_T("authentication", authentication_of(client)), EVENT_T("resumed", facts->resumed ? "yes" : "no"),
+          EVENT_T("subject", facts->peer_subject), EVENT_T("tx", channel_why(client->channel, CHANNEL_TX)),
+          EVENT_T("rx", channel_why(client->channel, CHANNEL_RX)), EVENT_T("note", client->options.profile->note));
+}
+
+struct keeping {
+    const struct client *client;
+    int result;
+};
+
+static void keep_chain_run(void *argument)
+{
+    struct keeping *keeping = argument;
+    const struct channel *channel = keeping->client->channel;
+    char *chain = channel_peer_chain(channel);
+    char name[80];
+
+    if (!chain)
+        return; /* a resumed session shows none */
+    snprintf(name, sizeof name, "%s.pem", channel_peer(channel)->fingerprint);
+    keeping->result = store_keep(keeping->client->options.profile->save_chain, name, chain);
+    free(chain);
+}
+
+/* A chain that cannot be kept is no reason not to transfer. */
+static void keep_chain(struct client *client)
+{
+    struct keeping keeping = { .client = client };
+    const char *directory = client->options.profile->save_chain;
+
+    if (!directory || !channel_peer(client->channel) || !channel_facts(client->channel)->peer_verified)
+        return;
+    client_job(client, keep_chain_run, &keeping);
+    if (keeping.result < 0)
+        event(client->options.log, "Y24W", EVENT_T("peer", client->peer), EVENT_T("directory", directory),
+              EVENT_T("reason", strerror(-keeping.result)));
 }
 
 /* CLIENT_OK, CLIENT_CONNECT where another address may do better, or what ends the call. */
@@ -117,6 +180,7 @@ static int shake_hands(struct client *client, int fd, struct attempts *attempts)
     int error = handshake(client);
     if (error == 0) {
         tell_session(client);
+        keep_chain(client);
         return CLIENT_OK;
     }
     char reason[300];

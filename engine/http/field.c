@@ -13,6 +13,16 @@ const char *http_field(const struct http_head *head, const char *name)
     return NULL;
 }
 
+void http_field_wipe(const struct http_head *head, const char *name)
+{
+    for (size_t i = 0; i < head->field_count; i++) {
+        const char *value = head->fields[i].value;
+        /* An empty value may lie in memory that is not the reader's. */
+        if (*value && strcasecmp(head->fields[i].name, name) == 0)
+            explicit_bzero((char *)(uintptr_t)value, strlen(value));
+    }
+}
+
 const char *http_field_joined(const struct http_head *head, const char *name, char *buffer, size_t size)
 {
     size_t length = 0;

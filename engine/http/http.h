@@ -74,6 +74,8 @@ ssize_t http_reader_chunked(struct http_reader *reader, char *bytes, size_t leng
 
 /* The value of the first field of that name, or NULL. */
 const char *http_field(const struct http_head *head, const char *name);
+/* Overwrites the values of all fields of that name in the reader's memory; they are "" from here on. */
+void http_field_wipe(const struct http_head *head, const char *name);
 /* All fields of that name as one list, joined by ", " into `buffer`. NULL where there is none or it does not fit. */
 const char *http_field_joined(const struct http_head *head, const char *name, char *buffer, size_t size);
 

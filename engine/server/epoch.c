@@ -97,8 +97,13 @@ static void service_open(struct epoch *epoch, const struct epoch_making *making,
     service->store = epoch->stores[protocol->store - epoch->config->stores];
     if (!epoch_context(epoch, protocol->server_profile))
         return; /* it was said why */
-    service->context = tls_context_new(protocol->server_profile, protocol->name, errors);
-    if (service->context && making->abilities && !making->abilities->ulp)
+    struct config_errors said = { 0 }; /* all of it, warnings too, when the profile was loaded by itself */
+    service->context = tls_context_new(protocol->server_profile, protocol->name, &said);
+    config_errors_clear(&said);
+    if (!service->context)
+        config_errors_add_at(errors, CONFIG_ERROR, protocol->server_profile->section, NULL,
+                             "its files changed while they were read; do it again");
+    else if (making->abilities && !making->abilities->ulp)
         tls_context_without_kernel(service->context);
 }
 

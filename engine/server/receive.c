@@ -67,13 +67,26 @@ static const struct file_refusal file_refusals[] = {
     { -ENFILE, 503, "the server has too many files open" },
 };
 
+unsigned receive_status(int rc, const char **why)
+{
+    if (rc == 412)
+        rc = -ESTALE;
+    for (size_t i = 0; i < sizeof file_refusals / sizeof *file_refusals; i++) {
+        if (file_refusals[i].error == rc) {
+            *why = file_refusals[i].why;
+            return file_refusals[i].status;
+        }
+    }
+    *why = strerror(-rc);
+    return 500;
+}
+
 static enum flow fail_file(struct session *session, int rc)
 {
-    for (size_t i = 0; i < sizeof file_refusals / sizeof *file_refusals; i++) {
-        if (file_refusals[i].error == rc)
-            return fail(session, file_refusals[i].status, file_refusals[i].why);
-    }
-    return fail(session, 500, strerror(-rc));
+    const char *why;
+    unsigned status = receive_status(rc, &why);
+
+    return fail(session, status, why);
 }
 
 static enum flow fail_channel(struct session *session, int rc)
@@ -102,7 +115,7 @@ static int prepare(struct session *session)
     struct stat facts;
     char etag[STORE_ETAG_SIZE] = "";
     bool range_holds;
-    int present = store_open_read(session->service->store, session->path, &facts);
+    int present = store_open_read(session_store(session), session->path, &facts);
 
     if (present >= 0) {
         close(present);
@@ -121,7 +134,7 @@ static int prepare(struct session *session)
         memcpy(session->expected, etag, sizeof etag);
     }
     uint64_t size = request->framing == HTTP_BODY_LENGTH ? request->length : UINT64_MAX;
-    int rc = store_upload_begin(session->service->store, session->path, size, &session->upload);
+    int rc = store_upload_begin(session_store(session), session->path, size, &session->upload);
     session->uploading = rc == 0;
     return rc;
 }

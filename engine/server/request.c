@@ -22,6 +22,7 @@ void request_release(struct session *session)
     if (session->uploading)
         store_upload_abandon(&session->upload);
     session->uploading = false;
+    identify_release(session);
     free(session->path);
     session->path = NULL;
     session->request = NULL;
@@ -36,7 +37,45 @@ static bool body_is_unread(const struct session *session)
            (request->framing == HTTP_BODY_CHUNKED || (request->framing == HTTP_BODY_LENGTH && request->length > 0));
 }
 
-enum flow request_refuse(struct session *session, unsigned status, const char *why)
+/* RFC 9110, 5.6.4: what a protocol is called may hold a quote. */
+static void write_quoted(struct http_writer *out, const char *text)
+{
+    http_write(out, "\"");
+    for (; *text; text++)
+        http_write(out, "%s%c", *text == '"' || *text == '\\' ? "\\" : "", *text);
+    http_write(out, "\"");
+}
+
+/* What a status must be accompanied by (RFC 9110, 15.5; RFC 6585, 4). */
+static void write_fields_of(struct session *session, unsigned status)
+{
+    struct http_writer *out = &session->out;
+
+    if (status == 401) {
+        http_write(out, "WWW-Authenticate: Basic realm=");
+        write_quoted(out, session->service->protocol->name);
+        http_write(out, ", charset=\"UTF-8\"\r\n");
+    } else if (status == 405) {
+        http_write(out, "Allow: GET, HEAD, PUT, DELETE\r\n");
+    } else if (status == 429) {
+        http_write(out, "Retry-After: %d\r\n", GUESSES_WINDOW_MS / 1000);
+    }
+}
+
+static const char *name_of(const struct session *session)
+{
+    return session->identified && session->identity.name[0] ? session->identity.name : NULL;
+}
+
+static void tell_refusal(struct session *session, unsigned status, const char *why)
+{
+    event(session->worker->server->log, "T02W", EVENT_N("status", status), EVENT_T("reason", why),
+          EVENT_T("method", session->request ? session->request->method_name : NULL), EVENT_T("path", session->path),
+          EVENT_T("peer", session->peer), EVENT_T("name", name_of(session)),
+          EVENT_T("subject", channel_facts(session->channel)->peer_subject));
+}
+
+enum flow request_refuse_because(struct session *session, unsigned status, const char *say, const char *why)
 {
     char text[512];
     struct http_writer body = { .bytes = text, .capacity = sizeof text };
@@ -44,12 +83,11 @@ enum flow request_refuse(struct session *session, unsigned status, const char *w
 
     if (session_out_begin(session) < 0)
         return FLOW_GONE;
-    if (body_is_unread(session))
+    if (body_is_unread(session) || status >= 500 || !session->request)
         session->close_after = true;
-    http_write(&body, "%u %s: %s\n", status, http_reason(status), why);
+    http_write(&body, "%u %s: %s\n", status, http_reason(status), say);
     http_write_status(out, status);
-    if (status == 405)
-        http_write(out, "Allow: GET, HEAD, PUT\r\n");
+    write_fields_of(session, status);
     http_write(out, "Content-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n", body.length);
     if (session->close_after)
         http_write(out, "Connection: close\r\n");
@@ -57,13 +95,13 @@ enum flow request_refuse(struct session *session, unsigned status, const char *w
     if (!session->request || session->request->method != HTTP_HEAD)
         http_write(out, "%.*s", (int)body.length, text);
     if (session->opened)
-        event(session->worker->server->log, "T02W", EVENT_N("status", status), EVENT_T("reason", why),
-              EVENT_T("method", session->request ? session->request->method_name : NULL),
-              EVENT_T("path", session->path), EVENT_T("peer", session->peer),
-              EVENT_T("subject", channel_facts(session->channel)->peer_subject));
-    if (status >= 500 || !session->request)
-        session->close_after = true;
+        tell_refusal(session, status, why);
     return session_send(session, session_next);
+}
+
+enum flow request_refuse(struct session *session, unsigned status, const char *why)
+{
+    return request_refuse_because(session, status, why, why);
 }
 
 static void report(struct session *session, const char *id, const char *direction, uint64_t bytes, const char *reason)
@@ -78,7 +116,8 @@ static void report(struct session *session, const char *id, const char *directio
           EVENT_T("rx", channel_why(session->channel, CHANNEL_RX)), EVENT_T("version", facts->version),
           EVENT_T("suite", facts->suite), EVENT_T("resumed", facts->resumed ? "yes" : "no"),
           EVENT_T("protocol", session->service->protocol->name), EVENT_T("peer", session->peer),
-          EVENT_T("subject", facts->peer_subject));
+          EVENT_T("name", name_of(session)), EVENT_T("subject", facts->peer_subject),
+          EVENT_T("note", facts->version[0] ? session->service->protocol->server_profile->note : NULL));
 }
 
 void request_transferred(struct session *session, const char *direction, uint64_t bytes)
@@ -89,13 +128,6 @@ void request_transferred(struct session *session, const char *direction, uint64_
 void request_failed(struct session *session, const char *direction, uint64_t bytes, const char *why)
 {
     report(session, "T01E", direction, bytes, why);
-}
-
-static enum config_access access_of(const struct session *session)
-{
-    if (channel_facts(session->channel)->peer_verified)
-        return CONFIG_ACCESS_WRITE;
-    return session->service->protocol->store->anonymous;
 }
 
 static enum flow refuse_path(struct session *session, int rc)
@@ -137,23 +169,67 @@ enum flow request_begin(struct session *session)
     session->request = http_reader_result(session->reader);
     if (!session->request->keep_alive || session->requests >= limits->max_requests)
         session->close_after = true;
+    /* Answered under the model it began with; but that model shall not live for ever. */
+    if (session->epoch != session->worker->epoch)
+        session->close_after = true;
     session->path = malloc(SESSION_PATH_SIZE);
     if (!session->path)
         return FLOW_GONE;
     session->path[0] = '\0';
-    if (session->request->method == HTTP_OTHER)
-        return request_refuse(session, 405, "only GET, HEAD and PUT are served here");
+    return identify_begin(session);
+}
+
+static const struct handler {
+    enum http_method method;
+    unsigned rights; /* any of these; a handler that then finds that it takes another asks again */
+    enum flow (*begin)(struct session *session);
+} handlers[] = {
+    { HTTP_GET, GATE_READ | GATE_LIST, send_begin },
+    { HTTP_HEAD, GATE_READ | GATE_LIST, send_begin },
+    { HTTP_PUT, GATE_WRITE, receive_begin },
+    { HTTP_DELETE, GATE_DELETE, delete_begin },
+};
+
+static const struct {
+    unsigned right;
+    const char *anonymous, *known;
+} forbidden[] = {
+    { GATE_READ, "reading here takes a verified client certificate or a login", "you may not read here" },
+    { GATE_LIST, "listing here takes a verified client certificate or a login", "you may not list here" },
+    { GATE_WRITE, "writing here takes a verified client certificate or a login", "you may not write here" },
+    { GATE_DELETE, "deleting here takes a verified client certificate or a login", "you may not delete here" },
+};
+
+enum flow request_forbid(struct session *session, unsigned rights)
+{
+    const struct gate_identity *identity = &session->identity;
+    struct gate_visit visit;
+    size_t i = 0;
+
+    while (!(forbidden[i].right & rights))
+        i++;
+    identify_visit(session, &visit);
+    bool anonymous = identity->means == GATE_NOTHING;
+    bool ask = anonymous && gate_may_ask(session->epoch->gate, &visit, identity);
+    return request_refuse(session, ask ? 401 : 403, anonymous ? forbidden[i].anonymous : forbidden[i].known);
+}
+
+enum flow request_admitted(struct session *session)
+{
+    const struct handler *handler = NULL;
+
+    for (size_t i = 0; i < sizeof handlers / sizeof *handlers; i++) {
+        if (handlers[i].method == session->request->method)
+            handler = &handlers[i];
+    }
+    if (!handler)
+        return request_refuse(session, 405, "only GET, HEAD, PUT and DELETE are served here");
     int rc = http_target_path(session->request->target, session->path, SESSION_PATH_SIZE);
     if (rc == 0)
         rc = store_path_check(session->path);
     if (rc < 0)
         return refuse_path(session, rc);
-    if (session->request->method == HTTP_PUT) {
-        if (access_of(session) < CONFIG_ACCESS_WRITE)
-            return request_refuse(session, 403, "writing here takes a verified client certificate");
-        return receive_begin(session);
-    }
-    if (access_of(session) < CONFIG_ACCESS_READ)
-        return request_refuse(session, 403, "reading here takes a verified client certificate");
-    return send_begin(session);
+    if (!(session->rights & handler->rights))
+        return request_forbid(session, handler->rights);
+    return handler->begin(session);
 }

@@ -17,7 +17,7 @@ enum flow send_begin(struct session *session)
     session->how = store_read_how();
     session->step = step_opened;
     session->op.done = opened_done;
-    ring_open(session->worker->ring, &session->op, store_directory(session->service->store),
+    ring_open(session->worker->ring, &session->op, store_directory(session_store(session)),
               session->path[0] ? session->path : ".", &session->how);
     return session_wait_op(session);
 }
@@ -162,6 +162,9 @@ static enum flow step_opened(struct session *session)
     int rc = store_opened(session->file, &session->facts);
     if (rc < 0)
         return refuse_open(session, rc);
+    unsigned needed = S_ISREG(session->facts.st_mode) ? GATE_READ : GATE_LIST;
+    if (!(session->rights & needed))
+        return request_forbid(session, needed);
     if (S_ISREG(session->facts.st_mode)) {
         size_t length = strlen(session->path);
         if (length > 0 && session->path[length - 1] == '/')

@@ -1,15 +1,11 @@
 #include "engine/server/server_internal.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define TLS_HANDSHAKE_RECORD 22 /* RFC 8446, 5.1: the first byte of a ClientHello's record */
 #define LINGER_MS 2000
 #define LINGER_BYTES (16u << 20)
 #define LINGER_TURNS 256 /* reads before others may go on */
@@ -17,8 +13,6 @@
 
 #define session_of(pointer, member) ((struct session *)((char *)(pointer)-offsetof(struct session, member)))
 
-static enum flow step_peek(struct session *session);
-static enum flow step_handshake(struct session *session);
 static enum flow step_head(struct session *session);
 
 uint64_t session_clock(void)
@@ -35,11 +29,14 @@ static void session_free(struct session *session)
     struct server *server = worker->server;
 
     request_release(session);
+    identify_forget(session);
     if (session->channel)
         channel_free(session->channel);
     else if (session->fd >= 0)
         close(session->fd);
     http_reader_free(session->reader);
+    if (session->in)
+        explicit_bzero(session->in, session->in_end);
     free(session->in);
     free(session->out_bytes);
     if (session->previous)
@@ -111,7 +108,7 @@ enum flow session_wait_op(struct session *session)
     return FLOW_WAIT;
 }
 
-static enum flow wait_events(struct session *session, short events)
+enum flow session_wait_events(struct session *session, short events)
 {
     session->op.done = session_op_done;
     ring_poll(session->worker->ring, &session->op, session->fd, events);
@@ -120,7 +117,7 @@ static enum flow wait_events(struct session *session, short events)
 
 enum flow session_wait_socket(struct session *session)
 {
-    return wait_events(session, channel_events(session->channel));
+    return session_wait_events(session, channel_events(session->channel));
 }
 
 enum flow session_wait_job(struct session *session, struct jobs *jobs, void (*run)(struct job *job))
@@ -199,165 +196,6 @@ void session_tick(struct session *session, uint64_t now)
     session->deadline = 0;
     session->is_overdue = true;
     interrupt(session);
-}
-
-/* -- from accept to the first request -------------------------------------------------------------------------- */
-
-static void say_limit(struct server *server, const char *peer, const char *limit)
-{
-    long now = (long)time(NULL), said = atomic_load(&server->limit_said);
-
-    /* One line a second: whoever opens connections must not be able to fill the log. */
-    if (now == said || !atomic_compare_exchange_strong(&server->limit_said, &said, now))
-        return;
-    event(server->log, "S04W", EVENT_T("peer", peer), EVENT_T("limit", limit));
-}
-
-static void name_peer(int fd, struct in6_addr *address, char *text, size_t size)
-{
-    struct sockaddr_storage from = { 0 };
-    socklen_t length = sizeof from;
-    char host[INET6_ADDRSTRLEN] = "?";
-
-    memset(address, 0, sizeof *address);
-    if (getpeername(fd, (struct sockaddr *)&from, &length) == 0 && from.ss_family == AF_INET) {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)&from;
-        inet_ntop(AF_INET, &v4->sin_addr, host, sizeof host);
-        memcpy(&address->s6_addr[12], &v4->sin_addr, 4);
-        snprintf(text, size, "%s:%u", host, ntohs(v4->sin_port));
-        return;
-    }
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&from;
-    if (from.ss_family == AF_INET6) {
-        inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host);
-        *address = v6->sin6_addr;
-    }
-    snprintf(text, size, "[%s]:%u", host, ntohs(v6->sin6_port));
-}
-
-void session_begin(struct worker *worker, const struct service *service, int fd)
-{
-    struct server *server = worker->server;
-    const struct config_server *limits = &server->epoch->config->server;
-    struct session *session = calloc(1, sizeof *session);
-
-    if (!session) {
-        close(fd);
-        return;
-    }
-    session->worker = worker;
-    session->epoch = epoch_hold(server->epoch);
-    session->service = service;
-    session->fd = fd;
-    session->file = -1;
-    name_peer(fd, &session->address, session->peer, sizeof session->peer);
-    if (atomic_fetch_add(&server->connections, 1) >= limits->max_connections) {
-        say_limit(server, session->peer, "max_connections");
-    } else if (!peers_enter(server->peers, &session->address, limits->max_connections_per_address)) {
-        say_limit(server, session->peer, "max_connections_per_address");
-    } else {
-        int on = 1;
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        session->next = worker->sessions;
-        if (session->next)
-            session->next->previous = session;
-        worker->sessions = session;
-        session_set_deadline(session, limits->handshake_timeout, session_abort);
-        session->step = step_peek;
-        wait_events(session, POLLIN);
-        return;
-    }
-    atomic_fetch_sub(&server->connections, 1);
-    close(fd);
-    epoch_drop(session->epoch);
-    free(session);
-}
-
-static enum flow refuse_plain(struct session *session)
-{
-    session->channel = channel_plain(session->fd, session->worker->server->sys);
-    event(session->worker->server->log, "Y32W", EVENT_T("protocol", session->service->protocol->name),
-          EVENT_T("peer", session->peer), EVENT_T("reason", "this protocol takes TLS only"));
-    if (!session->channel) {
-        session->fd = -1; /* closed with it */
-        return FLOW_GONE;
-    }
-    session->close_after = true;
-    return request_refuse(session, 403, "this port takes TLS only: use https");
-}
-
-static enum flow step_peek(struct session *session)
-{
-    unsigned char first;
-    ssize_t n = recv(session->fd, &first, 1, MSG_PEEK | MSG_DONTWAIT);
-
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return wait_events(session, POLLIN);
-    if (n <= 0)
-        return FLOW_GONE;
-    if (first != TLS_HANDSHAKE_RECORD)
-        return refuse_plain(session);
-    session->channel = channel_accept(session->service->context, session->fd, session->worker->server->sys);
-    if (!session->channel) {
-        session->fd = -1; /* the channel has closed it */
-        return FLOW_GONE;
-    }
-    session->step = step_handshake;
-    return FLOW_GO;
-}
-
-static void handshake_run(struct job *job)
-{
-    struct session *session = session_of_job(job);
-
-    session->result = channel_handshake(session->channel);
-}
-
-static enum flow handshake_failed(struct session *session)
-{
-    bool at_peer = channel_failed_at_peer(session->channel);
-
-    event(session->worker->server->log, at_peer ? "Y30E" : "Y13E",
-          EVENT_T("protocol", session->service->protocol->name), EVENT_T("peer", session->peer),
-          EVENT_T("reason", channel_reason(session->channel)));
-    return FLOW_GONE;
-}
-
-static enum flow handshake_overdue(struct session *session)
-{
-    event(session->worker->server->log, "Y13E", EVENT_T("protocol", session->service->protocol->name),
-          EVENT_T("peer", session->peer), EVENT_T("reason", "the handshake took longer than handshake_timeout"));
-    return FLOW_GONE;
-}
-
-static enum flow handshake_answer(struct session *session)
-{
-    int rc = session->result;
-    const struct channel_facts *facts;
-
-    session->step = step_handshake;
-    if (rc == -EAGAIN)
-        return session_wait_socket(session);
-    if (rc < 0)
-        return handshake_failed(session);
-    facts = channel_facts(session->channel);
-    event(session->worker->server->log, "Y14I", EVENT_T("protocol", session->service->protocol->name),
-          EVENT_T("profile", tls_context_name(session->service->context)), EVENT_T("peer", session->peer),
-          EVENT_T("version", facts->version), EVENT_T("suite", facts->suite), EVENT_T("group", facts->group),
-          EVENT_T("authentication", facts->peer_verified ? "both" : "server"),
-          EVENT_T("resumed", facts->resumed ? "yes" : "no"), EVENT_T("subject", facts->peer_subject),
-          EVENT_T("not_verified", facts->peer_error[0] ? facts->peer_error : NULL),
-          EVENT_T("tx", channel_why(session->channel, CHANNEL_TX)),
-          EVENT_T("rx", channel_why(session->channel, CHANNEL_RX)));
-    session->opened = true;
-    return session_next(session);
-}
-
-static enum flow step_handshake(struct session *session)
-{
-    session->overdue = handshake_overdue;
-    session->step = handshake_answer;
-    return session_wait_job(session, session->worker->server->handshakes, handshake_run);
 }
 
 /* -- requests, one after the other ------------------------------------------------------------------------------ */
@@ -458,6 +296,7 @@ static enum flow step_head(struct session *session)
             bool began = http_reader_began(session->reader);
             enum http_progress progress = http_reader_head(session->reader, session->in + session->in_start,
                                                            session->in_end - session->in_start, &used);
+            explicit_bzero(session->in + session->in_start, used); /* a password may be in it */
             session->in_start += used;
             if (progress != HTTP_MORE) {
                 session_set_deadline(session, limits->idle_timeout, session_abort);
@@ -537,14 +376,14 @@ static enum flow step_linger(struct session *session)
     for (int turn = 0; turn < LINGER_TURNS; turn++) {
         ssize_t n = recv(session->fd, dropped, sizeof dropped, MSG_DONTWAIT);
         if (n < 0 && errno == EAGAIN)
-            return wait_events(session, POLLIN);
+            return session_wait_events(session, POLLIN);
         if (n <= 0)
             return FLOW_GONE;
         session->lingered += (size_t)n;
         if (session->lingered > LINGER_BYTES)
             return FLOW_GONE;
     }
-    return wait_events(session, POLLIN); /* the other sessions have their turn */
+    return session_wait_events(session, POLLIN); /* the other sessions have their turn */
 }
 
 static enum flow step_close(struct session *session)

@@ -94,6 +94,12 @@ int store_delete(const struct store *store, const char *path, const char *expect
  */
 int store_home(const struct store *store, const char *path, struct store **home);
 
+/*
+ * Writes a small file into a directory that is named by the configuration, not by the wire, unless there is one of that
+ * name already. It appears whole and durable, or not at all. 0 or -errno.
+ */
+int store_keep(const char *directory, const char *name, const char *text);
+
 /* One entry of a listing. `name` is any bytes but NUL and '/'. */
 struct store_entry {
     const char *name;

@@ -251,9 +251,93 @@ static void an_interrupt_ends_waiting_for_a_handshake(void **state)
     close(mute);
 }
 
+/* What was told while `path` was fetched; for free(). */
+static char *events_of_a_get(const struct script_step *steps, bool wants_certificate)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    struct event_log *log = event_log_new(out, false);
+
+    options.log = log;
+    start_server(steps, wants_certificate);
+    open_client();
+    assert_int_equal(client_get(client, "x", in_folder("file")), CLIENT_OK);
+    end_play();
+    event_log_free(log);
+    fclose(out);
+    options.log = NULL;
+    return text;
+}
+
+static const struct script_step one_answer[] = { { HEAR_HEAD, NULL, 0 }, { SAY, ONE, 0 }, { SCRIPT_END, NULL, 0 } };
+
+static void tells_of_both_certificates(void **state)
+{
+    (void)state;
+    profile->note = must_copy("line 7");
+    char *events = events_of_a_get(one_answer, true);
+    const char *ours = strstr(events, " Y23I "), *theirs = strstr(events, " Y21I ");
+    assert_says(ours, "subject=\"CN=client,");
+    assert_says(ours, "days=");
+    assert_says(theirs, "subject=\"CN=server,");
+    assert_says(theirs, "serial=");
+    assert_says(strstr(events, " Y14I "), "authentication=both");
+    assert_says(strstr(events, " Y14I "), "note=\"line 7\"");
+    free(events);
+}
+
+static void says_where_our_certificate_was_not_asked_for(void **state)
+{
+    (void)state;
+    char *events = events_of_a_get(one_answer, false);
+    assert_null(strstr(events, " Y23I "));
+    assert_says(strstr(events, " Y14I "), "authentication=server");
+    free(events);
+}
+
+static void keeps_the_servers_chain(void **state)
+{
+    char name[300] = "", text[64] = "";
+
+    (void)state;
+    assert_int_equal(mkdir(in_folder("chains"), 0700), 0);
+    profile->save_chain = must_copy(in_folder("chains"));
+    free(events_of_a_get(one_answer, false));
+    DIR *directory = opendir(in_folder("chains"));
+    unsigned count = 0;
+    for (const struct dirent *entry; (entry = readdir(directory));) {
+        if (entry->d_name[0] != '.') {
+            snprintf(name, sizeof name, "%s/%s", in_folder("chains"), entry->d_name);
+            count++;
+        }
+    }
+    closedir(directory);
+    assert_int_equal(count, 1);
+    assert_int_equal(strlen(strrchr(name, '/') + 1), 64 + strlen(".pem"));
+    FILE *file = fopen(name, "r");
+    assert_int_equal(fread(text, 1, 27, file), 27);
+    fclose(file);
+    assert_string_equal(text, "-----BEGIN CERTIFICATE-----");
+}
+
+static void a_chain_that_cannot_be_kept_is_only_told(void **state)
+{
+    (void)state;
+    profile->save_chain = must_copy(in_folder("missing"));
+    char *events = events_of_a_get(one_answer, false);
+    assert_says(strstr(events, " Y24W "), "No such file or directory");
+    assert_text(in_folder("file"), "1");
+    free(events);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(tells_of_both_certificates),
+        TEST(says_where_our_certificate_was_not_asked_for),
+        TEST(keeps_the_servers_chain),
+        TEST(a_chain_that_cannot_be_kept_is_only_told),
         TEST(tries_the_next_address),
         TEST(tells_of_every_address_that_did_not_answer),
         TEST(resolves_a_name),
