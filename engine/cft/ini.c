@@ -48,7 +48,8 @@ static bool may_begin_line(char c)
     return c && !is_blank(c) && c != ';' && c != '#';
 }
 
-/* Where to break text of more than `room` bytes: the end of the piece. *blank: a blank stands there and is dropped. */
+/* Where to break text of more than `room` bytes: the end of the piece, or 0. *blank: a blank stands there, for a joint.
+ */
 static size_t break_at(const char *text, size_t room, bool *blank)
 {
     *blank = true;
@@ -61,28 +62,39 @@ static size_t break_at(const char *text, size_t room, bool *blank)
         if (!is_blank(text[i - 1]) && may_begin_line(text[i]))
             return i;
     }
-    return strlen(text); /* blanks only: longer than is read, and the reader will say so */
+    return 0;
 }
 
-void ini_key(FILE *out, const char *key, const char *value)
+static bool print_lines(FILE *out, const char *key, const char *text)
 {
-    char *tamed = tame(value);
-    if (!tamed || !tamed[0]) {
-        free(tamed);
-        return;
-    }
-    const char *text = tamed;
     size_t room = WIDTH - (size_t)fprintf(out, "%s = ", key);
     while (strlen(text) > room) {
         bool blank;
         size_t length = break_at(text, room, &blank);
-        if (!text[length])
-            break;
+        if (!length)
+            return false;
         fprintf(out, "%.*s%s\\\n" INDENT, (int)length, text, blank ? " " : "");
         text += length + blank;
         room = WIDTH - strlen(INDENT);
     }
     fprintf(out, "%s\n", text);
+    return true;
+}
+
+void ini_key(FILE *out, const char *key, const char *value)
+{
+    char *tamed = tame(value), *lines = NULL;
+    size_t length;
+    FILE *draft = tamed && tamed[0] ? open_memstream(&lines, &length) : NULL;
+    if (draft) {
+        bool good = print_lines(draft, key, tamed);
+        good = fclose(draft) == 0 && good;
+        if (good)
+            fputs(lines, out);
+        else
+            ini_comment(out, "%s is left out: no line holds its blanks or signs", key);
+        free(lines);
+    }
     free(tamed);
 }
 

@@ -73,7 +73,10 @@ void partner_write(struct site *site, struct object *object);
 void site_write_rest(struct site *site, const struct cft_command *command, const char *const *known);
 
 void ini_section(FILE *out, const char *kind, const char *name);
-/* Long ones go on in further lines. An empty value writes nothing. */
+/*
+ * Long values go on in further lines, which can begin neither with a blank nor with a comment's sign: a value with a
+ * run of those longer than a line is left out, with a comment. An empty value writes nothing.
+ */
 void ini_key(FILE *out, const char *key, const char *value);
 __attribute__((format(printf, 2, 3))) void ini_comment(FILE *out, const char *format, ...);
 

@@ -46,12 +46,21 @@ static size_t type_length(const char *text)
     return text[length] == '=' ? length : 0;
 }
 
+/* In quotes. What would keep a line from being broken is escaped, too: a #, and each of several blanks. */
+static void print_character(FILE *out, const char *text, size_t at, const char *special)
+{
+    bool blanks = isblank((unsigned char)text[at]) && at && isblank((unsigned char)text[at - 1]);
+    if (blanks || strchr(special, text[at]))
+        fputc('\\', out);
+    fputc(text[at] == '\t' ? ' ' : text[at], out);
+}
+
 /* As one attribute's whole value, or its beginning. */
 static void print_term(FILE *out, const char *text, size_t type, const char *value, size_t length, bool goes_on)
 {
     fprintf(out, "%.*s=\"", (int)type, text);
     for (size_t i = 0; i < length; i++)
-        fprintf(out, "%s%c", strchr("\"\\*;", value[i]) ? "\\" : "", value[i]);
+        print_character(out, value, i, "\"\\*;#");
     fprintf(out, "%s\"", goes_on ? "*" : "");
 }
 
@@ -62,7 +71,7 @@ static void print_contains(FILE *out, const char *text, size_t length)
     for (size_t i = 0; i < length; i++) {
         if (strchr(",+\"\\<>;", text[i]))
             fputs("\\\\", out);
-        fprintf(out, "%s%c", strchr("\"\\;", text[i]) ? "\\" : "", text[i]);
+        print_character(out, text, i, "\"\\;#");
     }
     fputc('"', out);
 }

@@ -7,7 +7,7 @@
 
 #include "engine/cft/internal.h"
 
-#define HOSTS_MAX 64
+#define HOSTS_MAX 32
 
 static bool is_secret(const char *key)
 {
@@ -127,10 +127,10 @@ void protocol_write(struct site *site, struct object *object)
         return;
     }
     object->written = true;
+    ini_section(site->out, "protocol", object->name);
     unsigned port = listen_port(site, object, server);
     const struct object *profile = port ? server : client;
     object->calls = client && profile && strcmp(client->name, profile->name) == 0;
-    ini_section(site->out, "protocol", object->name);
     if (port)
         write_listen(site, port);
     if (profile)
