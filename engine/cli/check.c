@@ -1,15 +1,12 @@
 /* sluice check: is this configuration right? */
-#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "config/model.h"
 #include "config/schema.h"
 #include "engine/cli/cli.h"
-#include "engine/store/store.h"
-#include "ktls/context.h"
+#include "engine/server/server.h"
 
 enum { EXIT_RIGHT = 0, EXIT_USAGE = 2, EXIT_WRONG = 3 };
 
@@ -24,34 +21,6 @@ static const char usage[] =
     "                     /etc/sluice/sluice.ini\n"
     "      --reference    print every section and key as Markdown\n"
     "  -h, --help         print this\n";
-
-/* What a server does with a profile at start, and a client before it connects. */
-static void check_profiles(const struct config *config, struct config_errors *errors)
-{
-    for (size_t i = 0; i < config->profile_count; i++)
-        tls_context_drop(tls_context_new(&config->profiles[i], "", errors));
-}
-
-static void check_stores(const struct config *config, struct config_errors *errors)
-{
-    for (size_t i = 0; i < config->store_count; i++) {
-        const struct config_store *settings = &config->stores[i];
-        struct store *store = NULL;
-        int result = store_open(&store, settings->root);
-        if (result < 0) {
-            config_errors_add_at(errors, CONFIG_ERROR, settings->section, "root",
-                                 "root \"%s\" cannot be served: %s; make it a directory that user id %u can read",
-                                 settings->root, strerror(-result), geteuid());
-            continue;
-        }
-        store_close(store);
-        if (faccessat(AT_FDCWD, settings->root, W_OK | X_OK, AT_EACCESS) != 0)
-            config_errors_add_at(errors, CONFIG_WARNING, settings->section, "root",
-                                 "root \"%s\" cannot be written by user id %u: uploads will be refused; change its "
-                                 "owner or mode if that is not what you want",
-                                 settings->root, geteuid());
-    }
-}
 
 static void print_count(size_t count, const char *noun, const char *separator)
 {
@@ -80,8 +49,7 @@ static int check(const char *file)
     struct config_errors errors = { 0 };
     struct config *config = config_load(file, &errors);
     if (config) {
-        check_profiles(config, &errors);
-        check_stores(config, &errors);
+        server_check(config, &errors);
         config_errors_sort(&errors);
     }
     config_errors_print(&errors, stdout);

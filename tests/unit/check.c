@@ -1,4 +1,4 @@
-// rooms: support config ktls store
+// rooms: support config ktls store server
 /* The subcommand itself, with its main() left out: what it prints and its exit code. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
