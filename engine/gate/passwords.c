@@ -154,11 +154,11 @@ static bool add_entry(struct passwords *passwords, const struct entry *entry)
     return true;
 }
 
-static bool read_line(const struct reading *reading, struct passwords *passwords, char *line, size_t length,
+static void read_line(const struct reading *reading, struct passwords *passwords, char *line, size_t length,
                       unsigned number)
 {
     if (length == 0 || line[0] == '#')
-        return true;
+        return;
     struct entry entry = { 0 };
     const char *fault = line_fault(line, length, &entry);
     entry.line = number;
@@ -166,14 +166,8 @@ static bool read_line(const struct reading *reading, struct passwords *passwords
     if (fault)
         REPORT(reading, CONFIG_ERROR, ": line %u%s%s%s %s", number, named ? " (" : "", named ? entry.name : "",
                named ? ")" : "", fault);
-    else if (passwords->count == PASSWORDS_MAX)
-        REPORT(reading, CONFIG_ERROR, ": line %u is one name too many: %d are the most that are kept", number,
-               PASSWORDS_MAX);
     else if (!add_entry(passwords, &entry))
         REPORT(reading, CONFIG_ERROR, " does not fit in memory%s", "");
-    else
-        return true;
-    return passwords->count < PASSWORDS_MAX; /* one sentence about what is too much is enough */
 }
 
 static void read_lines(const struct reading *reading, struct passwords *passwords)
@@ -187,8 +181,7 @@ static void read_lines(const struct reading *reading, struct passwords *password
         size_t length = (size_t)(stop - line);
         if (length && line[length - 1] == '\r')
             line[--length] = 0;
-        if (!read_line(reading, passwords, line, length, number))
-            return;
+        read_line(reading, passwords, line, length, number);
         line = stop + 1;
     }
 }

@@ -10,6 +10,7 @@
 
 #define DIGITS "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 #define ROUNDS_MAX 5000000 /* seconds of a core, as are the other bounds */
+#define COST_MIN 4         /* of crypt(3) itself */
 #define COST_MAX 16
 
 static bool digit_up_to(char digit, char limit)
@@ -31,7 +32,8 @@ static bool yescrypt_bearable(const char *parameters)
 
 static bool bcrypt_bearable(const char *parameters)
 {
-    return strtoul(parameters, NULL, 10) <= COST_MAX;
+    unsigned long cost = strtoul(parameters, NULL, 10);
+    return cost >= COST_MIN && cost <= COST_MAX && parameters[2] == '$';
 }
 
 static bool sha512_bearable(const char *parameters)
@@ -76,9 +78,10 @@ const char *passwords_hash_fault(const char *hash)
         if (strlen(last) != method->last || strspn(last, DIGITS) != method->last || strlen(hash) >= CRYPT_OUTPUT_SIZE ||
             hash[strspn(hash, DIGITS "$=")] || crypt_checksalt(hash) == CRYPT_SALT_INVALID)
             return "has a hash that is malformed or cut short; set it again with `sluice passwd NAME`";
-        return method->bearable(hash + prefix)
-                   ? NULL
-                   : "has a hash that takes too much time or memory to verify; set it again with `sluice passwd NAME`";
+        if (method->bearable(hash + prefix))
+            return NULL;
+        return "has a hash whose cost is out of bounds: a login may not take so long; set it again with `sluice passwd "
+               "NAME`";
     }
     return "has no hash that is taken (yescrypt, bcrypt, SHA-512: $y$, $2b$, $6$); set it with `sluice passwd NAME`";
 }

@@ -6,8 +6,7 @@
 
 #include "engine/gate/passwords.h"
 
-#define PASSWORDS_FILE_MAX (4u << 20) /* bytes */
-#define PASSWORDS_MAX 65536           /* entries */
+#define PASSWORDS_FILE_MAX (4u << 20) /* bytes: room for some 60,000 entries */
 
 /* The whole file, with a NUL behind it, for passwords_wipe(). 0, -EFBIG or -errno. */
 int passwords_take_in(int fd, char **text, size_t *length);
