@@ -3,9 +3,8 @@
 
 #include <openssl/err.h>
 #include <openssl/pkcs12.h>
-#include <openssl/x509v3.h>
 
-#include "ktls/load_internal.h"
+#include "ktls/credentials_internal.h"
 
 static PKCS12 *decode(const struct load *load, const struct load_bytes *bytes)
 {
@@ -65,9 +64,9 @@ static bool put_in_order(X509 *own, STACK_OF(X509) * others, STACK_OF(X509) * ce
         X509_free(own);
         return false;
     }
-    for (X509 *last = own; X509_check_issued(last, last) != X509_V_OK;) {
+    for (X509 *last = own; !chain_issued(last, last);) {
         int i = 0;
-        while (i < sk_X509_num(others) && X509_check_issued(sk_X509_value(others, i), last) != X509_V_OK)
+        while (i < sk_X509_num(others) && !chain_issued(sk_X509_value(others, i), last))
             i++;
         if (i == sk_X509_num(others))
             break;

@@ -60,24 +60,29 @@ static void check_validity(const struct load *load, const char *file, const X509
 static void check_strength(const struct load *load, const char *file, X509 *certificate, int index)
 {
     const EVP_PKEY *key = X509_get0_pubkey(certificate);
-    char which[32];
+    char which[32], kind[64];
     name_place(index, which);
+    load_describe_key(key, kind);
     if (!key)
         load_problem(load, CONFIG_ERROR, "certificate",
                      "%s in \"%s\" has a key of a kind that %s cannot use; use RSA, ECDSA or Ed25519", which, file,
                      load->query ? "OpenSSL's FIPS provider" : "OpenSSL");
     else if (EVP_PKEY_get_security_bits(key) < BITS_MIN)
         load_problem(load, CONFIG_ERROR, "certificate",
-                     "%s in \"%s\" has a weak key (%s, %d bits); use RSA of at least 2048 bits, ECDSA P-256 or Ed25519",
-                     which, file, EVP_PKEY_get0_type_name(key), EVP_PKEY_get_bits(key));
+                     "%s in \"%s\" has a weak key (%s); use RSA of at least 2048 bits, ECDSA P-256 or Ed25519", which,
+                     file, kind);
     ERR_clear_error();
 }
 
 /* ---- the chain ---- */
 
-static bool issued(X509 *issuer, X509 *certificate)
+bool chain_issued(X509 *issuer, X509 *certificate)
 {
-    return X509_check_issued(issuer, certificate) == X509_V_OK;
+    /* A CA that changed its key but not its name is told apart by the signature. */
+    EVP_PKEY *key = X509_get0_pubkey(issuer);
+    bool ok = X509_check_issued(issuer, certificate) == X509_V_OK && key && X509_verify(certificate, key) == 1;
+    ERR_clear_error();
+    return ok;
 }
 
 X509 *chain_find_issuer(X509_STORE *store, X509 *certificate)
@@ -127,9 +132,9 @@ static void check_chain(const struct load *load, const char *file, STACK_OF(X509
     int count = sk_X509_num(certificates), last = 0, places = 0;
     bool used[CHAIN_MOST] = { true }, ordered = true;
     X509 *current = sk_X509_value(certificates, 0);
-    while (!issued(current, current)) {
+    while (!chain_issued(current, current)) {
         int next = 1;
-        while (next < count && (used[next] || !issued(sk_X509_value(certificates, next), current)))
+        while (next < count && (used[next] || !chain_issued(sk_X509_value(certificates, next), current)))
             next++;
         if (next == count)
             break;
@@ -148,7 +153,7 @@ static void check_chain(const struct load *load, const char *file, STACK_OF(X509
     for (int i = 1; places < count - 1 && i < count; i++)
         if (!used[i])
             warn_foreign(load, file, i);
-    if (!issued(current, current) && !is_known(load, current, trust))
+    if (!chain_issued(current, current) && !is_known(load, current, trust))
         warn_incomplete(load, file, current, last);
 }
 

@@ -288,6 +288,9 @@ static const SSL_CIPHER *resolve(const struct report *report, const struct catal
     else if (needs_other_authentication(suite))
         complain(report, CONFIG_ERROR, "%s does not authenticate by certificate, and nothing else is supported; use %s",
                  name, replacement(suite));
+    else if (!is_supported(catalogue, suite) && report->profile->fips)
+        complain(report, CONFIG_ERROR, "%s is not allowed by FIPS, and the profile says fips = yes; use %s", name,
+                 replacement(suite));
     else if (!is_supported(catalogue, suite))
         complain(report, CONFIG_ERROR,
                  "%s is not supported by this OpenSSL (%s), as it was built or configured; use %s", name,
@@ -362,17 +365,35 @@ static void check_versions(const struct report *report, const struct selection *
     }
 }
 
-/* In TLS 1.2 a suite says what kind of key the server signs with; a list without ours could never be negotiated. */
-static void check_certificate(const struct report *report, const SSL_CTX *ssl, const struct selection *selection)
+struct types {
+    bool rsa, ecdsa; /* Ed25519 signs in the suites of ECDSA (RFC 8422, 5.10) */
+};
+
+static struct types own_types(SSL_CTX *ssl)
 {
-    const X509 *certificate = SSL_CTX_get0_certificate(ssl);
-    const EVP_PKEY *key = certificate ? X509_get0_pubkey(certificate) : NULL;
-    if (report->profile->role != CONFIG_SERVER || !key || !is_allowed(report->profile, TLS1_2_VERSION))
+    struct types types = { false, false };
+    for (long more = SSL_CTX_set_current_cert(ssl, SSL_CERT_SET_FIRST); more;
+         more = SSL_CTX_set_current_cert(ssl, SSL_CERT_SET_NEXT)) {
+        const EVP_PKEY *key = X509_get0_pubkey(SSL_CTX_get0_certificate(ssl));
+        bool rsa = key && (EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_is_a(key, "RSA-PSS"));
+        types.rsa = types.rsa || rsa;
+        types.ecdsa = types.ecdsa || (key && !rsa);
+    }
+    SSL_CTX_set_current_cert(ssl, SSL_CERT_SET_FIRST);
+    return types;
+}
+
+/* In TLS 1.2 a suite says what kind of key the server signs with; a list without any of ours is never negotiated. */
+static void check_certificates(const struct report *report, SSL_CTX *ssl, const struct selection *selection)
+{
+    const struct types types = own_types(ssl);
+    bool listed = false;
+    if (report->profile->role != CONFIG_SERVER || !(types.rsa || types.ecdsa) ||
+        !is_allowed(report->profile, TLS1_2_VERSION))
         return;
-    bool rsa = EVP_PKEY_is_a(key, "RSA"), listed = false;
     for (size_t i = 0; i < selection->count; i++) {
         int auth = SSL_CIPHER_get_auth_nid(selection->suites[i]);
-        if (auth == (rsa ? NID_auth_rsa : NID_auth_ecdsa))
+        if ((types.rsa && auth == NID_auth_rsa) || (types.ecdsa && auth == NID_auth_ecdsa))
             return;
         listed = listed || !is_13(selection->suites[i]);
     }
@@ -380,7 +401,7 @@ static void check_certificate(const struct report *report, const SSL_CTX *ssl, c
         complain(
             report, CONFIG_ERROR,
             "no listed suite of TLS 1.2 works with a certificate for %s, as ours is; add %s, or set min_version = 1.3",
-            rsa ? "RSA" : "ECDSA", rsa ? SUGGEST_12_RSA : SUGGEST_12_ECDSA);
+            types.rsa ? "RSA" : "ECDSA or Ed25519", types.rsa ? SUGGEST_12_RSA : SUGGEST_12_ECDSA);
 }
 
 /* The names on one side of the version line, joined as OpenSSL wants them. NULL: no memory. */
@@ -424,7 +445,7 @@ void ciphers_load(SSL_CTX *ssl, OSSL_LIB_CTX *library, const struct config_profi
     if (ok && profile->ciphers.count && errors->error_count == errors_before)
         check_versions(&report, &selection);
     if (ok && profile->ciphers.count && errors->error_count == errors_before)
-        check_certificate(&report, ssl, &selection);
+        check_certificates(&report, ssl, &selection);
     if (errors->error_count == errors_before && !(ok && apply(ssl, &selection)))
         complain(&report, CONFIG_ERROR, "OpenSSL does not take the suites: %s",
                  ERR_peek_last_error() ? ERR_reason_error_string(ERR_peek_last_error()) : "out of memory");

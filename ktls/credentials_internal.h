@@ -15,6 +15,9 @@ const char *credentials_passphrase(const struct config_profile *profile, size_t 
  */
 void chain_check(const struct load *load, const char *file, STACK_OF(X509) * certificates, X509_STORE *trust);
 
+/* The one signed the other: by name, key identifiers, usage and signature. */
+bool chain_issued(X509 *issuer, X509 *certificate);
+
 /* The certificate in a store that issued this one (by name, key identifiers and usage): to be freed; or NULL. */
 X509 *chain_find_issuer(X509_STORE *store, X509 *certificate);
 

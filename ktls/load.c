@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
@@ -295,4 +296,21 @@ void load_own_free(struct load_own *own)
     load_free_certificates(own->certificates);
     EVP_PKEY_free(own->key);
     *own = (struct load_own){ 0 };
+}
+
+void load_describe_key(const EVP_PKEY *key, char out[64])
+{
+    char group[48] = "";
+    const char *type = key ? EVP_PKEY_get0_type_name(key) : NULL;
+    if (!type) {
+        strcpy(out, "unknown");
+    } else if (EVP_PKEY_is_a(key, "EC") && EVP_PKEY_get_group_name(key, group, sizeof group, NULL)) {
+        const char *nist = EC_curve_nid2nist(OBJ_txt2nid(group));
+        snprintf(out, 64, "ECDSA %s", nist ? nist : group);
+    } else if (EVP_PKEY_is_a(key, "ED25519") || EVP_PKEY_is_a(key, "ED448")) {
+        strcpy(out, EVP_PKEY_is_a(key, "ED448") ? "Ed448" : "Ed25519");
+    } else {
+        snprintf(out, 64, "%.40s %d", type, EVP_PKEY_get_bits(key));
+    }
+    ERR_clear_error(); /* a key nobody knows is no error here: no signature will verify with it */
 }

@@ -83,4 +83,7 @@ bool load_is_archive(const struct load *load, const struct load_bytes *bytes);
 bool load_archive(const struct load *load, const char *file, const struct load_bytes *bytes,
                   const struct load_passphrase *passphrase, struct load_own *own);
 
+/* A certificate's key as it is told: "RSA 2048", "ECDSA P-256", "Ed25519". */
+void load_describe_key(const EVP_PKEY *key, char out[64]);
+
 #endif
