@@ -16,6 +16,7 @@ static const struct subcommand subcommands[] = {
     { "put", cli_put, "send files: sluice put FILE... PARTNER:PATH" },
     { "ls", cli_ls, "list a directory: sluice ls PARTNER:PATH" },
     { "check", cli_check, "is my configuration right?" },
+    { "cert", cli_cert, "which certificates are used, and for how long are they good?" },
     { "doctor", cli_doctor, "what can this kernel do, and why not more?" },
     { "import-cft", cli_import_cft, "make a configuration from an extract of Transfer CFT" },
 };
