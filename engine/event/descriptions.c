@@ -11,6 +11,7 @@ const struct event_description event_descriptions[] = {
     { "S10I", "the configuration was read again: new sessions follow it, running ones keep theirs" },
     { "S10E", "the configuration was not taken over: what is wrong with it; the old one stays" },
     { "S11W", "the configuration was read again, but for settings that take a restart" },
+    { "S12W", "there is no journal, which events_to names: events go to standard error" },
     { "S79W", "a certificate that is used or trusted expires soon: subject, days left, who uses it" },
     { "S79E", "a certificate that is used or trusted has expired" },
     { "P20F", "a server-profile is missing or unusable: the server does not start" },

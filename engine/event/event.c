@@ -1,4 +1,4 @@
-#include "engine/event/event.h"
+#include "engine/event/journal.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -17,13 +17,15 @@ struct event_log {
     FILE *out;
     bool json;
     pthread_mutex_t lock;
-    uint64_t lost; /* lines that could not be written since the last that could */
+    uint64_t lost;                       /* lines that could not be written since the last that could */
+    const struct event_journal *journal; /* NULL: none */
 };
 
 struct line {
     char bytes[LINE_MAX_BYTES];
     size_t length;
-    bool full; /* something did not fit */
+    size_t dated; /* bytes of the time at its beginning, and what stands around it */
+    bool full;    /* something did not fit */
 };
 
 struct event_log *event_log_new(FILE *out, bool json)
@@ -38,6 +40,24 @@ struct event_log *event_log_new(FILE *out, bool json)
     log->out = out;
     log->json = json;
     return log;
+}
+
+struct event_log *event_log_new_with(FILE *fallback, bool json, const struct event_journal *journal)
+{
+    struct event_log *log = event_log_new(fallback, json);
+    if (!log)
+        return NULL;
+    if (event_journal_present(journal))
+        log->journal = journal;
+    else
+        event(log, "S12W", EVENT_T("reason", "events_to = journal, but there is no journal here: events go to stderr"),
+              EVENT_T("socket", journal->socket));
+    return log;
+}
+
+struct event_log *event_log_new_journal(FILE *fallback, bool json)
+{
+    return event_log_new_with(fallback, json, &event_journal_systemd);
 }
 
 void event_log_free(struct event_log *log)
@@ -210,6 +230,7 @@ static void put_head(struct line *line, const char *id, bool json)
     put_text(line, json ? "{\"ts\":\"" : "");
     put_time(line);
     put_text(line, json ? "\",\"id\":\"" : " ");
+    line->dated = line->length;
     put_text(line, id);
     if (!json)
         return;
@@ -250,18 +271,32 @@ static bool write_line(FILE *out, const struct line *line)
     return fwrite(line->bytes, 1, line->length, out) == line->length && fflush(out) == 0;
 }
 
-void event_emit(struct event_log *log, const char *id, const struct event_field *fields)
+static void format(struct line *line, const char *id, const struct event_field *fields, bool json)
 {
-    if (!log)
-        return;
-    struct line line;
-    line.length = 0;
-    line.full = false;
-    put_head(&line, id, log->json);
+    line->length = 0;
+    line->full = false;
+    put_head(line, id, json);
     for (const struct event_field *field = fields; field->key; field++) {
         if (field->kind == EVENT_NUMBER || field->text)
-            put_field(&line, field, log->json);
+            put_field(line, field, json);
     }
+}
+
+/* Its own time is the journal's. */
+static bool write_journal(const struct event_log *log, const char *id, const struct event_field *fields)
+{
+    struct line line;
+    format(&line, id, fields, false);
+    finish(&line, false);
+    return event_journal_send(log->journal, id, fields, line.bytes + line.dated, line.length - line.dated - 1) == 0;
+}
+
+void event_emit(struct event_log *log, const char *id, const struct event_field *fields)
+{
+    if (!log || (log->journal && write_journal(log, id, fields)))
+        return;
+    struct line line;
+    format(&line, id, fields, log->json);
     pthread_mutex_lock(&log->lock);
     if (log->lost) {
         struct event_field lost = EVENT_N("lost", log->lost);
