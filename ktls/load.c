@@ -226,8 +226,10 @@ static bool read_pem(const struct load *load, const struct load_bytes *bytes, ST
     bool more = memory != NULL;
     while (more) {
         X509 *certificate = X509_new_ex(load->library, load->query);
-        if (certificate && !PEM_read_bio_X509_AUX(memory, &certificate, NULL, NULL))
-            certificate = NULL; /* and freed */
+        if (certificate && !PEM_read_bio_X509_AUX(memory, &certificate, NULL, NULL)) {
+            X509_free(certificate); /* NULL where it is malformed, but not at the end of the file */
+            certificate = NULL;
+        }
         more = keep(certificates, certificate);
     }
     BIO_free(memory);
