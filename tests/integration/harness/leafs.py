@@ -1,6 +1,6 @@
 """Certificates by what is wrong with them: for a client (usage clientAuth) or for a server (serverAuth)."""
 
-from .pki import Authority
+from .pki import Authority, to_der
 
 A_SECOND = 1 / 86400
 
@@ -87,3 +87,7 @@ def crl(run):
     for usage in OTHER_USAGE:
         leaf(run, "revoked", usage)
     return run.pki.crl("current")
+
+
+def crl_der(run):
+    return run.shared("CRL in DER", lambda: to_der(crl(run), "crl", run.folder / "current.crl.der"))

@@ -121,6 +121,18 @@ SSLVerifyClient require
     return port
 
 
+PAGE = b"a page\n" * 100
+
+
+def s_server(trial, *options, certificate=None, key=None):
+    """`openssl s_server` that answers every GET of /page with PAGE. Returns the port."""
+    port, usual = free_port(), trial.run.pki.server()
+    (trial.folder / "page").write_bytes(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(PAGE) + PAGE)
+    _start(trial, f"s_server-{port}", ["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-HTTP", "-cert",
+           certificate or usual[0], "-key", key or usual[1], *options], port)
+    return port
+
+
 def tool(trial, *command, timeout=120, codes=(0,)):
     """Runs curl, wget, ...; returns what it printed."""
     program = need(command[0])

@@ -35,14 +35,14 @@ def write_ini(path, sections):
 class Server:
     """`sluice serve`, ended with the test; that it ends in good order is part of every test."""
 
-    def __init__(self, trial, sections, name="server"):
+    def __init__(self, trial, sections, name="server", more_environment=None):
         self.ini = write_ini(trial.path(f"{name}.ini"), sections)
         self.log = trial.path(f"{name}.log")
         self._ended_on_purpose = False
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 [*trial.run.server_prefix, trial.run.server_binary, "serve", "-c", self.ini],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**environment(), **(more_environment or {})},
             )
         trial.at_end(self.stop)
         wait_for(lambda: self.find("S01I") or self.process.poll() is not None, "the server's start", 30 * trial.run.patience)
@@ -111,6 +111,7 @@ class Result:
 
     def __init__(self, done):
         self.code, self.output, self.errors = done.returncode, done.stdout, done.stderr
+        self.events = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
         self.transfers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
     @property
@@ -128,10 +129,21 @@ class Result:
         return self
 
 
-def client(trial, *arguments, ini=None, timeout=300, binary=None):
+def client(trial, *arguments, ini=None, timeout=300, binary=None, more_environment=None):
     command = [binary or trial.run.binary, arguments[0], *(["-c", ini] if ini else []), *arguments[1:]]
     command = [str(part) for part in command]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL,
-                          timeout=timeout * trial.run.patience, env=environment())
+                          timeout=timeout * trial.run.patience, env={**environment(), **(more_environment or {})})
     check(done.returncode not in (99, -6, -11), f"{' '.join(command)} crashed: {done.stderr[-8000:]}")
+    return Result(done)
+
+
+def start(trial, ini, seconds=20):
+    """`sluice serve` that is expected to end at once; where it does not, it is ended and that is a failure."""
+    command = [*trial.run.server_prefix, trial.run.server_binary, "serve", "-c", str(ini)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL,
+                              timeout=seconds * trial.run.patience, env=environment())
+    except subprocess.TimeoutExpired as running:
+        raise Failure(f"it went on running: {running.stderr}") from None
     return Result(done)
