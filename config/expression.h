@@ -50,6 +50,12 @@ void config_expression_free(struct config_expression *expression); /* NULL is al
 
 const char *config_expression_text(const struct config_expression *expression); /* as it was written */
 
+/*
+ * The same text for expressions that differ only in blanks, quotes, letters' case, the order of alternatives or of what
+ * AND joins, and repeated terms; not for every two that match the same names. For free(). NULL: no memory.
+ */
+char *config_expression_canonical(const struct config_expression *expression);
+
 bool config_expression_match(const struct config_expression *expression, const struct config_name *name);
 
 /* Calls `visit` with every TYPE, until one returns false; then that type is returned, else NULL. */

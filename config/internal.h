@@ -74,6 +74,7 @@ const char *config_address_split(char *text, uint64_t least_port, char **host, u
 const char *config_network_read(const char *text, struct config_network *network);
 
 const struct config_kind *config_kind_find(const char *name);
+void *config_find_struct(const struct config *config, const char *kind, const char *name); /* or NULL; not [server] */
 const struct config_key *config_key_find(const struct config_kind *kind, const char *name);
 
 /* Whether every address that `b` holds is held by `a`; says no where it cannot tell. */

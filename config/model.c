@@ -401,7 +401,7 @@ void config_free(struct config *config)
     free(config);
 }
 
-static void *find(const struct config *config, const char *kind, const char *name)
+void *config_find_struct(const struct config *config, const char *kind, const char *name)
 {
     const struct shape *shape = shape_find(kind);
     size_t count = *(const size_t *)((const char *)config + shape->count);
@@ -416,32 +416,32 @@ static void *find(const struct config *config, const char *kind, const char *nam
 
 const struct config_store *config_find_store(const struct config *config, const char *name)
 {
-    return find(config, "store", name);
+    return config_find_struct(config, "store", name);
 }
 
 const struct config_protocol *config_find_protocol(const struct config *config, const char *name)
 {
-    return find(config, "protocol", name);
+    return config_find_struct(config, "protocol", name);
 }
 
 const struct config_partner *config_find_partner(const struct config *config, const char *name)
 {
-    return find(config, "partner", name);
+    return config_find_struct(config, "partner", name);
 }
 
 const struct config_class *config_find_class(const struct config *config, const char *name)
 {
-    return find(config, "class", name);
+    return config_find_struct(config, "class", name);
 }
 
 const struct config_user *config_find_user(const struct config *config, const char *name)
 {
-    return find(config, "user", name);
+    return config_find_struct(config, "user", name);
 }
 
 const struct config_profile *config_find_profile(const struct config *config, enum config_role role, const char *name)
 {
-    return find(config, role == CONFIG_CLIENT ? "client-profile" : "server-profile", name);
+    return config_find_struct(config, role == CONFIG_CLIENT ? "client-profile" : "server-profile", name);
 }
 
 struct config_profile *config_profile_default(enum config_role role)

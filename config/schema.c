@@ -294,7 +294,7 @@ static const struct config_key client_profile_keys[] = {
           "`required`: the server's certificate must verify; `enforced`: and the session fails if the server did not "
           "ask for ours; `none`: encrypts, but to nobody knows whom; needs `insecure = yes`" },
     { PROFILE(insecure), .type = CONFIG_TYPE_FLAG, .fallback = "no", .help = "allows `verify = none`" },
-    { PROFILE(hostname), .type = CONFIG_TYPE_HOSTNAME, .fallback = "yes", .choices = hostname,
+    { PROFILE(hostname), .type = CONFIG_TYPE_HOSTNAME, .fallback = "yes", .choices = hostname, .access = 1,
       .help = "what the server's certificate must be made out to: `yes`: the name that was dialled; a name: this one; "
               "`no`: any that the trusted CAs signed" },
     SUBJECT("server's"),
@@ -325,10 +325,11 @@ static const struct config_key protocol_keys[] = {
           "it the protocol is for outgoing sessions only" },
     { .name = "profile",
       .type = CONFIG_TYPE_REFERENCE,
+      .access = 1,
       .refers_to = "server-profile or client-profile",
       .help = "with `listen`: the server-profile of that name rules incoming sessions, and the client-profile of that "
               "name, if there is one, is the default for outgoing ones; without `listen`: a client-profile" },
-    { PROTOCOL(store), .type = CONFIG_TYPE_REFERENCE, .refers_to = "store",
+    { PROTOCOL(store), .type = CONFIG_TYPE_REFERENCE, .refers_to = "store", .access = 1,
       .help = "what is served; needed with `listen`" },
     { 0 },
 };
