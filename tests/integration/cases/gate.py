@@ -495,12 +495,13 @@ def malformed_logins_are_no_guesses(t):
 
 @test("host")
 def a_partner_whose_profile_is_missing_is_told_of_once(t):
-    partner = {"class all": {}, "partner node7": {"match_subject": "CN=client-ecdsa", "profile": "lost"}}
+    partner = {"class all": {}, "partner node7": {"match_subject": "CN=client-ecdsa", "profile": "out"},
+               "client-profile out": {"trust": t.run.pki.certificate}}  # of this name there is no server-profile
     server = site(t, partner)
     wire = Wire(t, server.port)
     for _ in range(3):
         equal(wire.request("GET", "/file").status, 200, "status")
-    equal([e["profile"] for e in server.find("T47W", partner="node7") if e.get("peer")], ["lost"], "events")
+    equal([e["profile"] for e in server.find("T47W", partner="node7") if e.get("peer")], ["out"], "events")
     server = site(t, partner, name="strict", strict_partner_profiles="yes")
     wire = Wire(t, server.port)
     equal(wire.request("PUT", "/new", body=b"x").status, 403, "status where that is strict")
@@ -563,9 +564,11 @@ def get_put_and_ls_log_in(t):
 @test("host")
 def a_partner_without_a_client_profile_is_not_tried(t):
     server = site(t, CLASSES)
-    ini = partner_file(t, server, profile="lost")
+    more = {"server-profile in": setup.profiles(t)["server-profile std"]}  # of this name there is no client-profile
+    ini = partner_file(t, server, more, profile="in")
     failed = client(t, "get", "--verbose", "there:file", t.path("none"), ini=ini).must_fail(3)
-    check("T47E" in failed.errors and "lost" in failed.errors, failed.errors)
+    check(" T47E partner=there profile=in" in failed.errors, f"the event: {failed.errors}")
+    check('T47E: partner "there" names profile "in", but there is no [client-profile in]' in failed.errors, failed.errors)
     equal(server.find("Y14I") + server.find("Y13E"), [], "connections")
 
 
