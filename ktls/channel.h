@@ -47,6 +47,7 @@ struct channel_facts {
     const char *group;   /* key exchange group, "" where there was none */
     bool resumed;
     bool peer_verified;       /* the peer sent a certificate and it verified */
+    bool mutual;              /* and so did we: it was asked for and sent, now or when the resumed session began */
     const char *peer_subject; /* channel_peer()'s, "" without one; bytes of the peer: escape before printing */
     const char *peer_error;   /* why a certificate did not verify, where that was tolerated; else "" */
 };

@@ -142,7 +142,7 @@ struct channel {
     STACK_OF(X509) * chain;      /* as the peer sent it, where it is to be saved; the leaf may be missing */
     struct tls_peer *peer, *own; /* NULL: none */
     char *peer_error;            /* behind facts.peer_error, or NULL */
-    char reason[320];
+    char reason[512];
     bool at_peer;
 };
 

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -12,9 +13,9 @@
 
 #include "ktls/context_internal.h"
 #include "ktls/fips_internal.h"
+#include "ktls/verify_internal.h"
 
 #define TICKETS 2        /* for each TLS 1.3 session: one to resume with, one for a second stream */
-#define DEPTH 10         /* certificates between the peer's and the trusted one */
 #define SECURITY_LEVEL 2 /* 112 bits: RSA and DH from 2048 bits, no SHA-1 signatures */
 #define NAME_MAX_DNS 255
 
@@ -27,7 +28,8 @@ struct tls_context {
     enum config_role role;
     enum config_offload offload;
     enum config_hostname hostname;
-    bool enforced;
+    struct rules rules;
+    struct staple *staple; /* servers only; NULL: none */
     bool without_kernel, fips_forbids_kernel;
 };
 
@@ -51,32 +53,8 @@ static int store_session(SSL *ssl, SSL_SESSION *session)
 {
     const struct tls_context *context = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), context_index);
     const char *key = SSL_get_ex_data(ssl, key_index);
-    return context && key && SSL_SESSION_is_resumable(session) && sessions_put(context->sessions, key, session);
-}
-
-/* verify = optional: the handshake goes on, and the reason stays in SSL_get_verify_result(). */
-static int tolerate(int ok, X509_STORE_CTX *store)
-{
-    (void)ok;
-    (void)store;
-    return 1;
-}
-
-static void set_verify(SSL_CTX *ssl, const struct config_profile *profile)
-{
-    switch (profile->verify) {
-    case CONFIG_VERIFY_NONE:
-        SSL_CTX_set_verify(ssl, SSL_VERIFY_NONE, NULL);
-        break;
-    case CONFIG_VERIFY_OPTIONAL:
-        SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, tolerate);
-        break;
-    case CONFIG_VERIFY_REQUIRED:
-    case CONFIG_VERIFY_ENFORCED:
-        SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-        break;
-    }
-    SSL_CTX_set_verify_depth(ssl, DEPTH);
+    return context && key && SSL_SESSION_is_resumable(session) && tickets_mark(ssl, session, &context->rules) &&
+           sessions_put(context->sessions, key, session);
 }
 
 static bool set_common(SSL_CTX *ssl, const struct config_profile *profile)
@@ -90,7 +68,6 @@ static bool set_common(SSL_CTX *ssl, const struct config_profile *profile)
     /* Read-ahead would take bytes past the record boundary at which a direction is switched. */
     SSL_CTX_set_read_ahead(ssl, 0);
     SSL_CTX_set_keylog_callback(ssl, channel_keylog);
-    set_verify(ssl, profile);
     return SSL_CTX_set_min_proto_version(ssl, (int)profile->min_version) &&
            SSL_CTX_set_max_proto_version(ssl, (int)profile->max_version) && SSL_CTX_set_max_early_data(ssl, 0) &&
            SSL_CTX_set_recv_max_early_data(ssl, 0);
@@ -114,6 +91,7 @@ static bool set_role(struct tls_context *context, const char *scope)
     SSL_CTX *ssl = context->ssl;
     if (context->role == CONFIG_SERVER) {
         SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF); /* tickets only: nothing is kept here */
+        tickets_load(ssl, &context->rules);
         return SSL_CTX_set_num_tickets(ssl, TICKETS) && SSL_CTX_set_dh_auto(ssl, 1) &&
                set_session_scope(ssl, scope, context->name);
     }
@@ -129,6 +107,8 @@ static void context_free(struct tls_context *context)
         SSL_CTX_set_ex_data(context->ssl, context_index, NULL);
     SSL_CTX_free(context->ssl);
     sessions_free(context->sessions);
+    rules_clear(&context->rules);
+    ocsp_free(context->staple);
     fips_close(context->library);
     free(context->hostname_value);
     free(context->save_chain);
@@ -155,7 +135,6 @@ static struct tls_context *context_alloc(const struct config_profile *profile, O
     context->role = profile->role;
     context->offload = profile->offload;
     context->hostname = profile->hostname;
-    context->enforced = profile->verify == CONFIG_VERIFY_ENFORCED;
     bool copied = copy_text(&context->name, profile->name ? profile->name : "") &&
                   copy_text(&context->note, profile->note) && copy_text(&context->save_chain, profile->save_chain) &&
                   copy_text(&context->hostname_value, profile->hostname_value);
@@ -167,6 +146,17 @@ static struct tls_context *context_alloc(const struct config_profile *profile, O
         return context;
     context_free(context);
     return NULL;
+}
+
+static void warn_of_save_chain(const struct config_profile *profile, struct config_errors *errors)
+{
+    struct stat status;
+    if (!profile->save_chain || (stat(profile->save_chain, &status) == 0 && S_ISDIR(status.st_mode)))
+        return;
+    config_errors_add_at(errors, CONFIG_WARNING, profile->section, "save_chain",
+                         "save_chain \"%s\" is no directory that can be reached, so that no chain will be saved; make "
+                         "it, and let the user that runs sluice write there",
+                         profile->save_chain);
 }
 
 struct tls_context *tls_context_new(const struct config_profile *profile, const char *scope,
@@ -186,6 +176,9 @@ struct tls_context *tls_context_new(const struct config_profile *profile, const 
     credentials_load(context->ssl, context->library, profile, errors);
     ciphers_load(context->ssl, context->library, profile, errors);
     groups_load(context->ssl, context->library, profile, errors);
+    rules_load(&context->rules, context->ssl, context->library, profile, errors);
+    context->staple = ocsp_load(context->ssl, context->library, profile, errors);
+    warn_of_save_chain(profile, errors);
 out:
     ERR_clear_error();
     if (errors->error_count == errors_before)
@@ -251,9 +244,14 @@ SSL_CTX *tls_context_ssl(const struct tls_context *context)
     return context->ssl;
 }
 
+const struct rules *tls_context_rules(const struct tls_context *context)
+{
+    return &context->rules;
+}
+
 bool tls_context_enforced(const struct tls_context *context)
 {
-    return context->enforced;
+    return context->rules.verify == CONFIG_VERIFY_ENFORCED;
 }
 
 SSL_SESSION *tls_context_session(struct tls_context *context, const char *key)

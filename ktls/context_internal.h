@@ -29,6 +29,9 @@ bool tls_context_fips_forbids_kernel(const struct tls_context *context);
 /* verify = enforced: the session must fail where the server did not ask for our certificate. */
 bool tls_context_enforced(const struct tls_context *context);
 
+/* What the profile demands of a certificate: verify_internal.h. */
+const struct rules *tls_context_rules(const struct tls_context *context);
+
 /*
  * Client sessions, kept so that further streams to the same peer resume. A channel names its peer with a `char *` at
  * SSL_get_ex_data(ssl, tls_context_key_index()), which must live as long as the SSL; what the server sends as tickets
@@ -41,12 +44,16 @@ SSL_SESSION *tls_context_session(struct tls_context *context, const char *key);
 /* The channel's: takes the traffic secrets as OpenSSL reports them. */
 void channel_keylog(const SSL *ssl, const char *line);
 
+/* Of the channel behind `ssl` (none: false): the peer asked for our certificate; we sent one. */
+bool channel_was_asked(const SSL *ssl);
+bool channel_has_shown(const SSL *ssl);
+
 /* sessions.c: a bounded store, safe to use from any thread. */
 struct sessions;
 struct sessions *sessions_new(void);
 void sessions_free(struct sessions *sessions);                                       /* NULL is allowed */
 bool sessions_put(struct sessions *sessions, const char *key, SSL_SESSION *session); /* true: took the reference */
-SSL_SESSION *sessions_take(struct sessions *sessions, const char *key);
+SSL_SESSION *sessions_take(struct sessions *sessions, const char *key);              /* one that tickets_hold() */
 
 /*
  * Each of these makes one part of a profile true on `ssl`, and adds a sentence to `errors` for everything that stands

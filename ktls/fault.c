@@ -7,6 +7,7 @@
 #include <openssl/x509.h>
 
 #include "ktls/channel_internal.h"
+#include "ktls/verify_internal.h"
 
 /* Alerts (RFC 8446, 6) and what they mean to a caller: a refusal of who or how we are, or a broken protocol. */
 static const struct {
@@ -157,15 +158,24 @@ static unsigned long take_error(void)
     return found;
 }
 
-/* "certificate verify failed: self-signed certificate; sent alert unknown_ca (48)" */
+/* What the profile's rules say of the peer's certificate, where it is that. */
+static const char *verdict_on(const struct channel *channel, int reason)
+{
+    if (reason != SSL_R_CERTIFICATE_VERIFY_FAILED && reason != SSL_R_INVALID_STATUS_RESPONSE)
+        return "";
+    const struct verdict *verdict = verdict_of(channel->ssl);
+    if (verdict && verdict->reason[0])
+        return verdict->reason;
+    long verified = SSL_get_verify_result(channel->ssl);
+    return verified == X509_V_OK ? "" : X509_verify_cert_error_string(verified);
+}
+
+/* "certificate verify failed: crl: wanted ..., found ...; sent alert certificate_revoked (44)" */
 static int fail_here(struct channel *channel, unsigned long code)
 {
     const char *reason = ERR_reason_error_string(code);
     const struct alert *sent = &channel->way[CHANNEL_TX].alert;
-    long verified =
-        ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED ? SSL_get_verify_result(channel->ssl) : X509_V_OK;
-    const char *separator = verified == X509_V_OK ? "" : ": ";
-    const char *verdict = verified == X509_V_OK ? "" : X509_verify_cert_error_string(verified);
+    const char *verdict = verdict_on(channel, ERR_GET_REASON(code)), *separator = verdict[0] ? ": " : "";
 
     if (!reason)
         reason = "OpenSSL failed and gave no reason";

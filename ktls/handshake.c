@@ -8,6 +8,7 @@
 #include <openssl/x509.h>
 
 #include "ktls/channel_internal.h"
+#include "ktls/verify_internal.h"
 
 #define LIMIT_UNKNOWN_SUITE (UINT64_C(1) << 23) /* the lowest of the table: AES-CCM's */
 
@@ -24,6 +25,8 @@ static int tell_unverified(struct channel *channel, const char *why)
 static int take_peer(struct channel *channel)
 {
     struct channel_facts *facts = &channel->facts;
+    const struct verdict *verdict = verdict_of(channel->ssl);
+    const char *reason = verdict ? verdict->reason : NULL;
     long verified = SSL_get_verify_result(channel->ssl);
     int error;
 
@@ -38,10 +41,11 @@ static int take_peer(struct channel *channel)
     if (SSL_get_verify_mode(channel->ssl) == SSL_VERIFY_NONE)
         return tell_unverified(channel, "not checked: verify = none");
     if (verified != X509_V_OK)
-        return tell_unverified(channel, X509_verify_cert_error_string(verified));
+        return tell_unverified(channel, reason && reason[0] ? reason : X509_verify_cert_error_string(verified));
     if (!channel->peer) /* nothing may be decided about what cannot be read */
         return channel_fail(channel, EACCES, "a name in the peer's certificate cannot be decoded");
     facts->peer_verified = true;
+    facts->mutual = channel->server || channel->sent_certificate || (facts->resumed && verdict && verdict->shown);
     return 0;
 }
 
@@ -62,6 +66,18 @@ void channel_drop_certificates(struct channel *channel)
     tls_peer_free(channel->peer);
     tls_peer_free(channel->own);
     free(channel->peer_error);
+}
+
+bool channel_was_asked(const SSL *ssl)
+{
+    const struct channel *channel = SSL_get_app_data(ssl);
+    return channel && channel->saw_certificate_request;
+}
+
+bool channel_has_shown(const SSL *ssl)
+{
+    const struct channel *channel = SSL_get_app_data(ssl);
+    return channel && channel->sent_certificate;
 }
 
 const struct tls_peer *channel_peer(const struct channel *channel)
@@ -138,6 +154,8 @@ static int establish(struct channel *channel)
     facts->version = SSL_get_version(ssl);
     facts->group = group ? group : "";
     facts->resumed = SSL_session_reused(ssl);
+    if (facts->resumed)
+        tickets_recall(ssl);
     int failed = take_peer(channel);
     if (!failed)
         failed = take_own(channel);

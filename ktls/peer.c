@@ -1,7 +1,6 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,7 +130,6 @@ static bool read_name(struct owner *owner, const X509_NAME *name, struct config_
     return attributes && out->text ? true : spoilt(owner);
 }
 
-/* Also from a NULL: what is lower case stays so. */
 static const char *keep_lower(struct owner *owner, const char *text)
 {
     char *copy = text ? keep(owner, text, strlen(text)) : NULL;
@@ -163,23 +161,27 @@ static bool read_fingerprint(struct owner *owner, const X509 *certificate)
     return text != NULL;
 }
 
+static void describe_key(EVP_PKEY *key, char *text, size_t size)
+{
+    char group[64];
+    if (EVP_PKEY_is_a(key, "EC") &&
+        EVP_PKEY_get_utf8_string_param(key, OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof(group), NULL)) {
+        const char *nist = EC_curve_nid2nist(OBJ_txt2nid(group));
+        snprintf(text, size, "ECDSA %s", nist ? nist : group);
+    } else if (EVP_PKEY_is_a(key, "ED25519") || EVP_PKEY_is_a(key, "ED448")) {
+        snprintf(text, size, EVP_PKEY_is_a(key, "ED448") ? "Ed448" : "Ed25519");
+    } else {
+        const char *type = EVP_PKEY_get0_type_name(key);
+        snprintf(text, size, "%s %d", type ? type : "unknown", EVP_PKEY_get_bits(key));
+    }
+}
+
 static bool read_key(struct owner *owner, const X509 *certificate)
 {
     EVP_PKEY *key = X509_get0_pubkey(certificate);
-    const char *type = key ? EVP_PKEY_get0_type_name(key) : NULL;
-    char text[128], group[64];
-
-    if (!type) {
-        strcpy(text, "unknown");
-    } else if (EVP_PKEY_is_a(key, "EC") &&
-               EVP_PKEY_get_utf8_string_param(key, OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof(group), NULL)) {
-        const char *nist = EC_curve_nid2nist(OBJ_txt2nid(group));
-        snprintf(text, sizeof(text), "ECDSA %s", nist ? nist : group);
-    } else if (EVP_PKEY_is_a(key, "ED25519") || EVP_PKEY_is_a(key, "ED448")) {
-        strcpy(text, EVP_PKEY_is_a(key, "ED448") ? "Ed448" : "Ed25519");
-    } else {
-        snprintf(text, sizeof(text), "%s %d", type, EVP_PKEY_get_bits(key));
-    }
+    char text[128] = "unknown";
+    if (key)
+        describe_key(key, text, sizeof(text));
     ERR_clear_error(); /* a key nobody knows is no error here: no signature will verify with it */
     owner->peer.key = keep_text(owner, text);
     return owner->peer.key != NULL;

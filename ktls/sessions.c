@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "ktls/context_internal.h"
+#include "ktls/verify_internal.h"
 
 #define SESSIONS_MAX 64
 
@@ -72,7 +73,8 @@ bool sessions_put(struct sessions *sessions, const char *key, SSL_SESSION *sessi
 
 static bool usable(const struct entry *entry)
 {
-    return SSL_SESSION_is_resumable(entry->session) && now() - entry->came < SSL_SESSION_get_timeout(entry->session);
+    return SSL_SESSION_is_resumable(entry->session) && tickets_hold(entry->session) &&
+           now() - entry->came < SSL_SESSION_get_timeout(entry->session);
 }
 
 /* The newest first: its ticket lives longest. */
