@@ -8,6 +8,7 @@ int cli_put(int argc, char **argv);
 int cli_ls(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_cert(int argc, char **argv);
+int cli_passwd(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
 int cli_import_cft(int argc, char **argv);
 

@@ -17,6 +17,7 @@ static const struct subcommand subcommands[] = {
     { "ls", cli_ls, "list a directory: sluice ls PARTNER:PATH" },
     { "check", cli_check, "is my configuration right?" },
     { "cert", cli_cert, "which certificates are used, and for how long are they good?" },
+    { "passwd", cli_passwd, "set, remove or list the passwords with which users log in" },
     { "doctor", cli_doctor, "what can this kernel do, and why not more?" },
     { "import-cft", cli_import_cft, "make a configuration from an extract of Transfer CFT" },
 };
