@@ -294,6 +294,25 @@ static void forgets_a_head_by_overwriting_it(void **state)
     (void)state;
 }
 
+static void overwrites_one_field_and_leaves_the_others(void **state)
+{
+    struct http_reader *reader =
+        request("GET /x HTTP/1.1\r\n" HOST "X: one\r\nAUTHORIZATION: Basic YTpi\r\nAuthorization2: two\r\n\r\n");
+    const struct http_head *head = http_reader_result(reader);
+    const char *login = http_field(head, "Authorization");
+
+    http_field_wipe(head, "Authorization");
+    for (size_t i = 0; i < strlen("Basic YTpi"); i++)
+        assert_int_equal(login[i], '\0');
+    assert_string_equal(http_field(head, "Authorization"), "");
+    assert_string_equal(http_field(head, "X"), "one");
+    assert_string_equal(http_field(head, "Authorization2"), "two");
+    http_field_wipe(head, "Authorization");
+    http_field_wipe(head, "None");
+    http_reader_free(reader);
+    (void)state;
+}
+
 static void wants_exactly_one_host(void **state)
 {
     static const struct case_ cases[] = {
@@ -610,6 +629,7 @@ int main(void)
         cmocka_unit_test(reads_a_deletion),
         cmocka_unit_test(takes_one_login_and_not_two),
         cmocka_unit_test(forgets_a_head_by_overwriting_it),
+        cmocka_unit_test(overwrites_one_field_and_leaves_the_others),
         cmocka_unit_test(wants_exactly_one_host),
         cmocka_unit_test(refuses_an_ambiguous_framing),
         cmocka_unit_test(refuses_bytes_that_readers_disagree_about),

@@ -321,6 +321,36 @@ static void a_home_outlives_its_store(void **state)
     assert_true(is_there(tree->root, "alice/file"));
 }
 
+/* -- small files of our own -- */
+
+static void assert_holds(int directory, const char *name, const char *text)
+{
+    char found[64] = "";
+    int fd = openat(directory, name, O_RDONLY | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(read(fd, found, sizeof found - 1), strlen(text));
+    assert_string_equal(found, text);
+    close(fd);
+}
+
+static void keeps_a_text_once(void **state)
+{
+    struct tree *tree = *state;
+    char root[80], missing[100];
+
+    snprintf(root, sizeof root, "%s/root", tree->path);
+    snprintf(missing, sizeof missing, "%s/none", root);
+    assert_int_equal(store_keep(root, "abc.pem", "first"), 0);
+    assert_int_equal(store_keep(root, "abc.pem", "second"), 0);
+    assert_holds(tree->root, "abc.pem", "first");
+    assert_int_equal(store_keep(missing, "abc.pem", "x"), -ENOENT);
+    assert_int_equal(store_keep(root, "dir", "x"), 0); /* the name is taken */
+    assert_true(is_there(tree->root, "dir/inner"));
+    assert_int_equal(store_keep(root, "empty", ""), 0);
+    assert_holds(tree->root, "empty", "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -338,6 +368,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_link_that_stays_inside_may_be_a_home, plant, fell),
         cmocka_unit_test_setup_teardown(conditions_hold_between_a_store_and_its_homes, plant, fell),
         cmocka_unit_test_setup_teardown(a_home_outlives_its_store, plant, fell),
+        cmocka_unit_test_setup_teardown(keeps_a_text_once, plant, fell),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
