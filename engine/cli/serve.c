@@ -5,8 +5,11 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
 
 #include "config/model.h"
 #include "engine/server/server.h"
@@ -15,11 +18,14 @@
 
 static void usage(FILE *out)
 {
-    fputs("Usage: sluice serve [-c FILE]\n"
-          "Serves the stores of the configuration until SIGTERM or SIGINT; transfers that run may end within 30 s, a\n"
-          "second signal ends them at once. Events go to standard error.\n"
-          "Exit codes: 0 stopped in good order, 1 could not go on, 2 usage, 3 configuration.\n",
-          out);
+    fputs(
+        "Usage: sluice serve [-c FILE]\n"
+        "Serves the stores of the configuration until SIGTERM or SIGINT; transfers that run may end within 30 s, a\n"
+        "second signal ends them at once. SIGHUP reads the configuration again, with its certificates and passwords:\n"
+        "new sessions follow it, and where something is wrong the old one stays.\n"
+        "Events go to standard error, or to the journal. Tells systemd when it is ready (Type=notify-reload).\n"
+        "Exit codes: 0 stopped in good order, 1 could not go on, 2 usage, 3 configuration.\n",
+        out);
 }
 
 /* Each session costs a descriptor or a few: ask for all we may have. */
@@ -33,54 +39,168 @@ static void raise_limits(void)
     }
 }
 
-struct impatience {
-    struct server *server;
+/* -- what is asked of the process, by signals: heard by a thread that does nothing else -----------------------------
+ */
+
+struct wishes {
     const sigset_t *signals;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct server *server;
+    unsigned stops; /* SIGTERM and SIGINT so far */
+    bool reload;
+    bool stopping; /* server_stop() is waited for, and may be hurried */
 };
 
-static void *wait_for_second_signal(void *argument)
+static void hear_one(struct wishes *wishes, int number)
 {
-    struct impatience *impatience = argument;
-    int signal_number;
+    pthread_mutex_lock(&wishes->lock);
+    if (number == SIGHUP)
+        wishes->reload = true; /* and forgotten, where a stop was asked for */
+    else
+        wishes->stops++;
+    if (number != SIGHUP && wishes->stops == 2 && wishes->stopping)
+        server_hurry(wishes->server);
+    pthread_cond_signal(&wishes->changed);
+    pthread_mutex_unlock(&wishes->lock);
+}
 
-    sigwait(impatience->signals, &signal_number);
-    server_hurry(impatience->server);
+static void *hear(void *argument)
+{
+    struct wishes *wishes = argument;
+    int number = 0, state;
+
+    for (;;) {
+        if (sigwait(wishes->signals, &number) != 0)
+            continue;
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+        hear_one(wishes, number);
+        pthread_setcancelstate(state, NULL);
+    }
     return NULL;
 }
 
-static void stop(struct server *server, const sigset_t *signals)
+/* Waits for the next wish. True: to read the configuration again; false: to stop. */
+static bool wait_for_wish(struct wishes *wishes)
 {
-    struct impatience impatience = { server, signals };
-    pthread_t thread;
-    bool listening = pthread_create(&thread, NULL, wait_for_second_signal, &impatience) == 0;
+    pthread_mutex_lock(&wishes->lock);
+    while (!wishes->stops && !wishes->reload)
+        pthread_cond_wait(&wishes->changed, &wishes->lock);
+    bool reload = !wishes->stops;
+    wishes->reload = false;
+    pthread_mutex_unlock(&wishes->lock);
+    return reload;
+}
 
-    server_stop(server, GRACE_MS);
-    if (listening) {
-        pthread_cancel(thread);
-        pthread_join(thread, NULL);
+/* -- from start to end --------------------------------------------------------------------------------------------- */
+
+static void print_warnings(const struct config_errors *errors)
+{
+    for (size_t i = 0; i < errors->count; i++) {
+        if (errors->items[i].severity == CONFIG_WARNING)
+            fprintf(stderr, "%s\n", errors->items[i].text);
     }
 }
 
-static int serve(struct config *config, struct config_errors *errors, const sigset_t *signals)
+static void reload(struct server *server, const char *file)
 {
-    struct event_log *log = event_log_new(stderr, config->server.events == CONFIG_EVENTS_JSON);
+    struct config_errors errors = { 0 };
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=Reading the configuration again",
+               (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+    int rc = server_reload(server, config_load(file, &errors), &errors);
+    config_errors_sort(&errors);
+    print_warnings(&errors);
+    config_errors_clear(&errors);
+    sd_notifyf(0, "READY=1\nSTATUS=%s",
+               rc == 0 ? "Serving" : "Serving the configuration from before: the new one is wrong, see the events");
+}
+
+static void stop(struct wishes *wishes)
+{
+    pthread_mutex_lock(&wishes->lock);
+    wishes->stopping = true;
+    unsigned grace = wishes->stops > 1 ? 0 : GRACE_MS;
+    pthread_mutex_unlock(&wishes->lock);
+    sd_notify(0, "STOPPING=1\nSTATUS=Waiting for transfers that run");
+    server_stop(wishes->server, grace);
+}
+
+static int run(struct server *server, const char *file, const sigset_t *signals)
+{
+    struct wishes wishes = {
+        .signals = signals, .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .server = server
+    };
+    pthread_t thread;
+
+    int rc = pthread_create(&thread, NULL, hear, &wishes);
+    if (rc != 0) {
+        fprintf(stderr, "sluice serve: no thread to wait for signals: %s\n", strerror(rc));
+        server_stop(server, 0);
+        return 1;
+    }
+    sd_notify(0, "READY=1\nSTATUS=Serving");
+    while (wait_for_wish(&wishes))
+        reload(server, file);
+    stop(&wishes);
+    pthread_cancel(thread);
+    pthread_join(thread, NULL);
+    return 0;
+}
+
+static struct event_log *open_log(const struct config *config)
+{
+    bool json = config->server.events == CONFIG_EVENTS_JSON;
+
+    return config->server.events_to == CONFIG_EVENTS_JOURNAL ? event_log_new_journal(stderr, json)
+                                                             : event_log_new(stderr, json);
+}
+
+static int serve(struct config *config, const char *file, struct config_errors *errors, const sigset_t *signals)
+{
+    struct event_log *log = open_log(config);
     struct server_options options = { .config = config, .log = log };
     struct server *server = NULL;
-    int signal_number = 0;
 
     int rc = server_new(&server, &options, errors);
     config_errors_sort(errors);
     config_errors_print(errors, stderr);
-    if (rc == 0)
-        rc = server_start(server) < 0 ? 1 : 0;
-    else
+    if (rc < 0)
         rc = 3;
-    if (rc == 0) {
-        sigwait(signals, &signal_number);
-        stop(server, signals);
-    }
+    else
+        rc = server_start(server) < 0 ? 1 : run(server, file, signals);
     server_free(server);
     event_log_free(log);
+    return rc;
+}
+
+/* A profile that is missing leaves no model, and so nobody who knows where events are wanted. */
+static void say_missing_profile(const struct config_errors *errors)
+{
+    struct event_log *log = event_log_new(stderr, false);
+
+    for (size_t i = 0; i < errors->count; i++) {
+        if (strstr(errors->items[i].text, ": P20F: "))
+            event(log, "P20F", EVENT_T("reason", errors->items[i].text));
+    }
+    event_log_free(log);
+}
+
+static int load_and_serve(const char *file, const sigset_t *signals)
+{
+    struct config_errors errors = { 0 };
+    struct config *config = config_load(file, &errors);
+    int rc = 3;
+
+    if (config) {
+        rc = serve(config, file, &errors, signals);
+    } else {
+        config_errors_print(&errors, stderr);
+        say_missing_profile(&errors);
+    }
+    config_errors_clear(&errors);
     return rc;
 }
 
@@ -89,7 +209,7 @@ int cli_serve(int argc, char **argv)
     static const struct option options[] = { { "config", required_argument, NULL, 'c' },
                                              { "help", no_argument, NULL, 'h' },
                                              { 0 } };
-    const char *file = NULL;
+    const char *file = cli_config_file();
     sigset_t signals;
     int option;
 
@@ -114,14 +234,5 @@ int cli_serve(int argc, char **argv)
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
     raise_limits();
-
-    struct config_errors errors = { 0 };
-    struct config *config = config_load(file ? file : cli_config_file(), &errors);
-    int rc = 3;
-    if (config)
-        rc = serve(config, &errors, &signals);
-    else
-        config_errors_print(&errors, stderr);
-    config_errors_clear(&errors);
-    return rc;
+    return load_and_serve(file, &signals);
 }

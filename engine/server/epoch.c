@@ -64,8 +64,35 @@ static struct store *store_share(const struct epoch *epoch, const struct epoch *
     return store;
 }
 
+static void check_access(const struct config_store *settings, struct config_errors *errors)
+{
+    const char *root = settings->root;
+
+    if (faccessat(AT_FDCWD, root, R_OK | X_OK, AT_EACCESS) != 0)
+        config_errors_add_at(errors, CONFIG_ERROR, settings->section, "root",
+                             "root \"%s\" cannot be served: user id %u may not read it; change its owner or mode, or "
+                             "those of a directory above it",
+                             root, geteuid());
+    else if (faccessat(AT_FDCWD, root, W_OK | X_OK, AT_EACCESS) != 0)
+        config_errors_add_at(errors, CONFIG_WARNING, settings->section, "root",
+                             "root \"%s\" cannot be written by user id %u: uploads will be refused; change its owner "
+                             "or mode if that is not what you want",
+                             root, geteuid());
+}
+
+int epoch_check_stores(const struct epoch *epoch, struct config_errors *errors)
+{
+    size_t before = errors->error_count;
+
+    for (size_t i = 0; i < epoch->config->store_count; i++)
+        check_access(&epoch->config->stores[i], errors);
+    return errors->error_count == before ? 0 : -EACCES;
+}
+
 static void stores_open(struct epoch *epoch, const struct epoch *previous, struct config_errors *errors)
 {
+    bool ours = !epoch->config->server.user || geteuid() != 0; /* else another user will serve them */
+
     for (size_t i = 0; i < epoch->config->store_count; i++) {
         const struct config_store *settings = &epoch->config->stores[i];
         struct store *store = NULL;
@@ -78,11 +105,8 @@ static void stores_open(struct epoch *epoch, const struct epoch *previous, struc
             continue;
         }
         epoch->stores[i] = store_share(epoch, previous, store);
-        if (faccessat(AT_FDCWD, settings->root, W_OK | X_OK, AT_EACCESS) != 0)
-            config_errors_add_at(errors, CONFIG_WARNING, settings->section, "root",
-                                 "root \"%s\" cannot be written by user id %u: uploads will be refused; change its "
-                                 "owner or mode if that is not what you want",
-                                 settings->root, geteuid());
+        if (ours)
+            check_access(settings, errors);
     }
 }
 
@@ -96,7 +120,7 @@ static void service_open(struct epoch *epoch, const struct epoch_making *making,
     check_offload(making, protocol->server_profile, errors);
     service->store = epoch->stores[protocol->store - epoch->config->stores];
     if (!epoch_context(epoch, protocol->server_profile))
-        return; /* it was said why */
+        return;                        /* it was said why */
     struct config_errors said = { 0 }; /* all of it, warnings too, when the profile was loaded by itself */
     service->context = tls_context_new(protocol->server_profile, protocol->name, &said);
     config_errors_clear(&said);
@@ -143,6 +167,7 @@ struct epoch *epoch_new(const struct config *config, const struct epoch_making *
         stores_open(epoch, making->previous, errors);
         services_open(epoch, making, errors);
         epoch->gate = gate_new(config, errors);
+        privileges_check(&config->server, errors);
     } else {
         config_errors_add(errors, CONFIG_ERROR, config->file, 0, "there is no memory for the configuration");
     }

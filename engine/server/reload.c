@@ -141,6 +141,7 @@ static void take_over(struct server *server, struct epoch *epoch, struct plan *p
           EVENT_N("sections_changed", difference.changed), EVENT_N("sections_removed", difference.removed),
           EVENT_N("addresses_opened", opened), EVENT_N("addresses_closed", closed),
           EVENT_N("connections", atomic_load(&server->connections)));
+    expiry_say(server->log, epoch->config);
 }
 
 int server_reload(struct server *server, struct config *config, struct config_errors *errors)

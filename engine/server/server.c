@@ -107,6 +107,11 @@ int server_new(struct server **made, const struct server_options *options, struc
         rc = pools_open(server, errors);
     if (rc == 0)
         rc = bindings_open(server, errors);
+    uid_t before = geteuid();
+    if (rc == 0)
+        rc = privileges_drop(&server->epoch->config->server, errors);
+    if (rc == 0 && geteuid() != before)
+        rc = epoch_check_stores(server->epoch, errors);
     if (rc < 0) {
         server_free(server);
         return rc;
@@ -152,6 +157,7 @@ int server_start(struct server *server)
     }
     event(server->log, "S01I", EVENT_T("version", SLUICE_VERSION), EVENT_T("config", server->epoch->config->file),
           EVENT_N("workers", server->worker_count), EVENT_N("pid", getpid()));
+    expiry_say(server->log, server->epoch->config);
     return 0;
 }
 

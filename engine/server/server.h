@@ -22,6 +22,7 @@ struct server_options {
     struct event_log *log;        /* lent until server_free() */
     const struct ktls_sys *sys;   /* NULL: Linux */
     const struct ring_seam *seam; /* NULL: none */
+    unsigned expiry_interval;     /* milliseconds between two looks at certificates that expire; 0: a day */
 };
 
 /*

@@ -57,6 +57,12 @@ struct epoch *epoch_new(const struct config *config, const struct epoch_making *
 struct epoch *epoch_hold(struct epoch *epoch);
 void epoch_drop(struct epoch *epoch); /* any thread; NULL is allowed */
 
+/*
+ * Whether this process's user may read the stores (errors) and write them (warnings): epoch_new() asks itself, but not
+ * while that user is yet to be become. 0 or -EACCES.
+ */
+int epoch_check_stores(const struct epoch *epoch, struct config_errors *errors);
+
 /* What was made of a server-profile of the epoch's model: for tls_context_admit(). */
 struct tls_context *epoch_context(const struct epoch *epoch, const struct config_profile *profile);
 
@@ -153,7 +159,10 @@ struct worker {
     struct ring_op tick, grace;
     struct ring_task stop, hurry, swap;
     unsigned grace_ms;
-    unsigned closing;  /* listeners that a swap waits for */
+    unsigned closing;        /* listeners that a swap waits for */
+    struct job look;         /* worker 0: for certificates that expire */
+    struct epoch *looked_at; /* held while that runs */
+    uint64_t look_due;
     atomic_bool ended; /* its ring does not run any more */
     bool stopping, ticking, in_grace, swapping;
 };
@@ -167,7 +176,16 @@ void worker_session_ended(struct worker *worker);
 /* From another thread: takes the server's epoch and bindings over, then server_swapped(). */
 void worker_swap(struct worker *worker);
 void server_swapped(struct server *server);
+void worker_looked(struct worker *worker);
 void server_say_bindings(const struct server *server);
+
+/* expiry.c: S79W and S79E for the certificates that a model uses or trusts. Reads files. */
+void expiry_say(struct event_log *log, const struct config *config);
+void expiry_tick(struct worker *worker, uint64_t now); /* milliseconds: begins that where its time has come */
+
+/* privileges.c: becomes the model's user and group, where it names them. 0, or -errno after the reason was added. */
+int privileges_drop(const struct config_server *settings, struct config_errors *errors);
+int privileges_check(const struct config_server *settings, struct config_errors *errors); /* whether there are such */
 
 /*
  * A session is a machine of steps. A step does what can be done at once and says what comes next: call the step that

@@ -31,7 +31,7 @@ static void listener_arm(struct listener *listener)
 /* A stopping worker's ring ends with the last thing that was under way on it. */
 static void worker_finish(struct worker *worker)
 {
-    if (!worker->stopping || worker->sessions || worker->ticking || worker->in_grace)
+    if (!worker->stopping || worker->sessions || worker->ticking || worker->in_grace || worker->looked_at)
         return;
     for (struct binding *binding = worker->server->bindings; binding; binding = binding->next) {
         const struct listener *listener = &binding->listeners[worker->number];
@@ -51,7 +51,8 @@ static void swap_finish(struct worker *worker)
     server_swapped(worker->server);
 }
 
-/* Nothing accepts any more. Those whom the kernel has let in already have not been told: they are served. */
+/* Nothing accepts any more, and with its end the listener may be gone. Those whom the kernel has let in already have
+ * not been told: they are served. */
 static void listener_close(struct listener *listener)
 {
     struct worker *worker = listener->worker;
@@ -92,9 +93,9 @@ static void pause_done(struct ring_op *op, int result, unsigned flags)
     listener->pausing = false;
     if (listener->closing)
         listener_close(listener);
-    if (listener->worker->stopping)
+    else if (listener->worker->stopping)
         worker_finish(listener->worker);
-    else if (!listener->closing)
+    else
         listener_arm(listener);
 }
 
@@ -112,12 +113,14 @@ static void accept_done(struct ring_op *op, int result, unsigned flags)
     }
     if (listener->accepting)
         return;
-    if (listener->closing)
+    if (listener->closing) {
         listener_close(listener);
-    if (worker->stopping)
-        worker_finish(worker);
-    if (worker->stopping || listener->closing)
         return;
+    }
+    if (worker->stopping) {
+        worker_finish(worker);
+        return;
+    }
     if (result >= 0 || result == -ECONNABORTED || result == -EINTR || result == -EPROTO) {
         listener_arm(listener);
         return;
@@ -145,8 +148,14 @@ static void tick_done(struct ring_op *op, int result, unsigned flags)
         worker_finish(worker);
         return;
     }
+    expiry_tick(worker, now);
     worker->ticking = true;
     ring_timeout(worker->ring, &worker->tick, TICK_MS);
+}
+
+void worker_looked(struct worker *worker)
+{
+    worker_finish(worker);
 }
 
 static void end_sessions(struct worker *worker)
