@@ -12,8 +12,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-extern __typeof__(tls_context_admit) tls_context_admit __attribute__((weak)); /* until ktls has it */
-
 static enum flow step_verified(struct session *session);
 static enum flow step_home_opened(struct session *session);
 
@@ -116,7 +114,7 @@ static enum flow refuse_partner(struct session *session, const struct config_par
 /* 0, or -EACCES: `denial` says why. */
 static int hold_against(struct session *session, const struct config_partner *partner, struct tls_denial *denial)
 {
-    if (tls_context_admit && channel_mode(session->channel, CHANNEL_TX) != CHANNEL_PLAIN)
+    if (channel_mode(session->channel, CHANNEL_TX) != CHANNEL_PLAIN)
         return tls_context_admit(epoch_context(session->epoch, partner->server_profile), session->channel, denial);
     *denial = (struct tls_denial){ .check = "level", .wanted = "TLS", .found = "a plain connection" };
     return -EACCES;
