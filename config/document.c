@@ -49,6 +49,9 @@ static void print_values(const struct config_key *key, FILE *out)
 static void document_kind(const struct config_kind *kind, FILE *out)
 {
     fprintf(out, "\n### [%s%s]\n\n%s\n\n", kind->name, kind->named ? " NAME" : "", kind->help);
+    const struct config_page *page = config_page_find(kind->name);
+    if (page)
+        fprintf(out, "%s\n```ini\n%s```\n\n", page->notes, page->example);
     fprintf(out, "| key | value | default | meaning |\n|---|---|---|---|\n");
     for (const struct config_key *key = kind->keys; key->name; key++) {
         const char *quote = key->fallback ? "`" : "";
@@ -61,7 +64,13 @@ static void document_kind(const struct config_kind *kind, FILE *out)
 
 void config_schema_document(FILE *out)
 {
-    fprintf(out, "## Sections and keys\n");
+    fprintf(out, "## Sections and keys\n\n");
+    for (const struct config_kind *kind = config_kinds; kind->name; kind++) {
+        const char *name = kind->named ? "-name" : "";
+        fprintf(out, "%s[`[%s%s]`](#%s%s)", kind == config_kinds ? "" : " · ", kind->name, kind->named ? " NAME" : "",
+                kind->name, name);
+    }
+    fprintf(out, "\n");
     for (const struct config_kind *kind = config_kinds; kind->name; kind++)
         document_kind(kind, out);
 }

@@ -63,6 +63,15 @@ struct config_kind {
 /* All kinds, in the order of the documentation; ends with a NULL name. */
 extern const struct config_kind config_kinds[];
 
+/* What the reference says of a kind beside its keys. The examples of all kinds are right as one file, too. */
+struct config_page {
+    const char *kind;
+    const char *notes;   /* Markdown: paragraphs, ends with a newline */
+    const char *example; /* INI, ends with a newline */
+};
+
+const struct config_page *config_page_find(const char *kind);
+
 /* Writes the reference of all sections and keys as Markdown. */
 void config_schema_document(FILE *out);
 

@@ -82,6 +82,49 @@ static void the_example_names_true_defaults(void **state)
     free(example);
 }
 
+static void expect_right(const char *what, const char *text, size_t length)
+{
+    struct config_errors errors = { 0 };
+    struct config *config = config_parse(what, text, length, &errors);
+    config_errors_print(&errors, stderr);
+    assert_non_null(config);
+    assert_int_equal(errors.count, 0);
+    config_free(config);
+    config_errors_clear(&errors);
+}
+
+/* Complete ones, for operators to begin with; what they name in files is not looked at here. */
+static void every_example_file_is_right(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "minimal", "mutual", "classes" };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char file[4096];
+        snprintf(file, sizeof(file), "%s/examples/%s.ini", SLUICE_CONFIG_FOLDER, names[i]);
+        char *text = read_file(file);
+        expect_right(file, text, strlen(text));
+        free(text);
+    }
+}
+
+static void the_examples_of_the_reference_are_right_together(void **state)
+{
+    (void)state;
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    for (const struct config_kind *kind = config_kinds; kind->name; kind++) {
+        const struct config_page *page = config_page_find(kind->name);
+        assert_non_null(page);
+        assert_non_null(strstr(page->example, kind->name));
+        assert_int_equal(page->notes[strlen(page->notes) - 1], '\n');
+        fputs(page->example, out);
+    }
+    fclose(out);
+    expect_right("reference", text, size);
+    free(text);
+}
+
 static size_t struct_size(const struct config_kind *kind)
 {
     static const struct {
@@ -144,6 +187,8 @@ int main(void)
         cmocka_unit_test(readme_ends_with_the_reference),
         cmocka_unit_test(the_example_is_right),
         cmocka_unit_test(the_example_names_true_defaults),
+        cmocka_unit_test(every_example_file_is_right),
+        cmocka_unit_test(the_examples_of_the_reference_are_right_together),
         cmocka_unit_test(every_default_is_a_value_of_its_key),
         cmocka_unit_test(every_key_has_help_and_one_way_to_be_absent),
     };

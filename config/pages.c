@@ -1,0 +1,119 @@
+/* What an operator reads about a kind of section before its keys. */
+#include <string.h>
+
+#include "config/schema.h"
+
+static const struct config_page pages[] = {
+    { "server",
+      "`workers`, `handshake_threads`, `file_threads`, `user`, `group`, `events` and `events_to` are taken when the "
+      "process "
+      "starts: a reload says which of them have changed (S11W) and goes on without. Everything else follows a reload.\n"
+      "\n"
+      "With `user`, the process takes its ports first and becomes that user then. It reads certificates, keys and the "
+      "password file again at every reload, so that user must be able to read them: `chown sluice: server.key && chmod "
+      "600 server.key`.\n"
+      "\n"
+      "A password file is made and changed with `sluice passwd`; nobody but its owner may read it.\n",
+      "[server]\n"
+      "user = sluice\n"
+      "password_file = users\n"
+      "max_connections = 2000\n"
+      "events_to = journal\n" },
+    { "store",
+      "Whoever is authenticated may read, list and write, and nobody may delete, until one of `read`, `write`, `list` "
+      "and `delete` is given: from then on exactly what is granted may be done. A grant to `class:NAME` goes to "
+      "whoever "
+      "came in by that class, `group:NAME` to the users of a group, `partner:NAME` to a partner and to the users whose "
+      "`partner` it is.\n"
+      "\n"
+      "A user's or partner's `home` narrows the store to one folder. It is the store's root for that visitor: paths "
+      "begin there, and nothing leads out of it.\n",
+      "[store main]\n"
+      "root = /srv/sluice\n"
+      "read = authenticated\n"
+      "write = partner:node7, group:staff\n"
+      "delete = user:alice\n" },
+    { "server-profile",
+      "The server-profile of a protocol rules every session that comes in there, before anyone is identified. The "
+      "server-profile that a partner names is held against that partner's sessions as additional checks: `verify`, "
+      "`ciphers`, `subject`, `issuer`, the versions, `key_usage` and `crl`, not `trust` and `depth`.\n"
+      "\n"
+      "With `verify = optional` a client without a certificate, or with one that does not verify, is let into the "
+      "handshake, but nothing it showed counts: it must log in with a password, or is anonymous.\n"
+      "\n"
+      "`offload` never weakens anything: the same suites and checks hold whoever encrypts.\n",
+      "[server-profile standard]\n"
+      "certificate = certs/server-ecdsa.pem, certs/server-rsa.pem\n"
+      "key = certs/server-ecdsa.key, certs/server-rsa.key\n"
+      "trust = certs/partners-ca.pem\n"
+      "verify = optional\n"
+      "crl = certs/partners.crl\n" },
+    { "client-profile",
+      "A client-profile rules sessions that begin here: to partners, and to the server of a protocol that has no "
+      "profile "
+      "of the partner's own. Without `certificate` only the server shows who it is.\n"
+      "\n"
+      "`hostname`, `subject` and `issuer` must all hold. `verify = none` encrypts, but to nobody knows whom; it needs "
+      "`insecure = yes` and is warned about.\n",
+      "[client-profile standard]\n"
+      "certificate = certs/client.p12\n"
+      "key_passphrase_file = certs/client.pass\n"
+      "trust = certs/partners-ca.pem\n"
+      "subject = O=Acme AND NOT OU=test\n" },
+    { "protocol",
+      "A protocol with `listen` needs a `store` and a server-profile (else `serve` does not start: P20F). Plain HTTP "
+      "and "
+      "TLS come in on the same port; whether plain HTTP is served is for the classes to say, and never where the "
+      "profile has `verify = required`.\n",
+      "[protocol files]\n"
+      "listen = 0.0.0.0:8443, [::]:8443\n"
+      "profile = standard\n"
+      "store = main\n" },
+    { "partner",
+      "`host` says where it is, for transfers that begin here; the `match_` keys say which certificates are its own, "
+      "for sessions that come in. Any one that fits is enough. A certificate that fits two users or partners is "
+      "refused "
+      "(G05E), and `sluice check` names two that can have one in common.\n"
+      "\n"
+      "`profile` names a client-profile for sessions to this partner, a server-profile with additional checks for its "
+      "sessions to us, or both, where both have the name. Where the one that is needed is missing, `sluice check` "
+      "warns: "
+      "without the client-profile transfers to the partner fail (T47E), without the server-profile its sessions go on "
+      "unchecked (T47W), or are refused with `strict_partner_profiles = yes`.\n",
+      "[partner node7]\n"
+      "host = node7.example.com:8443\n"
+      "profile = standard\n"
+      "match_san = DNS:node7.example.com\n" },
+    { "class",
+      "Classes are tried by `order`, then as they stand in the file; the first that matches decides alone. A visitor "
+      "matches where one of `users`, `groups` and `partners` has its name, and `from` has its address. A class without "
+      "names matches everyone, also those who have not said who they are.\n"
+      "\n"
+      "A visitor without a name is admitted only by a class that has `password = disabled` and does not demand a "
+      "certificate; elsewhere a password is asked for (401) where one may be sent, and refused (403) where not.\n",
+      "[class nodes]\n"
+      "partners = *\n"
+      "certificate = required\n"
+      "password = disabled\n"
+      "\n"
+      "[class staff]\n"
+      "groups = staff\n"
+      "from = 10.0.0.0/8, 2001:db8::/32\n" },
+    { "user",
+      "A user logs in with a name and password of the password file, with a certificate that one of the `match_` keys "
+      "fits, or with both where the class demands it. A name that only the password file has needs no section; it has "
+      "no groups, no partner and no home. Names are letters, digits and `. _ - @ +`.\n",
+      "[user alice]\n"
+      "groups = staff\n"
+      "match_subject = CN=alice AND O=Acme\n"
+      "home = people/alice\n" },
+};
+
+const struct config_page *config_page_find(const char *kind)
+{
+    for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+        if (strcmp(pages[i].kind, kind) == 0)
+            return &pages[i];
+    }
+    return NULL;
+}
