@@ -23,7 +23,10 @@ struct guesses;
 struct guesses *guesses_new(void); /* NULL: no memory */
 void guesses_free(struct guesses *guesses);
 
-/* `now`: milliseconds of a monotonic clock. */
+/*
+ * `now`: milliseconds of a monotonic clock. Ask right before a password is verified, in the job that does it: of what
+ * waits for its turn nobody knows yet that it fails, and a thousand connections could each guess once.
+ */
 bool guesses_allowed(struct guesses *guesses, const uint8_t address[16], uint64_t now); /* false: refuse unverified */
 unsigned guesses_failed(struct guesses *guesses, const uint8_t address[16],
                         uint64_t now); /* how long to hold the answer back, ms */
