@@ -243,9 +243,9 @@ def versions_are_bounded(t, which):
 
 @test("host", each=VERSIONS)
 def groups_are_a_list_of_ours(t, version):
-    server = Recipient(t, leaf(t.run, "good", "serverAuth"), version, curve="secp384r1")
+    server = Recipient(t, leaf(t.run, "rsa", "serverAuth"), version, curve="secp384r1")
     must_fail_at_the_server(t, send(t, server.port, groups="X25519, P-256"), server, "handshake_failure")
-    server = Recipient(t, leaf(t.run, "good", "serverAuth"), version, curve="secp384r1")
+    server = Recipient(t, leaf(t.run, "rsa", "serverAuth"), version, curve="secp384r1")
     send(t, server.port, groups="X25519, P-384").must_succeed()
 
 
