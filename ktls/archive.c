@@ -64,7 +64,7 @@ static bool put_in_order(X509 *own, STACK_OF(X509) * others, STACK_OF(X509) * ce
         X509_free(own);
         return false;
     }
-    for (X509 *last = own; !chain_issued(last, last);) {
+    for (X509 *last = own; !chain_is_root(last);) {
         int i = 0;
         while (i < sk_X509_num(others) && !chain_issued(sk_X509_value(others, i), last))
             i++;

@@ -85,6 +85,13 @@ bool chain_issued(X509 *issuer, X509 *certificate)
     return ok;
 }
 
+bool chain_is_root(X509 *certificate)
+{
+    bool root = X509_self_signed(certificate, 1) == 1;
+    ERR_clear_error();
+    return root;
+}
+
 X509 *chain_find_issuer(X509_STORE *store, X509 *certificate)
 {
     X509 *issuer = NULL;
@@ -127,12 +134,19 @@ static void warn_foreign(const struct load *load, const char *file, int index)
 }
 
 /* From ours upwards, through the file, wherever in it the next one stands. */
-static void check_chain(const struct load *load, const char *file, STACK_OF(X509) * certificates, X509_STORE *trust)
+void chain_check(const struct load *load, const char *file, STACK_OF(X509) * certificates, X509_STORE *trust)
 {
     int count = sk_X509_num(certificates), last = 0, places = 0;
     bool used[CHAIN_MOST] = { true }, ordered = true;
     X509 *current = sk_X509_value(certificates, 0);
-    while (!chain_issued(current, current)) {
+    if (count > CHAIN_MOST) {
+        load_problem(load, CONFIG_ERROR, "certificate",
+                     "certificate \"%s\" has %d certificates; put ours there and those between it and its root, no "
+                     "bundle",
+                     file, count);
+        return;
+    }
+    while (!chain_is_root(current)) {
         int next = 1;
         while (next < count && (used[next] || !chain_issued(sk_X509_value(certificates, next), current)))
             next++;
@@ -153,22 +167,14 @@ static void check_chain(const struct load *load, const char *file, STACK_OF(X509
     for (int i = 1; places < count - 1 && i < count; i++)
         if (!used[i])
             warn_foreign(load, file, i);
-    if (!chain_issued(current, current) && !is_known(load, current, trust))
+    if (!chain_is_root(current) && !is_known(load, current, trust))
         warn_incomplete(load, file, current, last);
 }
 
-void chain_check(const struct load *load, const char *file, STACK_OF(X509) * certificates, X509_STORE *trust)
+void chain_check_each(const struct load *load, const char *file, STACK_OF(X509) * certificates)
 {
-    int count = sk_X509_num(certificates);
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < sk_X509_num(certificates); i++) {
         check_validity(load, file, sk_X509_value(certificates, i), i);
         check_strength(load, file, sk_X509_value(certificates, i), i);
     }
-    if (count > CHAIN_MOST)
-        load_problem(load, CONFIG_ERROR, "certificate",
-                     "certificate \"%s\" has %d certificates; put ours there and those between it and its root, no "
-                     "bundle",
-                     file, count);
-    else
-        check_chain(load, file, certificates, trust);
 }

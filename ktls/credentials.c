@@ -207,8 +207,10 @@ void credentials_load(SSL_CTX *ssl, OSSL_LIB_CTX *library, const struct config_p
         struct credential *item = &credentials.items[i];
         size_t errors_before = errors->error_count;
         if (item->own.certificates)
-            chain_check(&credentials.load, item->file, item->own.certificates, SSL_CTX_get_cert_store(ssl));
+            chain_check_each(&credentials.load, item->file, item->own.certificates);
         check_fit(&credentials, item);
+        if (item->usable)
+            chain_check(&credentials.load, item->file, item->own.certificates, SSL_CTX_get_cert_store(ssl));
         if (item->usable && errors->error_count == errors_before)
             use(&credentials, ssl, item);
     }

@@ -9,14 +9,16 @@
 /* The file with the passphrase for what the certificate at `index` stands for; NULL: none is named. */
 const char *credentials_passphrase(const struct config_profile *profile, size_t index);
 
-/*
- * Says what is wrong with the certificates of one file, ours first: validity, strength, order, and whether the chain
- * ends in itself, in `trust` or in the system's store. They stay unchanged.
- */
+/* Says which certificates of one file, ours first, are outside their days or weak. */
+void chain_check_each(const struct load *load, const char *file, STACK_OF(X509) * certificates);
+
+/* Says what is wrong with their order, and whether they lead to a root: one of them, in `trust` or in the system's
+ * store. */
 void chain_check(const struct load *load, const char *file, STACK_OF(X509) * certificates, X509_STORE *trust);
 
 /* The one signed the other: by name, key identifiers, usage and signature. */
 bool chain_issued(X509 *issuer, X509 *certificate);
+bool chain_is_root(X509 *certificate); /* it signed itself, be it a CA or not */
 
 /* The certificate in a store that issued this one (by name, key identifiers and usage): to be freed; or NULL. */
 X509 *chain_find_issuer(X509_STORE *store, X509 *certificate);

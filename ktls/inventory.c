@@ -173,7 +173,7 @@ static bool is_above(const struct collection *collection, int lower, int upper)
 static int find_issuer(struct collection *collection, int index)
 {
     X509 *certificate = collection->items[index].certificate;
-    if (chain_issued(certificate, certificate))
+    if (chain_is_root(certificate))
         return index;
     for (int i = 0; i < (int)collection->count; i++)
         if (i != index && chain_issued(collection->items[i].certificate, certificate) &&

@@ -285,8 +285,10 @@ static int run(const struct request *request)
 
 static int wrong(const char *sentence, const char *word)
 {
-    fprintf(stderr, "sluice cert: ");
-    fprintf(stderr, "\"%s\" %s\n%s", word, sentence, usage);
+    if (word)
+        fprintf(stderr, "sluice cert: \"%s\" %s\n%s", word, sentence, usage);
+    else
+        fprintf(stderr, "sluice cert: %s\n%s", sentence, usage);
     return EXIT_USAGE;
 }
 
@@ -321,7 +323,7 @@ static int parse(struct request *request, int argc, char **argv)
         }
     }
     if (optind == argc)
-        return wrong("is missing: say what to do", "list or check");
+        return wrong("say what to do: write list or check", NULL);
     request->check = strcmp(argv[optind], "check") == 0;
     if (!request->check && strcmp(argv[optind], "list") != 0)
         return wrong("is not something it can do; write list or check", argv[optind]);

@@ -89,7 +89,7 @@ struct pki *pki_new(void)
     MUST(mkdtemp(pki->folder));
     pki->key = EVP_EC_gen("P-256");
     MUST(pki->key);
-    pki->certificate = begin(pki, "Test CA", pki->key, -3600, 86400);
+    pki->certificate = begin(pki, "Test CA", pki->key, -3600, 400L * 86400);
     MUST(X509_set_issuer_name(pki->certificate, X509_get_subject_name(pki->certificate)));
     extend(pki->certificate, pki->certificate, NID_basic_constraints, "critical,CA:TRUE");
     extend(pki->certificate, pki->certificate, NID_key_usage, "critical,keyCertSign,cRLSign");
@@ -99,30 +99,95 @@ struct pki *pki_new(void)
     return pki;
 }
 
-void pki_make(struct pki *pki, const struct pki_leaf *leaf)
+struct issuer {
+    X509 *certificate;
+    EVP_PKEY *key;
+};
+
+static EVP_PKEY *new_key(enum pki_key kind)
 {
-    char file[64], names[128] = "DNS:localhost,IP:127.0.0.1";
-    EVP_PKEY *key = leaf->key == PKI_RSA ? EVP_RSA_gen(2048u) : EVP_EC_gen("P-256");
+    EVP_PKEY *key = kind == PKI_ECDSA     ? EVP_EC_gen("P-256")
+                    : kind == PKI_ED25519 ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")
+                    : kind == PKI_RSA     ? EVP_RSA_gen(2048u)
+                                          : EVP_RSA_gen(1024u);
+    MUST(key);
+    return key;
+}
+
+/* Ed25519 has its digest built in. */
+static void sign(X509 *made, EVP_PKEY *key)
+{
+    MUST(X509_sign(made, key, EVP_PKEY_is_a(key, "ED25519") ? NULL : EVP_sha256()));
+}
+
+static void save(const struct pki *pki, const char *name, X509 *made, EVP_PKEY *key)
+{
+    char file[64];
+
+    snprintf(file, sizeof file, "%s.pem", name);
+    save_certificate(pki_path(pki, file), made);
+    snprintf(file, sizeof file, "%s.key", name);
+    FILE *out = fopen(pki_path(pki, file), "w");
+    MUST(out && fchmod(fileno(out), 0600) == 0);
+    MUST(PEM_write_PrivateKey(out, key, NULL, NULL, 0, NULL, NULL) && fclose(out) == 0);
+}
+
+static void make(struct pki *pki, const struct issuer *authority, const struct pki_leaf *leaf)
+{
+    char names[128] = "DNS:localhost,IP:127.0.0.1";
+    EVP_PKEY *key = new_key(leaf->key);
     bool timed = leaf->starts || leaf->ends;
 
-    MUST(key);
     X509 *made = begin(pki, leaf->name, key, timed ? leaf->starts : -3600, timed ? leaf->ends : 86400);
-    X509 *issuer = leaf->self_signed ? made : pki->certificate;
+    X509 *issuer = leaf->self_signed ? made : authority->certificate;
     MUST(X509_set_issuer_name(made, X509_get_subject_name(issuer)));
     if (leaf->host)
         snprintf(names, sizeof names, "DNS:%s", leaf->host);
     extend(made, issuer, NID_subject_alt_name, names);
     extend(made, issuer, NID_key_usage, "critical,digitalSignature,keyEncipherment");
     extend(made, issuer, NID_ext_key_usage, "serverAuth,clientAuth");
-    MUST(X509_sign(made, leaf->self_signed ? key : pki->key, EVP_sha256()));
-    snprintf(file, sizeof file, "%s.pem", leaf->name);
-    save_certificate(pki_path(pki, file), made);
-    snprintf(file, sizeof file, "%s.key", leaf->name);
-    FILE *out = fopen(pki_path(pki, file), "w");
-    MUST(out && fchmod(fileno(out), 0600) == 0);
-    MUST(PEM_write_PrivateKey(out, key, NULL, NULL, 0, NULL, NULL) && fclose(out) == 0);
+    sign(made, leaf->self_signed ? key : authority->key);
+    save(pki, leaf->name, made, key);
     X509_free(made);
     EVP_PKEY_free(key);
+}
+
+void pki_make(struct pki *pki, const struct pki_leaf *leaf)
+{
+    make(pki, &(struct issuer){ pki->certificate, pki->key }, leaf);
+}
+
+void pki_make_ca(struct pki *pki, const char *name, long ends)
+{
+    EVP_PKEY *key = new_key(PKI_ECDSA);
+    X509 *made = begin(pki, name, key, -3600, ends);
+
+    MUST(X509_set_issuer_name(made, X509_get_subject_name(pki->certificate)));
+    extend(made, pki->certificate, NID_basic_constraints, "critical,CA:TRUE");
+    extend(made, pki->certificate, NID_key_usage, "critical,keyCertSign,cRLSign");
+    extend(made, pki->certificate, NID_subject_key_identifier, "hash");
+    sign(made, pki->key);
+    save(pki, name, made, key);
+    X509_free(made);
+    EVP_PKEY_free(key);
+}
+
+void pki_make_below(struct pki *pki, const char *issuer, const struct pki_leaf *leaf)
+{
+    char file[64];
+    struct issuer authority;
+
+    snprintf(file, sizeof file, "%s.pem", issuer);
+    FILE *in = fopen(pki_path(pki, file), "r");
+    MUST(in && (authority.certificate = PEM_read_X509(in, NULL, NULL, NULL)));
+    fclose(in);
+    snprintf(file, sizeof file, "%s.key", issuer);
+    in = fopen(pki_path(pki, file), "r");
+    MUST(in && (authority.key = PEM_read_PrivateKey(in, NULL, NULL, NULL)));
+    fclose(in);
+    make(pki, &authority, leaf);
+    X509_free(authority.certificate);
+    EVP_PKEY_free(authority.key);
 }
 
 static int remove_entry(const char *path, const struct stat *facts, int type, struct FTW *where)

@@ -10,7 +10,7 @@
 
 struct pki;
 
-enum pki_key { PKI_ECDSA, PKI_RSA };
+enum pki_key { PKI_ECDSA, PKI_RSA, PKI_ED25519, PKI_RSA_WEAK /* 1024 bits */ };
 
 struct pki_leaf {
     const char *name; /* of the files NAME.pem and NAME.key, and the common name */
@@ -24,6 +24,11 @@ struct pki *pki_new(void);
 void pki_free(struct pki *pki); /* removes the folder and all in it */
 const char *pki_folder(const struct pki *pki);
 void pki_make(struct pki *pki, const struct pki_leaf *leaf);
+
+/* An authority below the first one, valid for `ends` seconds: NAME.pem and NAME.key. */
+void pki_make_ca(struct pki *pki, const char *name, long ends);
+/* A leaf that such an authority signs. */
+void pki_make_below(struct pki *pki, const char *issuer, const struct pki_leaf *leaf);
 
 /* Writes a file of that name into the folder. */
 void pki_write(struct pki *pki, const char *name, const void *bytes, size_t length);
