@@ -434,11 +434,13 @@ static void a_folder_that_is_not_there_is_told(void **state)
     assert_int_equal(passwords_change("/nowhere/at/all", "alice", YESCRYPT), -ENOENT);
 }
 
-static void *change_often(void *name)
+static void *add_many(void *prefix)
 {
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 25; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "%s%02d", (const char *)prefix, i);
         if (passwords_change(file, name, YESCRYPT) != 0)
-            return name;
+            return prefix;
     }
     return NULL;
 }
@@ -446,19 +448,19 @@ static void *change_often(void *name)
 static void changes_at_the_same_time_are_all_kept(void **state)
 {
     (void)state;
-    static char names[4][4] = { "a", "b", "c", "d" };
+    static char prefixes[4][2] = { "a", "b", "c", "d" };
     pthread_t threads[4];
     for (size_t i = 0; i < 4; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, change_often, names[i]), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, add_many, prefixes[i]), 0);
     for (size_t i = 0; i < 4; i++) {
         void *failed;
         pthread_join(threads[i], &failed);
         assert_null(failed);
     }
     struct passwords *passwords = must_take();
-    for (size_t i = 0; i < 4; i++)
-        assert_string_equal(passwords_name(passwords, i), names[i]);
-    assert_null(passwords_name(passwords, 4));
+    assert_string_equal(passwords_name(passwords, 0), "a00");
+    assert_string_equal(passwords_name(passwords, 99), "d24");
+    assert_null(passwords_name(passwords, 100));
     passwords_free(passwords);
 }
 
