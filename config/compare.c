@@ -182,16 +182,16 @@ static char *meaning(const struct comparison *comparison, const struct side *sid
 
 /* -- what is told -------------------------------------------------------------------------------------------------- */
 
-static unsigned line_of(const struct side *side, const char *key)
+unsigned config_section_line(const struct config_section *section, const char *key)
 {
-    const struct config_entry *entry = key ? config_entry_find(side->section, key) : NULL;
-    return entry ? entry->line : side->section ? side->section->line : 0;
+    const struct config_entry *entry = key ? config_entry_find(section, key) : NULL;
+    return entry ? entry->line : section ? section->line : 0;
 }
 
 /* FILE:LINE, or the file alone. */
 static void print_place(FILE *out, const struct side *side, const char *key)
 {
-    unsigned line = line_of(side, key);
+    unsigned line = config_section_line(side->section, key);
     fprintf(out, "%s", side->config->file);
     if (line)
         fprintf(out, ":%u", line);
@@ -282,7 +282,7 @@ static void compare_sections(struct comparison *comparison, const struct config_
     bool in_a = config_entry_find(a->section, "listen"), in_b = config_entry_find(b->section, "listen");
     if (in_a != in_b)
         tell(comparison, a, "listen", "it %s, but %s in %s:%u", in_a ? "listens" : "does not listen",
-             in_b ? "listens" : "does not", b->config->file, line_of(b, "listen"));
+             in_b ? "listens" : "does not", b->config->file, config_section_line(b->section, "listen"));
 }
 
 /* A user with nothing but defaults is one that only the password file has. */
@@ -366,7 +366,8 @@ static void compare_order(struct comparison *comparison)
         const struct config_class *class = config_find_class(comparison->a, in_a.items[first]);
         const struct side a = { comparison->a, class->section, class };
         tell(comparison, &a, "order", "it is tried before \"%s\", but after it in %s:%u", in_b.items[first],
-             comparison->b->file, config_find_class(comparison->b, in_b.items[first])->section->line);
+             comparison->b->file,
+             config_section_line(config_find_class(comparison->b, in_b.items[first])->section, NULL));
     }
     comparison->no_memory = comparison->no_memory || !good;
     config_list_clear(&in_a);

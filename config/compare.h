@@ -26,4 +26,7 @@ struct config_suites {
 int config_compare_access(const struct config *a, const struct config *b, const struct config_suites *suites,
                           struct config_errors *differences);
 
+/* The line of a key, or of its section's header where the key is absent or NULL; 0 for a section that is not there. */
+unsigned config_section_line(const struct config_section *section, const char *key);
+
 #endif

@@ -6,12 +6,14 @@
 #include "config/model.h"
 #include "config/schema.h"
 #include "engine/cli/cli.h"
+#include "engine/cli/same_access.h"
 #include "engine/server/server.h"
 
 enum { EXIT_RIGHT = 0, EXIT_USAGE = 2, EXIT_WRONG = 3 };
 
 static const char usage[] =
     "Usage: sluice check [-c FILE]\n"
+    "       sluice check [-c FILE] --same-access OTHER\n"
     "       sluice check --reference\n"
     "\n"
     "Checks a configuration, with the certificates, keys and directories it names, and lists all\n"
@@ -19,6 +21,10 @@ static const char usage[] =
     "\n"
     "  -c, --config FILE  the configuration; default: $SLUICE_CONFIG, else\n"
     "                     /etc/sluice/sluice.ini\n"
+    "      --same-access OTHER\n"
+    "                     name each difference between two configurations in who gets in and\n"
+    "                     what they may do there, as edge and server must have it alike; by\n"
+    "                     content where files are named. Exit code: 0 none, 1 some, 3 errors\n"
     "      --reference    print every section and key as Markdown\n"
     "  -h, --help         print this\n";
 
@@ -65,15 +71,19 @@ int cli_check(int argc, char **argv)
     static const struct option options[] = {
         { "config", required_argument, NULL, 'c' },
         { "reference", no_argument, NULL, 'r' },
+        { "same-access", required_argument, NULL, 's' },
         { "help", no_argument, NULL, 'h' },
         { 0 },
     };
-    const char *file = cli_config_file();
+    const char *file = cli_config_file(), *other = NULL;
     optind = 1;
     for (int option; (option = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
         switch (option) {
         case 'c':
             file = optarg;
+            break;
+        case 's':
+            other = optarg;
             break;
         case 'r':
             config_schema_document(stdout);
@@ -90,5 +100,5 @@ int cli_check(int argc, char **argv)
         fprintf(stderr, "sluice check: \"%s\" is one argument too many; write -c FILE\n%s", argv[optind], usage);
         return EXIT_USAGE;
     }
-    return check(file);
+    return other ? same_access(file, other) : check(file);
 }

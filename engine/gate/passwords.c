@@ -296,3 +296,9 @@ bool passwords_hold(const struct passwords *passwords, const char *name, const c
     OPENSSL_cleanse(made, sizeof(made));
     return same && entry;
 }
+
+bool passwords_same(const struct passwords *a, const struct passwords *b, const char *name)
+{
+    const struct entry *in_a = find(a, name), *in_b = find(b, name);
+    return in_a && in_b && strcmp(in_a->hash, in_b->hash) == 0;
+}

@@ -25,6 +25,9 @@ bool passwords_know(const struct passwords *passwords, const char *name);
 /* The names in their order: 0 is the first, NULL behind the last. */
 const char *passwords_name(const struct passwords *passwords, size_t index);
 
+/* Whether both have this name with the same hash. Another hash may be one of the same password, with another salt. */
+bool passwords_same(const struct passwords *a, const struct passwords *b, const char *name);
+
 /* Takes as long for a name that is not there. The comparison is in constant time. NULL passwords: false, as slowly. */
 bool passwords_hold(const struct passwords *passwords, const char *name, const char *password);
 
