@@ -50,11 +50,14 @@ struct wishes {
     unsigned stops; /* SIGTERM and SIGINT so far */
     bool reload;
     bool stopping; /* server_stop() is waited for, and may be hurried */
+    bool over;     /* it has stopped: nothing is heard any more */
 };
 
-static void hear_one(struct wishes *wishes, int number)
+/* False where that was the last one. */
+static bool hear_one(struct wishes *wishes, int number)
 {
     pthread_mutex_lock(&wishes->lock);
+    bool over = wishes->over;
     if (number == SIGHUP)
         wishes->reload = true; /* and forgotten, where a stop was asked for */
     else
@@ -63,20 +66,18 @@ static void hear_one(struct wishes *wishes, int number)
         server_hurry(wishes->server);
     pthread_cond_signal(&wishes->changed);
     pthread_mutex_unlock(&wishes->lock);
+    return !over;
 }
 
 static void *hear(void *argument)
 {
     struct wishes *wishes = argument;
-    int number = 0, state;
+    int number = 0;
 
-    for (;;) {
-        if (sigwait(wishes->signals, &number) != 0)
-            continue;
-        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-        hear_one(wishes, number);
-        pthread_setcancelstate(state, NULL);
-    }
+    do {
+        while (sigwait(wishes->signals, &number) != 0)
+            ;
+    } while (hear_one(wishes, number));
     return NULL;
 }
 
@@ -98,7 +99,7 @@ static void print_warnings(const struct config_errors *errors)
 {
     for (size_t i = 0; i < errors->count; i++) {
         if (errors->items[i].severity == CONFIG_WARNING)
-            fprintf(stderr, "%s\n", errors->items[i].text);
+            fprintf(stderr, "warning: %s\n", errors->items[i].text);
     }
 }
 
@@ -145,7 +146,11 @@ static int run(struct server *server, const char *file, const sigset_t *signals)
     while (wait_for_wish(&wishes))
         reload(server, file);
     stop(&wishes);
-    pthread_cancel(thread);
+    pthread_mutex_lock(&wishes.lock);
+    wishes.over = true;
+    wishes.stopping = false;
+    pthread_mutex_unlock(&wishes.lock);
+    pthread_kill(thread, SIGHUP); /* so that it looks */
     pthread_join(thread, NULL);
     return 0;
 }

@@ -6,18 +6,21 @@
 #include <string.h>
 #include <unistd.h>
 
-static void check_offload(const struct epoch_making *making, const struct config_profile *profile,
+static void check_offload(const struct ktls_abilities *abilities, const struct config_profile *profile,
                           struct config_errors *errors)
 {
-    const struct ktls_abilities *abilities = making->abilities;
-
-    if (!abilities || abilities->ulp || profile->offload == CONFIG_OFFLOAD_OFF)
-        return;
-    if (profile->offload == CONFIG_OFFLOAD_REQUIRED)
+    if (abilities && !abilities->ulp && profile->offload == CONFIG_OFFLOAD_REQUIRED)
         config_errors_add_at(errors, CONFIG_ERROR, profile->section, "offload", "offload = required, but %s",
                              abilities->missing);
-    else
-        event(making->log, "K01W", EVENT_T("profile", profile->name), EVENT_T("reason", abilities->missing));
+}
+
+void epoch_say_fallback(const struct epoch *epoch, const struct ktls_abilities *abilities, struct event_log *log)
+{
+    for (size_t i = 0; !abilities->ulp && i < epoch->service_count; i++) {
+        const struct config_profile *profile = epoch->services[i].protocol->server_profile;
+        if (profile->offload == CONFIG_OFFLOAD_AUTO)
+            event(log, "K01W", EVENT_T("profile", profile->name), EVENT_T("reason", abilities->missing));
+    }
 }
 
 static void say_unusable(const struct epoch_making *making, const struct config_profile *profile, size_t before,
@@ -117,7 +120,7 @@ static void service_open(struct epoch *epoch, const struct epoch_making *making,
 
     service->epoch = epoch;
     service->protocol = protocol;
-    check_offload(making, protocol->server_profile, errors);
+    check_offload(making->abilities, protocol->server_profile, errors);
     service->store = epoch->stores[protocol->store - epoch->config->stores];
     if (!epoch_context(epoch, protocol->server_profile))
         return;                        /* it was said why */

@@ -135,6 +135,7 @@ static void take_over(struct server *server, struct epoch *epoch, struct plan *p
     size_t closed = bindings_sweep(server);
     epoch_drop(before);
     say_lasting(server, &epoch->config->server);
+    epoch_say_fallback(epoch, &server->abilities, server->log);
     if (opened)
         server_say_bindings(server);
     event(server->log, "S10I", EVENT_T("config", epoch->config->file), EVENT_N("sections_added", difference.added),

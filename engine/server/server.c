@@ -146,6 +146,7 @@ void server_say_bindings(const struct server *server)
 
 int server_start(struct server *server)
 {
+    epoch_say_fallback(server->epoch, &server->abilities, server->log);
     server_say_bindings(server);
     while (server->workers_running < server->worker_count) {
         int rc = worker_start(&server->workers[server->workers_running]);

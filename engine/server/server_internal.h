@@ -63,6 +63,9 @@ void epoch_drop(struct epoch *epoch); /* any thread; NULL is allowed */
  */
 int epoch_check_stores(const struct epoch *epoch, struct config_errors *errors);
 
+/* K01W for each service that OpenSSL will serve because the kernel cannot. */
+void epoch_say_fallback(const struct epoch *epoch, const struct ktls_abilities *abilities, struct event_log *log);
+
 /* What was made of a server-profile of the epoch's model: for tls_context_admit(). */
 struct tls_context *epoch_context(const struct epoch *epoch, const struct config_profile *profile);
 
