@@ -21,7 +21,7 @@
 
 struct tls_context {
     atomic_uint references;
-    OSSL_LIB_CTX *library; /* of the FIPS provider; NULL: the default */
+    struct fips fips; /* all that is made from `ssl` is made in its library */
     SSL_CTX *ssl;
     struct sessions *sessions;                       /* clients only */
     char *name, *note, *save_chain, *hostname_value; /* NULL: none; but for the name */
@@ -109,7 +109,7 @@ static void context_free(struct tls_context *context)
     sessions_free(context->sessions);
     rules_clear(&context->rules);
     ocsp_free(context->staple);
-    fips_close(context->library);
+    fips_close(&context->fips);
     free(context->hostname_value);
     free(context->save_chain);
     free(context->note);
@@ -123,14 +123,11 @@ static bool copy_text(char **copy, const char *text)
     return *copy || !text;
 }
 
-/* Takes the library. */
-static struct tls_context *context_alloc(const struct config_profile *profile, OSSL_LIB_CTX *library)
+static struct tls_context *context_alloc(const struct config_profile *profile, struct config_errors *errors)
 {
     struct tls_context *context = calloc(1, sizeof *context);
-    if (!context) {
-        fips_close(library);
+    if (!context)
         return NULL;
-    }
     atomic_init(&context->references, 1);
     context->role = profile->role;
     context->offload = profile->offload;
@@ -138,9 +135,9 @@ static struct tls_context *context_alloc(const struct config_profile *profile, O
     bool copied = copy_text(&context->name, profile->name ? profile->name : "") &&
                   copy_text(&context->note, profile->note) && copy_text(&context->save_chain, profile->save_chain) &&
                   copy_text(&context->hostname_value, profile->hostname_value);
-    context->library = library;
+    context->fips = fips_open(profile, errors);
     context->fips_forbids_kernel = profile->fips && !fips_kernel();
-    context->ssl = SSL_CTX_new_ex(library, fips_query(library),
+    context->ssl = SSL_CTX_new_ex(context->fips.library, fips_query(context->fips.library),
                                   profile->role == CONFIG_SERVER ? TLS_server_method() : TLS_client_method());
     if (copied && context->ssl)
         return context;
@@ -163,8 +160,7 @@ struct tls_context *tls_context_new(const struct config_profile *profile, const 
                                     struct config_errors *errors)
 {
     size_t errors_before = errors->error_count;
-    struct tls_context *context =
-        tls_context_key_index() >= 0 ? context_alloc(profile, fips_open(profile, errors)) : NULL;
+    struct tls_context *context = tls_context_key_index() >= 0 ? context_alloc(profile, errors) : NULL;
     if (!context || !set_common(context->ssl, profile) || !set_role(context, scope)) {
         char reason[256] = "out of memory";
         if (ERR_peek_last_error())
@@ -172,12 +168,12 @@ struct tls_context *tls_context_new(const struct config_profile *profile, const 
         config_errors_add_at(errors, CONFIG_ERROR, profile->section, NULL, "OpenSSL cannot make a context: %s", reason);
         goto out;
     }
-    trust_load(context->ssl, context->library, profile, errors);
-    credentials_load(context->ssl, context->library, profile, errors);
-    ciphers_load(context->ssl, context->library, profile, errors);
-    groups_load(context->ssl, context->library, profile, errors);
-    rules_load(&context->rules, context->ssl, context->library, profile, errors);
-    context->staple = ocsp_load(context->ssl, context->library, profile, errors);
+    trust_load(context->ssl, context->fips.library, profile, errors);
+    credentials_load(context->ssl, context->fips.library, profile, errors);
+    ciphers_load(context->ssl, context->fips.library, profile, errors);
+    groups_load(context->ssl, context->fips.library, profile, errors);
+    rules_load(&context->rules, context->ssl, context->fips.library, profile, errors);
+    context->staple = ocsp_load(context->ssl, context->fips.library, profile, errors);
     warn_of_save_chain(profile, errors);
 out:
     ERR_clear_error();

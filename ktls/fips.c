@@ -32,10 +32,11 @@ bool fips_kernel(void)
 }
 
 /* Both providers, and nothing without fips=yes from now on, also where nobody says so. */
-static bool activate(OSSL_LIB_CTX *library)
+static bool activate(struct fips *fips)
 {
-    return OSSL_PROVIDER_load(library, "fips") && OSSL_PROVIDER_load(library, "base") &&
-           EVP_default_properties_enable_fips(library, 1);
+    fips->fips = OSSL_PROVIDER_load(fips->library, "fips");
+    fips->base = fips->fips ? OSSL_PROVIDER_load(fips->library, "base") : NULL;
+    return fips->base && EVP_default_properties_enable_fips(fips->library, 1);
 }
 
 static bool configure(OSSL_LIB_CTX *library, const char *text)
@@ -51,32 +52,32 @@ static bool configure(OSSL_LIB_CTX *library, const char *text)
 }
 
 /* With what openssl.cnf says of the provider, as `openssl fipsinstall` asks one to include it there. */
-static bool from_settings(OSSL_LIB_CTX *library)
+static bool from_settings(struct fips *fips)
 {
     char *file = CONF_get1_default_config_file();
-    bool ok = file && (access(file, R_OK) != 0 || OSSL_LIB_CTX_load_config(library, file));
+    bool ok = file && (access(file, R_OK) != 0 || OSSL_LIB_CTX_load_config(fips->library, file));
     OPENSSL_free(file);
-    return ok && activate(library);
+    return ok && activate(fips);
 }
 
 /* With what `openssl fipsinstall` wrote, where openssl.cnf does not include it. */
-static bool from_module(OSSL_LIB_CTX *library)
+static bool from_module(struct fips *fips)
 {
     char text[1024];
     int length = snprintf(text, sizeof text,
                           "openssl_conf = start\n.include %s/fipsmodule.cnf\n[start]\nproviders = list\n[list]\n"
                           "fips = fips_sect\n",
                           X509_get_default_cert_area());
-    return length > 0 && (size_t)length < sizeof text && configure(library, text) && activate(library);
+    return length > 0 && (size_t)length < sizeof text && configure(fips->library, text) && activate(fips);
 }
 
-static OSSL_LIB_CTX *try_with(bool (*start)(OSSL_LIB_CTX *library))
+static bool try_with(struct fips *fips, bool (*start)(struct fips *fips))
 {
-    OSSL_LIB_CTX *library = fips_seam.library_new();
-    if (library && start(library))
-        return library;
-    OSSL_LIB_CTX_free(library);
-    return NULL;
+    fips->library = fips_seam.library_new();
+    if (fips->library && start(fips))
+        return true;
+    fips_close(fips);
+    return false;
 }
 
 static void report_absent(const struct config_profile *profile, struct config_errors *errors)
@@ -91,25 +92,28 @@ static void report_absent(const struct config_profile *profile, struct config_er
                          reason, X509_get_default_cert_area());
 }
 
-OSSL_LIB_CTX *fips_open(const struct config_profile *profile, struct config_errors *errors)
+struct fips fips_open(const struct config_profile *profile, struct config_errors *errors)
 {
+    struct fips fips = { 0 };
     if (!profile->fips)
-        return NULL;
+        return fips;
     if (profile->offload == CONFIG_OFFLOAD_REQUIRED && !fips_kernel())
         config_errors_add_at(errors, CONFIG_ERROR, profile->section, "offload",
                              "offload = required contradicts fips = yes: this kernel is not in FIPS mode (%s is not "
                              "1); start it with fips=1, or set offload = auto",
                              fips_seam.kernel);
-    OSSL_LIB_CTX *library = try_with(from_settings);
-    if (!library)
-        library = try_with(from_module);
-    if (!library)
+    if (!try_with(&fips, from_settings) && !try_with(&fips, from_module))
         report_absent(profile, errors);
     ERR_clear_error();
-    return library;
+    return fips;
 }
 
-void fips_close(OSSL_LIB_CTX *library)
+void fips_close(struct fips *fips)
 {
-    OSSL_LIB_CTX_free(library);
+    if (fips->base)
+        OSSL_PROVIDER_unload(fips->base);
+    if (fips->fips)
+        OSSL_PROVIDER_unload(fips->fips);
+    OSSL_LIB_CTX_free(fips->library);
+    *fips = (struct fips){ 0 };
 }

@@ -5,17 +5,22 @@
 
 #include <stdbool.h>
 
-#include <openssl/crypto.h>
+#include <openssl/provider.h>
 
 #include "config/errors.h"
 #include "config/model.h"
 
+struct fips {
+    OSSL_LIB_CTX *library; /* NULL: OpenSSL's default */
+    OSSL_PROVIDER *fips, *base;
+};
+
 /*
- * NULL for fips = no; for fips = yes also after an error was added, because the provider cannot be loaded: what is made
- * without it may be looked at, not used. Everything made in a library must be freed before it is closed.
+ * Empty for fips = no; for fips = yes also after an error was added, because the provider cannot be loaded: what is
+ * made without it may be looked at, not used. Everything made in the library must be freed before it is closed.
  */
-OSSL_LIB_CTX *fips_open(const struct config_profile *profile, struct config_errors *errors);
-void fips_close(OSSL_LIB_CTX *library); /* NULL is allowed */
+struct fips fips_open(const struct config_profile *profile, struct config_errors *errors);
+void fips_close(struct fips *fips);
 
 /* The property query that goes with a library: "fips=yes", or NULL. */
 const char *fips_query(const OSSL_LIB_CTX *library);
