@@ -13,8 +13,14 @@
 #include "ktls/fips_internal.h"
 #include "ktls/verify_internal.h"
 
+struct list {
+    X509_CRL *crl;
+    bool vouched; /* a certificate in trust signed it */
+};
+
 struct crls {
-    STACK_OF(X509_CRL) * lists;
+    struct list *lists;
+    size_t count;
 };
 
 struct reading {
@@ -54,13 +60,14 @@ static STACK_OF(X509) * find_issuers(const struct reading *reading, X509_CRL *li
     return found;
 }
 
-static bool check_issuer(const struct reading *reading, X509_CRL *list, const char *name)
+static bool check_issuer(const struct reading *reading, struct list *list, const char *name)
 {
-    STACK_OF(X509) *issuers = find_issuers(reading, list);
-    bool known = sk_X509_num(issuers) > 0, ok = known && signed_by_one_of(list, issuers);
+    STACK_OF(X509) *issuers = find_issuers(reading, list->crl);
+    bool known = sk_X509_num(issuers) > 0;
+    list->vouched = known && signed_by_one_of(list->crl, issuers);
     sk_X509_pop_free(issuers, X509_free);
     ERR_clear_error();
-    if (ok)
+    if (list->vouched)
         return true;
     /* Those of a CA that peers send along can only be verified with what they send. */
     if (!known)
@@ -102,19 +109,31 @@ static bool check_times(const struct reading *reading, const X509_CRL *list, con
     return true;
 }
 
-/* Takes the list. */
-static void add_list(struct reading *reading, X509_CRL *list)
+static bool keep(struct crls *crls, SSL_CTX *ssl, struct list list)
 {
-    char *name = tls_peer_name(X509_CRL_get_issuer(list));
+    struct list *grown = reallocarray(crls->lists, crls->count + 1, sizeof(*grown));
+    if (!grown)
+        return false;
+    crls->lists = grown;
+    if (!X509_STORE_add_crl(SSL_CTX_get_cert_store(ssl), list.crl) || !X509_CRL_up_ref(list.crl))
+        return false;
+    crls->lists[crls->count++] = list;
+    return true;
+}
+
+/* Takes the list. */
+static void add_list(struct reading *reading, X509_CRL *crl)
+{
+    struct list list = { .crl = crl };
+    char *name = tls_peer_name(X509_CRL_get_issuer(crl));
     if (!name)
         load_problem(&reading->load, CONFIG_ERROR, "crl",
                      "crl \"%s\" has a list whose issuer's name cannot be decoded; take it out", reading->file);
-    else if (check_times(reading, list, name) && check_issuer(reading, list, name) &&
-             (!X509_STORE_add_crl(SSL_CTX_get_cert_store(reading->ssl), list) || !X509_CRL_up_ref(list) ||
-              !sk_X509_CRL_push(reading->crls->lists, list)))
+    else if (check_times(reading, crl, name) && check_issuer(reading, &list, name) &&
+             !keep(reading->crls, reading->ssl, list))
         load_problem(&reading->load, CONFIG_ERROR, "crl", "crl \"%s\" cannot be used: %s", reading->file,
                      ERR_peek_last_error() ? ERR_reason_error_string(ERR_peek_last_error()) : "out of memory");
-    X509_CRL_free(list);
+    X509_CRL_free(crl);
     free(name);
 }
 
@@ -180,9 +199,8 @@ struct crls *crls_load(SSL_CTX *ssl, OSSL_LIB_CTX *library, const struct config_
                                .crls = crls };
     if (!profile->crl.count)
         return NULL;
-    if (!crls || !(crls->lists = sk_X509_CRL_new_null())) {
+    if (!crls) {
         load_problem(&reading.load, CONFIG_ERROR, "crl", "crl does not fit in memory");
-        free(crls);
         return NULL;
     }
     for (size_t i = 0; i < profile->crl.count; i++) {
@@ -194,8 +212,10 @@ struct crls *crls_load(SSL_CTX *ssl, OSSL_LIB_CTX *library, const struct config_
 
 void crls_free(struct crls *crls)
 {
+    for (size_t i = 0; crls && i < crls->count; i++)
+        X509_CRL_free(crls->lists[i].crl);
     if (crls)
-        sk_X509_CRL_pop_free(crls->lists, X509_CRL_free);
+        free(crls->lists);
     free(crls);
 }
 
@@ -224,8 +244,8 @@ static bool is_current(const X509_CRL *list)
 
 bool crls_of_issuer(const struct crls *crls, X509 *certificate)
 {
-    for (int i = 0; crls && i < sk_X509_CRL_num(crls->lists); i++)
-        if (is_of_issuer(sk_X509_CRL_value(crls->lists, i), certificate))
+    for (size_t i = 0; crls && i < crls->count; i++)
+        if (is_of_issuer(crls->lists[i].crl, certificate))
             return true;
     return false;
 }
@@ -233,8 +253,8 @@ bool crls_of_issuer(const struct crls *crls, X509 *certificate)
 int64_t crls_until(const struct crls *crls, X509 *certificate)
 {
     int64_t until = VERDICT_ALWAYS;
-    for (int i = 0; crls && i < sk_X509_CRL_num(crls->lists); i++) {
-        const X509_CRL *list = sk_X509_CRL_value(crls->lists, i);
+    for (size_t i = 0; crls && i < crls->count; i++) {
+        const X509_CRL *list = crls->lists[i].crl;
         const ASN1_TIME *next = X509_CRL_get0_nextUpdate(list);
         time_t end;
         if (is_of_issuer(list, certificate) && next && is_current(list) && tls_peer_time(next, &end) == 0 &&
@@ -244,13 +264,14 @@ int64_t crls_until(const struct crls *crls, X509 *certificate)
     return until;
 }
 
-enum crls_answer crls_look(const struct crls *crls, X509 *certificate)
+enum crls_answer crls_look(const struct crls *crls, X509 *certificate, bool vouched)
 {
     enum crls_answer answer = CRLS_MISSING;
-    for (int i = 0; crls && i < sk_X509_CRL_num(crls->lists); i++) {
-        X509_CRL *list = sk_X509_CRL_value(crls->lists, i);
+    for (size_t i = 0; crls && i < crls->count; i++) {
+        X509_CRL *list = crls->lists[i].crl;
         X509_REVOKED *entry;
-        if (!is_of_issuer(list, certificate) || !is_of_same_key(list, certificate))
+        if ((vouched && !crls->lists[i].vouched) || !is_of_issuer(list, certificate) ||
+            !is_of_same_key(list, certificate))
             continue;
         /* 2: it was on hold, and no longer is. What an expired list says of a certificate is still true. */
         if (X509_CRL_get0_by_cert(list, &entry, certificate) == 1)

@@ -89,18 +89,68 @@ static SSL *ssl_of(X509_STORE_CTX *store)
     return X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
 }
 
-/* Only CAs above the leaf's issuer may be without a list, and only where there is none of their issuer at all. */
-static int tolerate_missing_list(int ok, X509_STORE_CTX *store)
+static bool is_about_a_list(int error)
+{
+    static const int errors[] = {
+        X509_V_ERR_UNABLE_TO_GET_CRL,
+        X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER,
+        X509_V_ERR_UNABLE_TO_DECRYPT_CRL_SIGNATURE,
+        X509_V_ERR_CRL_SIGNATURE_FAILURE,
+        X509_V_ERR_CRL_NOT_YET_VALID,
+        X509_V_ERR_CRL_HAS_EXPIRED,
+        X509_V_ERR_ERROR_IN_CRL_LAST_UPDATE_FIELD,
+        X509_V_ERR_ERROR_IN_CRL_NEXT_UPDATE_FIELD,
+        X509_V_ERR_KEYUSAGE_NO_CRL_SIGN,
+        X509_V_ERR_UNHANDLED_CRITICAL_CRL_EXTENSION,
+        X509_V_ERR_DIFFERENT_CRL_SCOPE,
+        X509_V_ERR_CRL_PATH_VALIDATION_ERROR,
+    };
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+        if (errors[i] == error)
+            return true;
+    return false;
+}
+
+/*
+ * A CA above the leaf's issuer may be without a list, where there is none of its issuer at all. And where a chain ends
+ * in a certificate that is trusted by itself, OpenSSL has no issuer to verify a list with: check_anchors() does it.
+ */
+static int judge_list(int ok, X509_STORE_CTX *store)
 {
     const struct verdict *verdict = verdict_of(ssl_of(store));
     int error = X509_STORE_CTX_get_error(store), depth = X509_STORE_CTX_get_error_depth(store);
     X509 *certificate = X509_STORE_CTX_get_current_cert(store);
 
-    if (ok || depth == 0 || error != X509_V_ERR_UNABLE_TO_GET_CRL || !certificate || !verdict ||
-        crls_of_issuer(verdict->rules->crls, certificate))
+    if (ok || !verdict || !certificate || !is_about_a_list(error))
+        return ok;
+    bool missing =
+        depth > 0 && error == X509_V_ERR_UNABLE_TO_GET_CRL && !crls_of_issuer(verdict->rules->crls, certificate);
+    if (!missing && depth < X509_STORE_CTX_get_num_untrusted(store))
         return ok;
     X509_STORE_CTX_set_error(store, X509_V_OK);
     return 1;
+}
+
+static bool check_anchors(struct verdict *verdict, X509_STORE_CTX *store)
+{
+    static const int errors[] = { [CRLS_GOOD] = X509_V_OK,
+                                  [CRLS_REVOKED] = X509_V_ERR_CERT_REVOKED,
+                                  [CRLS_MISSING] = X509_V_ERR_UNABLE_TO_GET_CRL,
+                                  [CRLS_EXPIRED] = X509_V_ERR_CRL_HAS_EXPIRED };
+    STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(store);
+    int count = verdict->rules->crls ? sk_X509_num(chain) : 0;
+
+    for (int i = X509_STORE_CTX_get_num_untrusted(store); i < count; i++) {
+        enum crls_answer answer = crls_look(verdict->rules->crls, sk_X509_value(chain, i), true);
+        if (answer == CRLS_GOOD || (answer == CRLS_MISSING && i > 0))
+            continue;
+        X509_STORE_CTX_set_error_depth(store, i);
+        X509_STORE_CTX_set_current_cert(store, sk_X509_value(chain, i));
+        refuse(store, errors[answer]);
+        verdict_explain(verdict, verdict->rules, store);
+        return false;
+    }
+    return true;
 }
 
 /* CA certificates between the leaf and the first one that we trust by itself. OpenSSL counts some chains otherwise. */
@@ -145,14 +195,14 @@ static void hold_while_valid(struct verdict *verdict, X509_STORE_CTX *store)
 
 static bool check_chain(struct verdict *verdict, X509_STORE_CTX *store, const struct tls_peer *peer)
 {
-    X509_STORE_CTX_set_verify_cb(store, tolerate_missing_list);
+    X509_STORE_CTX_set_verify_cb(store, judge_list);
     if (X509_verify_cert(store) != 1) {
         if (X509_STORE_CTX_get_error(store) == X509_V_OK)
             X509_STORE_CTX_set_error(store, X509_V_ERR_UNSPECIFIED);
         verdict_explain(verdict, verdict->rules, store);
         return false;
     }
-    if (!check_depth(verdict, store) || !check_names(verdict, store, peer))
+    if (!check_depth(verdict, store) || !check_anchors(verdict, store) || !check_names(verdict, store, peer))
         return false;
     hold_while_valid(verdict, store);
     verdict->verified = true;

@@ -71,7 +71,8 @@ bool crls_of_issuer(const struct crls *crls, X509 *certificate); /* there is one
 int64_t crls_until(const struct crls *crls, X509 *certificate);  /* when the first of these is no longer current */
 
 enum crls_answer { CRLS_GOOD, CRLS_REVOKED, CRLS_MISSING, CRLS_EXPIRED };
-enum crls_answer crls_look(const struct crls *crls, X509 *certificate);
+/* Without a chain: signatures were verified when the lists were read, where they are `vouched` for by trust. */
+enum crls_answer crls_look(const struct crls *crls, X509 *certificate, bool vouched);
 
 /* ---- ocsp.c ---- */
 
