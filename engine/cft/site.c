@@ -104,18 +104,23 @@ static unsigned listen_port(struct site *site, const struct object *object, cons
     return 0;
 }
 
-/* An address of CFTNET would narrow it, but CFT's extract seldom names one. */
-static void write_listen(struct site *site, unsigned port)
+/* Wider than CFT's where CFTNET names an address: said, not guessed. */
+static void write_listen(struct site *site, const struct object *object, unsigned port)
 {
+    const struct cft_parameter *net = cft_find(object->command, "NET");
     char address[32];
     site->ports[port / 8] = (uint8_t)(site->ports[port / 8] | 1U << port % 8);
     snprintf(address, sizeof(address), "0.0.0.0:%u", port);
+    if (net)
+        ini_comment(site->out, "line %u: NET = %s: where its CFTNET has a HOST, listen must name that address",
+                    net->line, net->values[0].text);
     ini_key(site->out, "listen", address);
 }
 
 void protocol_write(struct site *site, struct object *object)
 {
     static const char *const known[] = { "ID", "SSL", "SAP", NULL };
+    static const char *const known_to_listen[] = { "ID", "SSL", "SAP", "NET", NULL };
     const char *ssl = cft_text(object->command, "SSL", NULL);
     const struct object *server = site_object(site, OBJECT_SERVER, ssl),
                         *client = site_object(site, OBJECT_CLIENT, ssl);
@@ -132,14 +137,14 @@ void protocol_write(struct site *site, struct object *object)
     const struct object *profile = port ? server : client;
     object->calls = client && profile && strcmp(client->name, profile->name) == 0;
     if (port)
-        write_listen(site, port);
+        write_listen(site, object, port);
     if (profile)
         ini_key(site->out, "profile", profile->name);
     else
         ini_comment(site->out, "SSL = %s: no CFTSSL of that ID and DIRECT = CLIENT is in the extract", ssl);
     if (port)
         ini_key(site->out, "store", "main");
-    site_write_rest(site, object->command, known);
+    site_write_rest(site, object->command, port ? known_to_listen : known);
 }
 
 static bool host_good(const char *host)
