@@ -300,9 +300,24 @@ static int refuse_accept(const struct ring_seam *seam, enum ring_call call, size
     return call == RING_ACCEPT && !atomic_load(&accepts) ? -EMFILE : 0;
 }
 
-static void closes_a_listener_that_pauses(void **state)
+#define WAITING 8
+
+static int connect_to(uint16_t port)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_port = htons(port),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+static void serves_whom_the_kernel_let_in_before_it_closes_a_listener(void **state)
 {
     static const struct ring_seam seam = { refuse_accept };
+    int waiting[WAITING];
+    char byte;
     (void)state;
     atomic_store(&accepts, false);
     struct server *server =
@@ -310,8 +325,16 @@ static void closes_a_listener_that_pauses(void **state)
               (struct server_options){ .seam = &seam });
 
     wait_for("S06W", 4);
+    for (int i = 0; i < WAITING; i++)
+        waiting[i] = connect_to(server_port(server, "b", 0));
     assert_int_equal(reload(server, ONE), 0);
     assert_non_null(strstr(lines(), "addresses_closed=1"));
+    assert_int_equal(atomic_load(&server->connections), WAITING);
+    for (int i = 0; i < WAITING; i++) {
+        assert_int_equal(recv(waiting[i], &byte, 1, MSG_DONTWAIT), -1);
+        assert_int_equal(errno, EAGAIN);
+        close(waiting[i]);
+    }
     atomic_store(&accepts, true);
     end(server);
 }
@@ -329,7 +352,7 @@ int main(void)
         TEST(shares_a_store_that_is_the_same_directory),
         TEST(keeps_the_ports_that_it_got),
         TEST(refuses_one_address_under_two_names),
-        TEST(closes_a_listener_that_pauses),
+        TEST(serves_whom_the_kernel_let_in_before_it_closes_a_listener),
     };
     return cmocka_run_group_tests(tests, make_pki, free_pki);
 }
