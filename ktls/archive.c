@@ -68,7 +68,7 @@ static bool put_in_order(X509 *own, STACK_OF(X509) * others, STACK_OF(X509) * ce
         int i = 0;
         while (i < sk_X509_num(others) && !chain_issued(sk_X509_value(others, i), last))
             i++;
-        if (i == sk_X509_num(others))
+        if (i >= sk_X509_num(others)) /* -1 where the archive has no others at all */
             break;
         last = sk_X509_delete(others, i);
         if (!sk_X509_push(certificates, last)) {
