@@ -23,7 +23,7 @@ static void usage(FILE *out)
         "Serves the stores of the configuration until SIGTERM or SIGINT; transfers that run may end within 30 s, a\n"
         "second signal ends them at once. SIGHUP reads the configuration again, with its certificates and passwords:\n"
         "new sessions follow it, and where something is wrong the old one stays.\n"
-        "Events go to standard error, or to the journal. Tells systemd when it is ready (Type=notify-reload).\n"
+        "Events go to standard error, or to the journal. Tells systemd how it is (Type=notify, or notify-reload).\n"
         "Exit codes: 0 stopped in good order, 1 could not go on, 2 usage, 3 configuration.\n",
         out);
 }

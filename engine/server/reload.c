@@ -52,31 +52,36 @@ static void say_lasting(const struct server *server, const struct config_server 
 
 /* -- the swap ------------------------------------------------------------------------------------------------------ */
 
-void server_swapped(struct server *server)
+void server_swapped(struct worker *worker)
 {
+    struct server *server = worker->server;
+
     pthread_mutex_lock(&server->swap_lock);
-    server->swapping--;
+    worker->asked = false;
     pthread_cond_signal(&server->swap_done);
     pthread_mutex_unlock(&server->swap_lock);
 }
 
-static bool one_has_ended(const struct server *server)
+/* A worker whose ring has failed takes nothing over: its sessions are gone. */
+static bool one_is_missing(const struct server *server)
 {
     for (unsigned i = 0; i < server->workers_running; i++) {
-        if (atomic_load(&server->workers[i].ended))
+        if (server->workers[i].asked && !atomic_load(&server->workers[i].ended))
             return true;
     }
     return false;
 }
 
-/* A worker whose ring has failed takes nothing over, and nothing is to be waited for then: its sessions are gone. */
 static void swap_workers(struct server *server)
 {
-    server->swapping = server->workers_running;
-    for (unsigned i = 0; i < server->workers_running; i++)
-        worker_swap(&server->workers[i]);
     pthread_mutex_lock(&server->swap_lock);
-    while (server->swapping > 0 && !one_has_ended(server)) {
+    for (unsigned i = 0; i < server->workers_running; i++) {
+        if (atomic_load(&server->workers[i].ended))
+            continue;
+        server->workers[i].asked = true;
+        worker_swap(&server->workers[i]);
+    }
+    while (one_is_missing(server)) {
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_nsec += SWAP_LOOK_MS * 1000000L;

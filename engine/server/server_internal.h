@@ -137,7 +137,6 @@ struct server {
     struct lasting lasting;
     pthread_mutex_t swap_lock;
     pthread_cond_t swap_done;
-    unsigned swapping; /* workers that do not have the new epoch yet */
     struct event_log *log;
     const struct ktls_sys *sys;
     struct ktls_abilities abilities;
@@ -167,6 +166,7 @@ struct worker {
     struct epoch *looked_at; /* held while that runs */
     uint64_t look_due;
     atomic_bool ended; /* its ring does not run any more */
+    bool asked;        /* to take an epoch over, and not there yet; under the server\'s swap_lock */
     bool stopping, ticking, in_grace, swapping;
 };
 
@@ -178,7 +178,7 @@ void worker_hurry(struct worker *worker);                /* from another thread,
 void worker_session_ended(struct worker *worker);
 /* From another thread: takes the server's epoch and bindings over, then server_swapped(). */
 void worker_swap(struct worker *worker);
-void server_swapped(struct server *server);
+void server_swapped(struct worker *worker);
 void worker_looked(struct worker *worker);
 void server_say_bindings(const struct server *server);
 

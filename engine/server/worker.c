@@ -48,7 +48,7 @@ static void swap_finish(struct worker *worker)
     if (!worker->swapping || worker->closing)
         return;
     worker->swapping = false;
-    server_swapped(worker->server);
+    server_swapped(worker);
 }
 
 /* Nothing accepts any more, and with its end the listener may be gone. Those whom the kernel has let in already have
