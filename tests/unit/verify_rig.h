@@ -29,6 +29,7 @@ __attribute__((unused)) static struct config_profile *rig_profile(enum config_ro
     struct config_profile *profile = config_profile_default(role);
     char file[64];
     assert_non_null(profile);
+    free(profile->name);
     profile->name = strdup("tested");
     profile->offload = CONFIG_OFFLOAD_OFF;
     config_list_clear(&profile->trust);
