@@ -245,21 +245,28 @@ static void verify_run(struct job *job)
 {
     struct session *session = session_of_job(job);
 
-    session->result = gate_password_holds(session->epoch->gate, session->login);
+    /* Asked here, not when the job was posted: many connections that guess once each would all have been allowed then.
+     */
+    if (!guesses_allowed(session->worker->server->guesses, session->address.s6_addr, session_clock()))
+        session->result = -EBUSY;
+    else
+        session->result = gate_password_holds(session->epoch->gate, session->login) ? 0 : -EACCES;
 }
 
 static enum flow verify(struct session *session)
 {
     struct server *server = session->worker->server;
 
-    if (!guesses_allowed(server->guesses, session->address.s6_addr, session_clock())) {
-        event(server->log, "G04W", EVENT_T("protocol", session->service->protocol->name),
-              EVENT_T("peer", session->peer), EVENT_T("name", session->login->name));
-        return turn_away(session, 429, "too many logins have failed from your address: wait");
-    }
     session_set_deadline(session, 0, NULL);
     session->step = step_verified;
     return session_wait_job(session, server->handshakes, verify_run);
+}
+
+static enum flow refuse_unheard(struct session *session)
+{
+    event(session->worker->server->log, "G04W", EVENT_T("protocol", session->service->protocol->name),
+          EVENT_T("peer", session->peer), EVENT_T("name", session->login->name));
+    return turn_away(session, 429, "too many logins have failed from your address: wait");
 }
 
 static enum flow step_login_failed(struct session *session)
@@ -273,7 +280,9 @@ static enum flow step_verified(struct session *session)
     struct server *server = session->worker->server;
 
     session_set_deadline(session, session->epoch->config->server.idle_timeout, session_abort);
-    if (session->result) {
+    if (session->result == -EBUSY)
+        return refuse_unheard(session);
+    if (session->result == 0) {
         guesses_succeeded(server->guesses, session->address.s6_addr);
         memcpy(session->mark_held, session->mark_asking, sizeof session->mark_held);
         return decide(session, true);
