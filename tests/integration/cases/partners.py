@@ -168,7 +168,7 @@ def visits(t, server, shown, version, times):
         wire = Wire(t, server.port, context=context, session=session)
         answers.append(wire.request("PUT", "/new", LOGIN if shown is None else {}, b"stored").status)
         session = wire.socket.session
-        wire.gone()
+        wire.abort()
     equal([event["resumed"] for event in server.find("Y14I")], ["no"] + ["yes"] * (times - 1), "which were resumed")
     return answers
 
@@ -310,7 +310,7 @@ def a_subject_that_a_reload_forbids_does_not_come_back(t, version):
     context, session = first_visit(t, server, leaf(t.run, "bankrupt"), version)
     server.ini.write_text(server.ini.read_text().replace("subject = O=Sluice", "subject = CN=bank"))
     reload(t, server)
-    equal(come_back(t, server, context, session), "access_denied", "what it met")
+    equal(come_back(t, server, context, session), "certificate_unknown", "what it met")
     equal(len(server.find("Y14I")), 1, "sessions")
 
 

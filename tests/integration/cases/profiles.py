@@ -1,5 +1,7 @@
 """Every key of a server-profile: who gets in by it and who does not, in both versions, and that nothing of theirs is kept."""
 
+import time
+
 from harness import check, client, equal, files, setup, test, tls_counters, wait_for
 from harness import leafs
 from harness.clients import openssl
@@ -23,11 +25,6 @@ def _node7(run, name="node7"):
     return run.pki.leaf(name, "clientAuth", subject=f"O=Sluice\nCN={name}")
 
 
-def _list(run, name, **when):
-    leaf(run, "revoked")
-    return run.pki.crl(name, **when)
-
-
 # What the profile says; who is let in; who is not, with which alert, and what the event says about it. A name is one of
 # harness/leafs.py; None shows no certificate.
 ROWS = {
@@ -43,28 +40,27 @@ ROWS = {
     "validity, to come": ({}, "good", "not yet valid", "bad_certificate", "not yet valid"),
     "a strong key": ({}, "rsa", "weak key", "bad_certificate", "key too weak"),
     "a strong signature": ({}, "ed25519", "sha1", "bad_certificate", "digest algorithm too weak"),
-    "depth = 0": ({"depth": 0}, "good", "of an intermediate", "unknown_ca", "chain too long"),
-    "depth = 1": ({"depth": 1}, "of an intermediate", "deep", "unknown_ca", "chain too long"),
-    "key_usage, extended": ({}, "any usage", "wrong usage", "unsupported_certificate", "purpose"),
-    "key_usage, plain": ({}, "key agreement", "wrong key usage", "unsupported_certificate", "purpose"),
+    "depth = 0": ({"depth": 0}, "good", "of an intermediate", "unknown_ca", "depth: wanted at most"),
+    "depth = 1": ({"depth": 1}, "of an intermediate", "deep", "unknown_ca", "depth: wanted at most"),
+    "key_usage, extended": ({}, "any usage", "wrong usage", "unsupported_certificate", "key_usage: wanted"),
+    "key_usage, plain": ({}, "key agreement", "wrong key usage", "unsupported_certificate", "key_usage: wanted"),
     "key_usage = none": ({"key_usage": "none"}, "wrong usage", "other CA", "unknown_ca", "issuer"),
     "key_usage = none, plain": ({"key_usage": "none"}, "wrong key usage", "expired", "certificate_expired", "expired"),
     "crl": ({"crl": leafs.crl}, "good", "revoked", "certificate_revoked", "revoked"),
     "crl, in DER": ({"crl": leafs.crl_der}, "good", "revoked", "certificate_revoked", "revoked"),
     "crl, of another issuer": ({"crl": leafs.crl}, "good", "of an intermediate", "unknown_ca", "CRL"),
-    "crl, ended": ({"crl": lambda run: _list(run, "ended", starts=-9, ends=-2)}, None, "good", "certificate_expired", "CRL"),
-    "subject, whole values": ({"subject": "CN=bank"}, "bank", "bankrupt", "access_denied", "subject"),
-    "subject, a wildcard": ({"subject": "CN=bank*"}, "bankrupt", "good", "access_denied", "subject"),
-    "subject, a quoted comma": ({"subject": 'O="Acme, Inc."'}, "many names", "good", "access_denied", "subject"),
-    "subject, repeated and multi-valued": ({"subject": "OU=two AND UID=u7 AND OU=one"}, "many names", "good", "access_denied",
+    "subject, whole values": ({"subject": "CN=bank"}, "bank", "bankrupt", "certificate_unknown", "subject"),
+    "subject, a wildcard": ({"subject": "CN=bank*"}, "bankrupt", "good", "certificate_unknown", "subject"),
+    "subject, a quoted comma": ({"subject": 'O="Acme, Inc."'}, "many names", "good", "certificate_unknown", "subject"),
+    "subject, repeated and multi-valued": ({"subject": "OU=two AND UID=u7 AND OU=one"}, "many names", "good", "certificate_unknown",
                                            "subject"),
-    "subject, UTF-8": ({"subject": "CN=N\u0153UD 7"}, "many names", "good", "access_denied", "subject"),
-    "subject, alternatives": ({"subject": "CN=x, CN=bank OR CN=y"}, "bank", "good", "access_denied", "subject"),
-    "subject, NOT": ({"subject": "O=Sluice AND NOT CN=bankr*"}, "bank", "bankrupt", "access_denied", "subject"),
-    "subject, contains": ({"subject": 'contains:"nkrup"'}, "bankrupt", "bank", "access_denied", "subject"),
-    "subject, a NUL": ({"subject": "CN=node7"}, _node7, "nul", "access_denied", "subject"),
-    "issuer": ({"issuer": "CN=Sluice intermediate"}, "of an intermediate", "good", "access_denied", "issuer"),
-    "issuer, the direct one": ({"issuer": "CN=Sluice throw-away CA"}, "good", "of an intermediate", "access_denied", "issuer"),
+    "subject, UTF-8": ({"subject": "CN=N\u0153UD 7"}, "many names", "good", "certificate_unknown", "subject"),
+    "subject, alternatives": ({"subject": "CN=x, CN=bank OR CN=y"}, "bank", "good", "certificate_unknown", "subject"),
+    "subject, NOT": ({"subject": "O=Sluice AND NOT CN=bankr*"}, "bank", "bankrupt", "certificate_unknown", "subject"),
+    "subject, contains": ({"subject": 'contains:"nkrup"'}, "bankrupt", "bank", "certificate_unknown", "subject"),
+    "subject, a NUL": ({"subject": "CN=node7"}, _node7, "nul", "certificate_unknown", "subject"),
+    "issuer": ({"issuer": "CN=Sluice intermediate"}, "of an intermediate", "good", "certificate_unknown", "issuer"),
+    "issuer, the direct one": ({"issuer": "CN=Sluice throw-away CA"}, "good", "of an intermediate", "certificate_unknown", "issuer"),
     "signature_algorithms": ({"signature_algorithms": "ecdsa_secp256r1_sha256"}, "good", "rsa", NONE_SHOWN,
                              "did not return a certificate"),
 }
@@ -129,6 +125,19 @@ def the_systems_trust_is_asked_where_it_is_named(t, version):
     server = setup.server(t, server_profile={"trust": "system"}, environment={"SSL_CERT_FILE": leafs.other(t.run).certificate})
     must_be_refused(t, server, visit(t, server.port, leaf(t.run, "good"), version), "unknown_ca", version, "certificate")
     equal(visit(t, server.port, leaf(t.run, "other CA"), version), 201, "the answer")
+
+
+@test("host", each=VERSIONS)
+def a_list_of_the_revoked_that_has_ended_refuses_everyone(t, version):
+    ends = time.time() + 3
+    crl = t.run.pki.crl(f"short-{version}", ends=3 * leafs.A_SECOND)
+    server = setup.server(t, server_profile={"crl": crl})
+    equal(visit(t, server.port, leaf(t.run, "good"), version), 201, "the answer while it was current")
+    time.sleep(max(0, ends - time.time()) + 1.1)
+    (server.root / "new").unlink()
+    equal(visit(t, server.port, leaf(t.run, "good"), version), "certificate_expired", "the answer")
+    check("crl: wanted a current list" in server.wait_event("Y13E")["reason"], "the reason is another")
+    equal(files.listing(server.root), [], "files in the store")
 
 
 # Of these a client with a bad certificate, or with none, gets a session, but it has not authenticated anyone by it.

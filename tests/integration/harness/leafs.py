@@ -1,6 +1,6 @@
 """Certificates by what is wrong with them: for a client (usage clientAuth) or for a server (serverAuth)."""
 
-from .pki import Authority, to_der
+from .pki import LOCALHOST, Authority, to_der
 
 A_SECOND = 1 / 86400
 
@@ -63,7 +63,7 @@ LEAFS = {
     "expired": lambda run, name, usage: run.pki.leaf(name, usage, starts=-10, ends=-2),
     "not yet valid": lambda run, name, usage: run.pki.leaf(name, usage, starts=2, ends=10),
     "expires soon": lambda run, name, usage: run.pki.leaf(name, usage, ends=5.5),
-    "wrong usage": lambda run, name, usage: run.pki.leaf(name, OTHER_USAGE[usage]),
+    "wrong usage": lambda run, name, usage: run.pki.leaf(name, OTHER_USAGE[usage], names=LOCALHOST),
     "wrong key usage": lambda run, name, usage: run.pki.leaf(name, usage, key_usage="critical,dataEncipherment"),
     "other CA": lambda run, name, usage: other(run).leaf(name, usage),
     "revoked": _revoked,
