@@ -74,15 +74,17 @@ static bool set_common(SSL_CTX *ssl, const struct config_profile *profile)
 }
 
 /* A ticket is good for one protocol and profile: what they are called goes into every session. */
-static bool set_session_scope(SSL_CTX *ssl, const char *scope, const char *name)
+static bool set_session_scope(SSL_CTX *ssl, OSSL_LIB_CTX *library, const char *scope, const char *name)
 {
     unsigned char id[EVP_MAX_MD_SIZE];
     unsigned length = 0;
+    EVP_MD *sha256 = EVP_MD_fetch(library, "SHA256", NULL);
     EVP_MD_CTX *digest = EVP_MD_CTX_new();
-    bool ok = digest && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) &&
+    bool ok = sha256 && digest && EVP_DigestInit_ex(digest, sha256, NULL) &&
               EVP_DigestUpdate(digest, scope, strlen(scope) + 1) && EVP_DigestUpdate(digest, name, strlen(name)) &&
               EVP_DigestFinal_ex(digest, id, &length) && SSL_CTX_set_session_id_context(ssl, id, length);
     EVP_MD_CTX_free(digest);
+    EVP_MD_free(sha256);
     return ok;
 }
 
@@ -93,7 +95,7 @@ static bool set_role(struct tls_context *context, const char *scope)
         SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF); /* tickets only: nothing is kept here */
         tickets_load(ssl, &context->rules);
         return SSL_CTX_set_num_tickets(ssl, TICKETS) && SSL_CTX_set_dh_auto(ssl, 1) &&
-               set_session_scope(ssl, scope, context->name);
+               set_session_scope(ssl, context->fips.library, scope, context->name);
     }
     context->sessions = sessions_new();
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
@@ -238,6 +240,11 @@ const char *tls_context_note(const struct tls_context *context)
 SSL_CTX *tls_context_ssl(const struct tls_context *context)
 {
     return context->ssl;
+}
+
+OSSL_LIB_CTX *tls_context_library(const struct tls_context *context)
+{
+    return context->fips.library;
 }
 
 const struct rules *tls_context_rules(const struct tls_context *context)

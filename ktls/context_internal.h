@@ -14,6 +14,9 @@
 /* For SSL_new(); lent. */
 SSL_CTX *tls_context_ssl(const struct tls_context *context);
 
+/* Where all of its algorithms come from; lent. NULL: OpenSSL's default. */
+OSSL_LIB_CTX *tls_context_library(const struct tls_context *context);
+
 /*
  * Sets on one client SSL what depends on the peer: SNI, and the name or address its certificate must carry as the
  * profile says. `dialled` is a host name or an address without brackets. 0, -EINVAL (no usable name) or -ENOMEM.

@@ -137,11 +137,12 @@ static bool rehearse_rekey(struct channel *channel)
 static int install_next(struct channel *channel, enum channel_way way)
 {
     struct direction *direction = &channel->way[way];
+    OSSL_LIB_CTX *library = tls_context_library(channel->context);
     struct ktls_keys keys;
-    int failed = ktls_schedule_update(&direction->secret);
+    int failed = ktls_schedule_update(library, &direction->secret);
 
     if (!failed)
-        failed = ktls_schedule_keys13(channel->suite, &direction->secret, &keys);
+        failed = ktls_schedule_keys13(library, channel->suite, &direction->secret, &keys);
     if (!failed)
         failed = channel_install(channel, way, &keys);
     if (failed)

@@ -84,8 +84,9 @@ static void observe_handshake(struct channel *channel, enum channel_way way, con
             direction->renewal = RENEWAL_DUE;
         return;
     }
+    /* Where it fails the secret is gone, and so is the switch. */
     if (direction->secret.length > 0)
-        (void)ktls_schedule_update(&direction->secret); /* where it fails the secret is gone, and so is the switch */
+        (void)ktls_schedule_update(tls_context_library(channel->context), &direction->secret);
     if (way == CHANNEL_RX) {
         channel->peer_asked = false;
         channel_count_update(channel);

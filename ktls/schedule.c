@@ -21,9 +21,10 @@ static OSSL_PARAM text(const char *name, const char *value)
     return OSSL_PARAM_construct_utf8_string(name, (char *)(uintptr_t)value, 0);
 }
 
-static int derive(const char *kdf_name, const OSSL_PARAM *parameters, uint8_t *output, size_t length)
+static int derive(OSSL_LIB_CTX *library, const char *kdf_name, const OSSL_PARAM *parameters, uint8_t *output,
+                  size_t length)
 {
-    EVP_KDF *kdf = EVP_KDF_fetch(NULL, kdf_name, NULL);
+    EVP_KDF *kdf = EVP_KDF_fetch(library, kdf_name, NULL);
     EVP_KDF_CTX *context = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
     int done = context && EVP_KDF_derive(context, output, length, parameters) == 1;
 
@@ -35,7 +36,8 @@ static int derive(const char *kdf_name, const OSSL_PARAM *parameters, uint8_t *o
 }
 
 /* HKDF-Expand-Label(secret, label, "", length) of RFC 8446, 7.1. */
-static int expand_label(const struct ktls_secret *secret, const char *label, uint8_t *output, size_t length)
+static int expand_label(OSSL_LIB_CTX *library, const struct ktls_secret *secret, const char *label, uint8_t *output,
+                        size_t length)
 {
     const OSSL_PARAM parameters[] = {
         text(OSSL_KDF_PARAM_MODE, "EXPAND_ONLY"),
@@ -45,7 +47,7 @@ static int expand_label(const struct ktls_secret *secret, const char *label, uin
         octets(OSSL_KDF_PARAM_LABEL, label, strlen(label)),
         OSSL_PARAM_construct_end(),
     };
-    return derive("TLS13-KDF", parameters, output, length);
+    return derive(library, "TLS13-KDF", parameters, output, length);
 }
 
 void ktls_secret_wipe(struct ktls_secret *secret)
@@ -53,21 +55,22 @@ void ktls_secret_wipe(struct ktls_secret *secret)
     OPENSSL_cleanse(secret, sizeof(*secret));
 }
 
-int ktls_schedule_keys13(const struct ktls_suite *suite, const struct ktls_secret *secret, struct ktls_keys *keys)
+int ktls_schedule_keys13(OSSL_LIB_CTX *library, const struct ktls_suite *suite, const struct ktls_secret *secret,
+                         struct ktls_keys *keys)
 {
     memset(keys, 0, sizeof(*keys));
-    if (secret->length == 0 || expand_label(secret, "key", keys->key, suite->key_size) ||
-        expand_label(secret, "iv", keys->nonce, KTLS_NONCE_MAX)) {
+    if (secret->length == 0 || expand_label(library, secret, "key", keys->key, suite->key_size) ||
+        expand_label(library, secret, "iv", keys->nonce, KTLS_NONCE_MAX)) {
         ktls_keys_wipe(keys);
         return -EIO;
     }
     return 0;
 }
 
-int ktls_schedule_update(struct ktls_secret *secret)
+int ktls_schedule_update(OSSL_LIB_CTX *library, struct ktls_secret *secret)
 {
     struct ktls_secret next = { .length = secret->length, .digest = secret->digest };
-    int failed = secret->length == 0 || expand_label(secret, "traffic upd", next.bytes, next.length);
+    int failed = secret->length == 0 || expand_label(library, secret, "traffic upd", next.bytes, next.length);
 
     ktls_secret_wipe(secret);
     if (!failed)
@@ -76,9 +79,9 @@ int ktls_schedule_update(struct ktls_secret *secret)
     return failed ? -EIO : 0;
 }
 
-int ktls_schedule_keys12(const struct ktls_suite *suite, const char *digest, const uint8_t *master,
-                         size_t master_length, const uint8_t *server_random, const uint8_t *client_random,
-                         struct ktls_keys *client, struct ktls_keys *server)
+int ktls_schedule_keys12(OSSL_LIB_CTX *library, const struct ktls_suite *suite, const char *digest,
+                         const uint8_t *master, size_t master_length, const uint8_t *server_random,
+                         const uint8_t *client_random, struct ktls_keys *client, struct ktls_keys *server)
 {
     static const char label[] = "key expansion";
     const OSSL_PARAM parameters[] = {
@@ -96,7 +99,7 @@ int ktls_schedule_keys12(const struct ktls_suite *suite, const char *digest, con
 
     memset(client, 0, sizeof(*client));
     memset(server, 0, sizeof(*server));
-    if (derive("TLS1-PRF", parameters, block, 2 * (suite->key_size + fixed_iv)))
+    if (derive(library, "TLS1-PRF", parameters, block, 2 * (suite->key_size + fixed_iv)))
         return -EIO;
     memcpy(client->key, block, suite->key_size);
     memcpy(server->key, block + suite->key_size, suite->key_size);

@@ -1,7 +1,8 @@
 /*
  * The key schedule after the handshake: from secrets that OpenSSL negotiated to keys the kernel can be given.
  *
- * TLS 1.3: RFC 8446, 7.2 and 7.3. TLS 1.2: RFC 5246, 6.3. All derivations are OpenSSL's own KDFs.
+ * TLS 1.3: RFC 8446, 7.2 and 7.3. TLS 1.2: RFC 5246, 6.3. All derivations are the KDFs of OpenSSL's `library`, which is
+ * the session's own (NULL: the default one): under fips = yes they are the FIPS provider's.
  * Every function returns 0, or -EIO where OpenSSL failed (then the output holds no secret).
  */
 #ifndef SLUICE_KTLS_SCHEDULE_H
@@ -10,6 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <openssl/types.h>
 
 #include "ktls/suite.h"
 
@@ -25,17 +28,18 @@ struct ktls_secret {
 void ktls_secret_wipe(struct ktls_secret *secret);
 
 /* key and nonce from a traffic secret; sets keys->sequence to 0. */
-int ktls_schedule_keys13(const struct ktls_suite *suite, const struct ktls_secret *secret, struct ktls_keys *keys);
+int ktls_schedule_keys13(OSSL_LIB_CTX *library, const struct ktls_suite *suite, const struct ktls_secret *secret,
+                         struct ktls_keys *keys);
 
 /* The secret that follows a KeyUpdate, in place. */
-int ktls_schedule_update(struct ktls_secret *secret);
+int ktls_schedule_update(OSSL_LIB_CTX *library, struct ktls_secret *secret);
 
 /*
  * Both directions of TLS 1.2 from the master secret. `server_random` and `client_random` have 32 bytes each.
  * Explicit nonces are left zero: they are the caller's, who saw what went over the wire.
  */
-int ktls_schedule_keys12(const struct ktls_suite *suite, const char *digest, const uint8_t *master, size_t master_length,
-                         const uint8_t *server_random, const uint8_t *client_random, struct ktls_keys *client,
-                         struct ktls_keys *server);
+int ktls_schedule_keys12(OSSL_LIB_CTX *library, const struct ktls_suite *suite, const char *digest,
+                         const uint8_t *master, size_t master_length, const uint8_t *server_random,
+                         const uint8_t *client_random, struct ktls_keys *client, struct ktls_keys *server);
 
 #endif

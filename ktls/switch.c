@@ -94,13 +94,14 @@ static void follow_nonce(const struct channel *channel, struct ktls_keys *keys)
 static int keys_12(const struct channel *channel, enum channel_way way, struct ktls_keys *keys)
 {
     uint8_t master[SSL_MAX_MASTER_KEY_LENGTH], server_random[SSL3_RANDOM_SIZE], client_random[SSL3_RANDOM_SIZE];
+    OSSL_LIB_CTX *library = tls_context_library(channel->context);
     struct ktls_keys client, server;
     size_t length = SSL_SESSION_get_master_key(SSL_get_session(channel->ssl), master, sizeof(master));
 
     SSL_get_server_random(channel->ssl, server_random, sizeof(server_random));
     SSL_get_client_random(channel->ssl, client_random, sizeof(client_random));
-    int failed = ktls_schedule_keys12(channel->suite, channel->digest, master, length, server_random, client_random,
-                                      &client, &server);
+    int failed = ktls_schedule_keys12(library, channel->suite, channel->digest, master, length, server_random,
+                                      client_random, &client, &server);
     *keys = channel->server == (way == CHANNEL_TX) ? server : client;
     if (way == CHANNEL_TX && channel->suite->explicit_nonce > 0)
         follow_nonce(channel, keys);
@@ -112,8 +113,10 @@ static int keys_12(const struct channel *channel, enum channel_way way, struct k
 
 static int current_keys(const struct channel *channel, enum channel_way way, struct ktls_keys *keys)
 {
-    int failed = channel->version == TLS_1_3 ? ktls_schedule_keys13(channel->suite, &channel->way[way].secret, keys)
-                                             : keys_12(channel, way, keys);
+    OSSL_LIB_CTX *library = tls_context_library(channel->context);
+    int failed = channel->version == TLS_1_3
+                     ? ktls_schedule_keys13(library, channel->suite, &channel->way[way].secret, keys)
+                     : keys_12(channel, way, keys);
     keys->sequence = channel->way[way].sequence;
     return failed;
 }

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include <openssl/evp.h>
+#include <openssl/provider.h>
 
 #include "ktls/schedule.h"
 
@@ -54,11 +55,11 @@ static void derives_the_keys_of_rfc_8448(void **state)
     struct ktls_secret server = secret_of(server_secret), client = secret_of(client_secret);
     struct ktls_keys keys = { .sequence = 7 };
 
-    assert_int_equal(ktls_schedule_keys13(suite, &server, &keys), 0);
+    assert_int_equal(ktls_schedule_keys13(NULL, suite, &server, &keys), 0);
     assert_hex(keys.key, "9f02283b6c9c07efc26bb9f2ac92e356");
     assert_hex(keys.nonce, "cf782b88dd83549aadf1e984");
     assert_int_equal(keys.sequence, 0);
-    assert_int_equal(ktls_schedule_keys13(suite, &client, &keys), 0);
+    assert_int_equal(ktls_schedule_keys13(NULL, suite, &client, &keys), 0);
     assert_hex(keys.key, "17422dda596ed5d9acd890e3c63f5051");
     assert_hex(keys.nonce, "5b78923dee08579033e523d9");
 }
@@ -69,7 +70,7 @@ static void derives_keys_with_sha_384(void **state)
     struct ktls_secret secret = secret_of(long_secret);
     struct ktls_keys keys;
 
-    assert_int_equal(ktls_schedule_keys13(ktls_suite_by_nid(NID_aes_256_gcm), &secret, &keys), 0);
+    assert_int_equal(ktls_schedule_keys13(NULL, ktls_suite_by_nid(NID_aes_256_gcm), &secret, &keys), 0);
     assert_hex(keys.key, "6877d022f1c61d24ebb7487c16752d9a4798e40431c75b39320e537c90e23225");
     assert_hex(keys.nonce, "42822531a0fe88648fc09e9f");
 }
@@ -79,11 +80,11 @@ static void derives_the_secret_after_a_key_update(void **state)
     (void)state;
     struct ktls_secret server = secret_of(server_secret), longer = secret_of(long_secret);
 
-    assert_int_equal(ktls_schedule_update(&server), 0);
+    assert_int_equal(ktls_schedule_update(NULL, &server), 0);
     assert_int_equal(server.length, 32);
     assert_string_equal(server.digest, "SHA256");
     assert_hex(server.bytes, "51921b8aa3001976eb401d0a4319a8516416a6c56001a357e5d162031e84f916");
-    assert_int_equal(ktls_schedule_update(&longer), 0);
+    assert_int_equal(ktls_schedule_update(NULL, &longer), 0);
     assert_int_equal(longer.length, 48);
     assert_hex(longer.bytes, "401331b63e9d59f202e8f041042d9516f4cd7fa2e2ee14631d3b49fc340d7af3"
                              "7fc2c0c9f252d8036f81ec5b85cbe5db");
@@ -114,8 +115,8 @@ static void takes_both_directions_from_the_tls_12_key_block(void **state)
     }
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct ktls_keys client, server;
-        assert_int_equal(ktls_schedule_keys12(ktls_suite_by_nid(cases[i].nid), cases[i].digest, master, sizeof(master),
-                                              server_random, client_random, &client, &server),
+        assert_int_equal(ktls_schedule_keys12(NULL, ktls_suite_by_nid(cases[i].nid), cases[i].digest, master,
+                                              sizeof(master), server_random, client_random, &client, &server),
                          0);
         assert_hex(client.key, cases[i].client_key);
         assert_hex(server.key, cases[i].server_key);
@@ -131,9 +132,9 @@ static void leaves_the_explicit_nonce_to_the_caller(void **state)
     static const uint8_t bytes[48] = { 1 };
     struct ktls_keys client, server;
 
-    assert_int_equal(
-        ktls_schedule_keys12(ktls_suite_by_nid(NID_aes_128_ccm), "SHA256", bytes, 48, bytes, bytes, &client, &server),
-        0);
+    assert_int_equal(ktls_schedule_keys12(NULL, ktls_suite_by_nid(NID_aes_128_ccm), "SHA256", bytes, 48, bytes, bytes,
+                                          &client, &server),
+                     0);
     assert_memory_equal(client.nonce + 4, zero, 8);
     assert_memory_equal(server.nonce + 4, zero, 8);
 }
@@ -145,9 +146,9 @@ static void an_unknown_secret_gives_no_keys(void **state)
     struct ktls_secret secret = { .digest = "SHA256" };
     struct ktls_keys keys = { .key = { 1 } };
 
-    assert_int_equal(ktls_schedule_keys13(ktls_suite_by_nid(NID_aes_128_gcm), &secret, &keys), -EIO);
+    assert_int_equal(ktls_schedule_keys13(NULL, ktls_suite_by_nid(NID_aes_128_gcm), &secret, &keys), -EIO);
     assert_memory_equal(&keys, &zero, sizeof(keys));
-    assert_int_equal(ktls_schedule_update(&secret), -EIO);
+    assert_int_equal(ktls_schedule_update(NULL, &secret), -EIO);
 }
 
 static void a_failed_derivation_leaves_no_secret_behind(void **state)
@@ -160,14 +161,39 @@ static void a_failed_derivation_leaves_no_secret_behind(void **state)
     static const uint8_t bytes[48] = { 1 };
 
     secret.digest = "NO-SUCH-HASH";
-    assert_int_equal(ktls_schedule_keys13(ktls_suite_by_nid(NID_aes_128_gcm), &secret, &keys), -EIO);
+    assert_int_equal(ktls_schedule_keys13(NULL, ktls_suite_by_nid(NID_aes_128_gcm), &secret, &keys), -EIO);
     assert_memory_equal(&keys, &no_keys, sizeof(keys));
-    assert_int_equal(ktls_schedule_update(&secret), -EIO);
+    assert_int_equal(ktls_schedule_update(NULL, &secret), -EIO);
     assert_memory_equal(&secret, &zero, sizeof(secret));
-    assert_int_equal(ktls_schedule_keys12(ktls_suite_by_nid(NID_aes_128_gcm), "NO-SUCH-HASH", bytes, 48, bytes, bytes,
+    assert_int_equal(ktls_schedule_keys12(NULL, ktls_suite_by_nid(NID_aes_128_gcm), "NO-SUCH-HASH", bytes, 48, bytes,
+                                          bytes, &keys, &other),
+                     -EIO);
+    assert_memory_equal(&keys, &no_keys, sizeof(keys));
+}
+
+/* A library without a provider that has the KDFs: nothing else may be asked in its stead. */
+static void asks_the_library_of_the_session_and_no_other(void **state)
+{
+    (void)state;
+    static const struct ktls_secret zero;
+    static const struct ktls_keys no_keys;
+    static const uint8_t bytes[48] = { 1 };
+    OSSL_LIB_CTX *empty = OSSL_LIB_CTX_new();
+    OSSL_PROVIDER *provider = empty ? OSSL_PROVIDER_load(empty, "null") : NULL;
+    struct ktls_secret secret = secret_of(server_secret);
+    struct ktls_keys keys, other;
+
+    assert_non_null(provider);
+    assert_int_equal(ktls_schedule_keys13(empty, ktls_suite_by_nid(NID_aes_128_gcm), &secret, &keys), -EIO);
+    assert_memory_equal(&keys, &no_keys, sizeof(keys));
+    assert_int_equal(ktls_schedule_keys12(empty, ktls_suite_by_nid(NID_aes_128_gcm), "SHA256", bytes, 48, bytes, bytes,
                                           &keys, &other),
                      -EIO);
     assert_memory_equal(&keys, &no_keys, sizeof(keys));
+    assert_int_equal(ktls_schedule_update(empty, &secret), -EIO);
+    assert_memory_equal(&secret, &zero, sizeof(secret));
+    OSSL_PROVIDER_unload(provider);
+    OSSL_LIB_CTX_free(empty);
 }
 
 int main(void)
@@ -180,6 +206,7 @@ int main(void)
         cmocka_unit_test(leaves_the_explicit_nonce_to_the_caller),
         cmocka_unit_test(an_unknown_secret_gives_no_keys),
         cmocka_unit_test(a_failed_derivation_leaves_no_secret_behind),
+        cmocka_unit_test(asks_the_library_of_the_session_and_no_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
