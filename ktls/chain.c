@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -10,7 +9,6 @@
 #include "ktls/credentials_internal.h"
 #include "ktls/peer_internal.h"
 
-#define SOON_DAYS 30
 #define BITS_MIN 112
 #define CHAIN_MOST 64
 
@@ -33,7 +31,6 @@ static void format_day(const ASN1_TIME *time, char out[32])
 static void check_validity(const struct load *load, const char *file, const X509 *certificate, int index)
 {
     const ASN1_TIME *begin = X509_get0_notBefore(certificate), *end = X509_get0_notAfter(certificate);
-    time_t soon = time(NULL) + SOON_DAYS * 86400L;
     char which[32], day[32];
     name_place(index, which);
 
@@ -46,14 +43,6 @@ static void check_validity(const struct load *load, const char *file, const X509
         format_day(end, day);
         load_problem(load, CONFIG_ERROR, "certificate",
                      "%s in \"%s\" expired on %s; have it renewed and put the new one there", which, file, day);
-    } else if (X509_cmp_time(end, &soon) < 0) {
-        char left[32] = "less than a day";
-        int days = 0, seconds = 0;
-        if (ASN1_TIME_diff(&days, &seconds, NULL, end) && days)
-            snprintf(left, sizeof left, "%d day%s", days, days == 1 ? "" : "s");
-        format_day(end, day);
-        load_problem(load, CONFIG_WARNING, "certificate",
-                     "%s in \"%s\" expires on %s, in %s; have it renewed before that", which, file, day, left);
     }
 }
 

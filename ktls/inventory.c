@@ -14,7 +14,9 @@ struct found {
     struct tls_peer *peer; /* owns the strings */
     char *file, *used_by;
     unsigned uses;
-    int issuer; /* place in the list, or as in the public header */
+    int issuer;                           /* place in the list, or as in the public header */
+    const struct config_section *section; /* where it was found first, and under which key: as long as the model */
+    const char *key;
 };
 
 struct collection {
@@ -92,7 +94,9 @@ static struct found *append(struct collection *collection, X509 *certificate, co
         collection->no_memory = true;
         return NULL;
     }
-    items[collection->count] = (struct found){ .certificate = certificate, .peer = peer, .file = copy };
+    items[collection->count] = (struct found){
+        .certificate = certificate, .peer = peer, .file = copy, .section = collection->load->section, .key = key
+    };
     return &items[collection->count++];
 }
 
@@ -325,4 +329,46 @@ void tls_inventory_free(struct tls_inventory *inventory)
     clear(&owner->collection);
     config_errors_clear(&owner->inventory.problems);
     free(owner);
+}
+
+/* ---- what expires ---- */
+
+static enum tls_expiry expiry_of(int days_left, unsigned warning_days)
+{
+    if (days_left < 0)
+        return TLS_EXPIRY_PAST;
+    return (unsigned)days_left < warning_days ? TLS_EXPIRY_SOON : TLS_EXPIRY_LATER;
+}
+
+enum tls_expiry tls_certificate_expiry(const struct tls_certificate *certificate, unsigned warning_days)
+{
+    return expiry_of(certificate->days_left, warning_days);
+}
+
+static void warn(const struct found *found, struct config_errors *errors)
+{
+    int days = tls_peer_days(found->peer);
+    char day[32] = "an unreadable date", left[32] = "less than a day";
+    struct tm tm;
+    if (gmtime_r(&found->peer->not_after, &tm))
+        strftime(day, sizeof day, "%Y-%m-%d", &tm);
+    if (days)
+        snprintf(left, sizeof left, "%d day%s", days, days == 1 ? "" : "s");
+    config_errors_add_at(errors, CONFIG_WARNING, found->section, found->key,
+                         "%s \"%s\": \"%s\" expires on %s, in %s; have it renewed, and put the new one there before "
+                         "that (used by %s)",
+                         found->key, found->file, found->peer->subject, day, left, found->used_by);
+}
+
+void tls_inventory_warn(const struct config *config, struct config_errors *errors)
+{
+    struct collection collection = { 0 };
+    struct config_errors problems = { 0 };
+    collect(&collection, config, &problems);
+    for (size_t i = 0; i < collection.count; i++)
+        if (collection.items[i].used_by &&
+            expiry_of(tls_peer_days(collection.items[i].peer), config->server.expiry_warning_days) == TLS_EXPIRY_SOON)
+            warn(&collection.items[i], errors);
+    clear(&collection);
+    config_errors_clear(&problems);
 }

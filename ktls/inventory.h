@@ -47,8 +47,18 @@ struct tls_inventory {
     struct tls_certificate items[];
 };
 
+enum tls_expiry { TLS_EXPIRY_LATER, TLS_EXPIRY_SOON, TLS_EXPIRY_PAST };
+/* Soon: there are fewer whole days left than `warning_days`. Whoever warns asks here, so that all say the same. */
+enum tls_expiry tls_certificate_expiry(const struct tls_certificate *certificate, unsigned warning_days);
+
 /* Reads the files that the profiles name, as they are now. NULL: no memory. `config` is not needed afterwards. */
 struct tls_inventory *tls_inventory_new(const struct config *config);
 void tls_inventory_free(struct tls_inventory *inventory); /* NULL is allowed */
+
+/*
+ * Adds a warning for each certificate that expires within [server] expiry_warning_days, at the key that names its file.
+ * What has expired is said where profiles are loaded, and what cannot be read as well.
+ */
+void tls_inventory_warn(const struct config *config, struct config_errors *errors);
 
 #endif

@@ -52,11 +52,8 @@ static const struct {
 
 static unsigned marks_of(const struct tls_certificate *certificate, unsigned warning_days)
 {
-    unsigned found = 0;
-    if (certificate->days_left < 0)
-        found |= MARK_EXPIRED;
-    else if ((unsigned)certificate->days_left < warning_days)
-        found |= MARK_EXPIRES;
+    static const unsigned expiries[] = { [TLS_EXPIRY_SOON] = MARK_EXPIRES, [TLS_EXPIRY_PAST] = MARK_EXPIRED };
+    unsigned found = expiries[tls_certificate_expiry(certificate, warning_days)];
     if (certificate->issuer_index == TLS_ISSUER_MISSING)
         found |= MARK_ISSUER;
     return found;

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ktls/inventory.h"
+
 static void check_offload(const struct ktls_abilities *abilities, const struct config_profile *profile,
                           struct config_errors *errors)
 {
@@ -215,5 +217,6 @@ int server_check(const struct config *config, struct config_errors *errors)
     struct epoch *epoch = epoch_new(config, &making, errors);
 
     epoch_drop(epoch);
+    tls_inventory_warn(config, errors); /* a server that runs tells of them as events */
     return epoch ? 0 : -EINVAL;
 }

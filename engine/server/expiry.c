@@ -11,9 +11,10 @@
 static void say(struct event_log *log, const struct tls_certificate *certificate, unsigned warning_days, time_t now)
 {
     time_t left = certificate->not_after - now;
-    bool expired = left < 0;
+    enum tls_expiry expiry = tls_certificate_expiry(certificate, warning_days);
+    bool expired = expiry == TLS_EXPIRY_PAST;
 
-    if (left > (time_t)warning_days * DAY)
+    if (expiry == TLS_EXPIRY_LATER)
         return;
     event(log, expired ? "S79E" : "S79W", EVENT_T("subject", certificate->subject),
           EVENT_T("serial", certificate->serial),

@@ -45,7 +45,7 @@ int server_reload(struct server *server, struct config *config, struct config_er
 
 /*
  * Whether a server could be made of a model, but for what depends on the moment (ports, the kernel): all its profiles
- * of both roles, stores, the password file. What is wrong is added. 0 or -EINVAL.
+ * of both roles, stores, the password file, certificates that expire soon. What is wrong is added. 0 or -EINVAL.
  */
 int server_check(const struct config *config, struct config_errors *errors);
 

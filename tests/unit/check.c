@@ -33,6 +33,7 @@ static int set_up(void **state)
     pki = pki_new();
     pki_make(pki, &node);
     pki_make(pki, &other);
+    pki_make(pki, &(struct pki_leaf){ .name = "soon", .starts = -3600, .ends = 10L * 24 * 3600 + 60 });
     return chmod(pki_folder(pki), 0755) || mkdir(pki_path(pki, "data"), 0755) || mkdir(pki_path(pki, "closed"), 0);
 }
 
@@ -137,6 +138,23 @@ static void stops_before_certificates_where_the_file_is_wrong(void **state)
     assert_string_equal(last_line(), "2 errors, 0 warnings\n");
 }
 
+static void warns_of_what_expires_within_the_days_of_the_configuration(void **state)
+{
+    (void)state;
+#define SOON(days)                                                                                                     \
+    "[server]\nexpiry_warning_days = " days "\n[client-profile out]\ncertificate = soon.pem\nkey = soon.key\ntrust = " \
+    "ca.pem, soon.pem\n"
+    assert_int_equal(check_text(SOON("11")), 0);
+    assert_non_null(strstr(said, "site.ini:4: client-profile \"out\": certificate \""));
+    assert_non_null(strstr(said, "soon.pem\": \"CN=soon,O=Sluice tests\" expires on 20"));
+    assert_non_null(strstr(said, ", in 10 days; have it renewed, and put the new one there before that (used by "
+                                 "client-profile out (own), client-profile out (trust))\n"));
+    assert_string_equal(last_line(), "0 errors, 2 warnings\n"); /* and that nothing listens */
+    assert_int_equal(check_text(SOON("10")), 0);
+    assert_null(strstr(said, "expires on"));
+    assert_string_equal(last_line(), "0 errors, 1 warning\n");
+}
+
 static void lets_warnings_pass(void **state)
 {
     (void)state;
@@ -223,6 +241,7 @@ int main(void)
         cmocka_unit_test(looks_at_certificates_and_keys),
         cmocka_unit_test(lists_problems_of_every_kind_in_the_order_of_lines),
         cmocka_unit_test(stops_before_certificates_where_the_file_is_wrong),
+        cmocka_unit_test(warns_of_what_expires_within_the_days_of_the_configuration),
         cmocka_unit_test(lets_warnings_pass),
         cmocka_unit_test(says_that_a_root_is_no_directory),
         cmocka_unit_test(says_what_this_user_may_not_do_with_a_root),

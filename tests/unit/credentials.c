@@ -169,7 +169,7 @@ static int set_up(void **state)
     pki_make(pki, &(struct pki_leaf){ .name = "self", .starts = -DAY, .ends = 90 * DAY, .self_signed = 1 });
     pki_make_ca(pki, "middle", 90 * DAY);
     pki_make_ca(pki, "other", 90 * DAY);
-    pki_make_ca(pki, "short", 10 * DAY + 3600);
+    pki_make_ca(pki, "short", -600);
     pki_make_below(pki, "middle", &(struct pki_leaf){ .name = "low", .starts = -DAY, .ends = 90 * DAY });
     pki_make_below(pki, "short", &(struct pki_leaf){ .name = "below", .starts = -DAY, .ends = 90 * DAY });
     write_forms("ec");
@@ -558,7 +558,7 @@ static void looks_at_every_certificate_of_the_chain(void **state)
     struct config_profile profile = profile_of(CONFIG_SERVER);
     profile.certificate = FILES("ends.pem");
     profile.key = FILES("below.key");
-    expect(&profile, CONFIG_WARNING, "certificate 2 in \"", "in 10 days");
+    expect(&profile, CONFIG_ERROR, "certificate 2 in \"", "expired on 20");
     profile.certificate = FILES("weak.pem");
     profile.key = FILES("weak.key");
     expect(&profile, CONFIG_ERROR, "has a weak key (RSA 1024)", "2048 bits");

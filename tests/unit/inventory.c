@@ -189,6 +189,47 @@ static void goes_on_where_a_file_cannot_be_read_and_says_so(void **state)
     tls_inventory_free(NULL);
 }
 
+static void tells_what_expires_soon_from_what_has_expired(void **state)
+{
+    (void)state;
+    static const struct {
+        int days_left;
+        unsigned warning_days;
+        enum tls_expiry expiry;
+    } cases[] = {
+        { -1, 0, TLS_EXPIRY_PAST },   { -1, 30, TLS_EXPIRY_PAST },    { 0, 0, TLS_EXPIRY_LATER },
+        { 0, 1, TLS_EXPIRY_SOON },    { 29, 30, TLS_EXPIRY_SOON },    { 30, 30, TLS_EXPIRY_LATER },
+        { 30, 365, TLS_EXPIRY_SOON }, { 400, 365, TLS_EXPIRY_LATER },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct tls_certificate certificate = { .days_left = cases[i].days_left };
+        assert_int_equal(tls_certificate_expiry(&certificate, cases[i].warning_days), cases[i].expiry);
+    }
+}
+
+/* Each once, at the place that names it first; what has expired and what cannot be read is said elsewhere. */
+static void warns_of_what_expires_soon(void **state)
+{
+    (void)state;
+    static const char text[] = "[server]\nexpiry_warning_days = 11\n"
+                               "[server-profile in]\ncertificate = full.pem, old.pem, absent.pem\nkey = low.key, "
+                               "old.key, node.key\ntrust = ca.pem, self.pem\n"
+                               "[client-profile out]\ntrust = self.pem\n";
+    struct config_errors errors = { 0 };
+    struct config *config = config_parse(pki_path(pki, "site.ini"), text, strlen(text), &errors);
+    assert_non_null(config);
+    config_errors_clear(&errors);
+    tls_inventory_warn(config, &errors);
+    assert_int_equal(errors.count, 1);
+    assert_int_equal(errors.error_count, 0);
+    assert_non_null(strstr(errors.items[0].text, "site.ini:6: server-profile \"in\": trust \""));
+    assert_non_null(strstr(errors.items[0].text, "self.pem\": \"CN=self,O=Sluice tests\" expires on 20"));
+    assert_non_null(strstr(errors.items[0].text, ", in 10 days; "));
+    assert_non_null(strstr(errors.items[0].text, "server-profile in (trust), client-profile out (trust)"));
+    config_errors_clear(&errors);
+    config_free(config);
+}
+
 static void is_empty_for_a_configuration_without_profiles(void **state)
 {
     (void)state;
@@ -206,6 +247,8 @@ int main(void)
         cmocka_unit_test(says_where_an_issuer_is_missing_or_the_systems),
         cmocka_unit_test(counts_the_systems_store_and_does_not_list_it),
         cmocka_unit_test(goes_on_where_a_file_cannot_be_read_and_says_so),
+        cmocka_unit_test(tells_what_expires_soon_from_what_has_expired),
+        cmocka_unit_test(warns_of_what_expires_soon),
         cmocka_unit_test(is_empty_for_a_configuration_without_profiles),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

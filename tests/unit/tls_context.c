@@ -80,7 +80,6 @@ static int set_up(void **state)
     pki_make(pki, &(struct pki_leaf){ "alien", PKI_ECDSA, -DAY, 90 * DAY, NULL, 1 });
     pki_make(pki, &(struct pki_leaf){ "old", PKI_ECDSA, -90 * DAY, -DAY, NULL, 0 });
     pki_make(pki, &(struct pki_leaf){ "early", PKI_ECDSA, 2 * DAY, 90 * DAY, NULL, 0 });
-    pki_make(pki, &(struct pki_leaf){ "soon", PKI_ECDSA, -DAY, 10 * DAY + 3600, NULL, 0 });
     pki_make(pki, &(struct pki_leaf){ "named", PKI_ECDSA, -DAY, 90 * DAY, "node7.example", 0 });
     copy((const char *[]){ "ca.pem", "node.pem" }, 2, "reversed.pem");
     copy((const char *[]){ "node.pem", "ca.pem" }, 2, "chain.pem");
@@ -254,15 +253,6 @@ static void refuses_a_certificate_outside_its_days(void **state)
     profile.certificate = one(path("early.pem"));
     profile.key = one(path("early.key"));
     expect_error(&profile, "is not valid before 20", "clock");
-}
-
-static void warns_of_a_certificate_that_expires_soon(void **state)
-{
-    (void)state;
-    struct config_profile profile = server_profile();
-    profile.certificate = one(path("soon.pem"));
-    profile.key = one(path("soon.key"));
-    expect(&profile, CONFIG_WARNING, "expires on 20", "in 10 days");
 }
 
 static void refuses_a_key_that_everybody_may_read(void **state)
@@ -757,7 +747,6 @@ int main(void)
         cmocka_unit_test(says_what_is_wrong_with_a_certificate_file),
         cmocka_unit_test(says_what_is_wrong_with_a_key_file),
         cmocka_unit_test(refuses_a_certificate_outside_its_days),
-        cmocka_unit_test(warns_of_a_certificate_that_expires_soon),
         cmocka_unit_test(refuses_a_key_that_everybody_may_read),
         cmocka_unit_test(refuses_a_key_that_is_too_weak),
         cmocka_unit_test(needs_a_certificate_for_a_server_and_both_halves_for_a_client),
