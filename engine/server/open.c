@@ -156,7 +156,7 @@ static enum flow handshake_failed(struct session *session)
     event(session->worker->server->log, at_peer ? "Y30E" : "Y13E",
           EVENT_T("protocol", session->service->protocol->name), EVENT_T("peer", session->peer),
           EVENT_T("reason", channel_reason(session->channel)));
-    return FLOW_GONE;
+    return session_linger(session); /* what the peer has sent meanwhile must not cost it our alert */
 }
 
 static enum flow handshake_overdue(struct session *session)

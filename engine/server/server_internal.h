@@ -300,8 +300,9 @@ void session_set_deadline(struct session *session, unsigned milliseconds, enum f
 int session_out_begin(struct session *session);
 /* Sends what stands in session->out, then goes on with `then`. */
 enum flow session_send(struct session *session, enum flow (*then)(struct session *session));
-enum flow session_next(struct session *session);  /* this request is answered: the next one, or close */
-enum flow session_close(struct session *session); /* in good order */
+enum flow session_next(struct session *session);   /* this request is answered: the next one, or close */
+enum flow session_close(struct session *session);  /* in good order */
+enum flow session_linger(struct session *session); /* our last word is out: the peer has a moment to hear it */
 enum flow
 session_abort(struct session *session); /* without close_notify, so that the peer knows that something is missing */
 

@@ -386,16 +386,27 @@ static enum flow step_linger(struct session *session)
     return session_wait_events(session, POLLIN); /* the other sessions have their turn */
 }
 
+static enum flow linger(struct session *session)
+{
+    if (shutdown(session->fd, SHUT_WR) < 0)
+        return FLOW_GONE;
+    session->step = step_linger;
+    return FLOW_GO;
+}
+
+enum flow session_linger(struct session *session)
+{
+    session_set_deadline(session, LINGER_MS, session_abort);
+    return linger(session);
+}
+
 static enum flow step_close(struct session *session)
 {
     int rc = channel_close_notify(session->channel);
 
     if (rc == -EAGAIN)
         return session_wait_socket(session);
-    if (rc < 0 || shutdown(session->fd, SHUT_WR) < 0)
-        return FLOW_GONE;
-    session->step = step_linger;
-    return FLOW_GO;
+    return rc < 0 ? FLOW_GONE : linger(session);
 }
 
 enum flow session_close(struct session *session)

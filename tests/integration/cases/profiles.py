@@ -127,15 +127,16 @@ def the_systems_trust_is_asked_where_it_is_named(t, version):
     equal(visit(t, server.port, leaf(t.run, "other CA"), version), 201, "the answer")
 
 
-@test("host", each=VERSIONS)
-def a_list_of_the_revoked_that_has_ended_refuses_everyone(t, version):
+@test("host")
+def a_list_of_the_revoked_that_has_ended_refuses_everyone(t):
     ends = time.time() + 3
-    crl = t.run.pki.crl(f"short-{version}", ends=3 * leafs.A_SECOND)
-    server = setup.server(t, server_profile={"crl": crl})
-    equal(visit(t, server.port, leaf(t.run, "good"), version), 201, "the answer while it was current")
+    server = setup.server(t, server_profile={"crl": t.run.pki.crl("short", ends=3 * leafs.A_SECOND)})
+    for version in VERSIONS:
+        check(visit(t, server.port, leaf(t.run, "good"), version) in (201, 204), "it was refused while the list was current")
     time.sleep(max(0, ends - time.time()) + 1.1)
     (server.root / "new").unlink()
-    equal(visit(t, server.port, leaf(t.run, "good"), version), "certificate_expired", "the answer")
+    for version in VERSIONS:
+        equal(visit(t, server.port, leaf(t.run, "good"), version), "certificate_expired", f"the answer in TLS {version}")
     check("crl: wanted a current list" in server.wait_event("Y13E")["reason"], "the reason is another")
     equal(files.listing(server.root), [], "files in the store")
 

@@ -27,7 +27,7 @@ class Seen:
         self.text, self.answer = text, int(status[-1]) if status else alert or "closed"
 
     def __repr__(self):
-        return f"{self.answer}: {self.text[-1500:]}"
+        return f"{self.answer}: {self.text[-4000:]}"
 
 
 def _run(trial, command, sent=b""):
