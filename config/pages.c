@@ -36,7 +36,9 @@ static const struct config_page pages[] = {
     { "server-profile",
       "The server-profile of a protocol rules every session that comes in there, before anyone is identified. The "
       "server-profile that a partner names is held against that partner's sessions as additional checks: `verify`, "
-      "`ciphers`, `subject`, `issuer`, the versions, `key_usage` and `crl`, not `trust` and `depth`.\n"
+      "`ciphers`, `subject`, `issuer`, the versions, `key_usage` and `crl`, not `trust` and `depth`. A list in its "
+      "`crl` counts "
+      "where a certificate in its `trust` signed it.\n"
       "\n"
       "With `verify = optional` a client without a certificate, or with one that does not verify, is let into the "
       "handshake, but nothing it showed counts: it must log in with a password, or is anonymous.\n"

@@ -137,7 +137,7 @@ static bool admits_crl(const struct inquiry *inquiry)
     const struct tls_peer *peer = verified_peer(inquiry);
     if (!inquiry->rules->crls || !peer)
         return true;
-    enum crls_answer answer = crls_look(inquiry->rules->crls, inquiry->channel->certificate, false);
+    enum crls_answer answer = crls_look(inquiry->rules->crls, inquiry->channel->certificate);
     if (answer == CRLS_GOOD)
         return true;
     if (answer == CRLS_REVOKED) {

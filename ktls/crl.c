@@ -42,8 +42,9 @@ static void format_time(const ASN1_TIME *time, char out[32])
 static bool signed_by_one_of(X509_CRL *list, STACK_OF(X509) * issuers)
 {
     for (int i = 0; i < sk_X509_num(issuers); i++) {
-        EVP_PKEY *key = X509_get0_pubkey(sk_X509_value(issuers, i));
-        if (key && X509_CRL_verify(list, key) == 1)
+        X509 *issuer = sk_X509_value(issuers, i);
+        EVP_PKEY *key = X509_get0_pubkey(issuer);
+        if (key && X509_get_key_usage(issuer) & KU_CRL_SIGN && X509_CRL_verify(list, key) == 1)
             return true;
     }
     return false;
@@ -72,8 +73,9 @@ static bool check_issuer(const struct reading *reading, struct list *list, const
     /* Those of a CA that peers send along can only be verified with what they send. */
     if (!known)
         load_problem(&reading->load, CONFIG_WARNING, "crl",
-                     "crl \"%s\" is of \"%s\", which is not in trust: it counts only against peers that send that CA's "
-                     "certificate; name the CA in trust if it is to be trusted by itself",
+                     "crl \"%s\" is of \"%s\", which is not in trust: it counts only in handshakes with peers that "
+                     "send that CA's certificate, not in a partner's additional checks; name the CA in trust if it is "
+                     "to be trusted by itself",
                      reading->file, name);
     else
         load_problem(
@@ -109,6 +111,15 @@ static bool check_times(const struct reading *reading, const X509_CRL *list, con
     return true;
 }
 
+static bool check_scope(const struct reading *reading, X509_CRL *list, const char *name)
+{
+    const char *problem = crl_problem(list);
+    if (problem)
+        load_problem(&reading->load, CONFIG_ERROR, "crl", "crl \"%s\": the list of \"%s\" %s", reading->file, name,
+                     problem);
+    return !problem;
+}
+
 static bool keep(struct crls *crls, SSL_CTX *ssl, struct list list)
 {
     struct list *grown = reallocarray(crls->lists, crls->count + 1, sizeof(*grown));
@@ -129,7 +140,7 @@ static void add_list(struct reading *reading, X509_CRL *crl)
     if (!name)
         load_problem(&reading->load, CONFIG_ERROR, "crl",
                      "crl \"%s\" has a list whose issuer's name cannot be decoded; take it out", reading->file);
-    else if (check_times(reading, crl, name) && check_issuer(reading, &list, name) &&
+    else if (check_times(reading, crl, name) && check_scope(reading, crl, name) && check_issuer(reading, &list, name) &&
              !keep(reading->crls, reading->ssl, list))
         load_problem(&reading->load, CONFIG_ERROR, "crl", "crl \"%s\" cannot be used: %s", reading->file,
                      ERR_peek_last_error() ? ERR_reason_error_string(ERR_peek_last_error()) : "out of memory");
@@ -264,18 +275,19 @@ int64_t crls_until(const struct crls *crls, X509 *certificate)
     return until;
 }
 
-enum crls_answer crls_look(const struct crls *crls, X509 *certificate, bool vouched)
+enum crls_answer crls_look(const struct crls *crls, X509 *certificate)
 {
     enum crls_answer answer = CRLS_MISSING;
     for (size_t i = 0; crls && i < crls->count; i++) {
         X509_CRL *list = crls->lists[i].crl;
         X509_REVOKED *entry;
-        if ((vouched && !crls->lists[i].vouched) || !is_of_issuer(list, certificate) ||
-            !is_of_same_key(list, certificate))
+        if (!crls->lists[i].vouched || !is_of_issuer(list, certificate) || !is_of_same_key(list, certificate))
             continue;
         /* 2: it was on hold, and no longer is. What an expired list says of a certificate is still true. */
         if (X509_CRL_get0_by_cert(list, &entry, certificate) == 1)
             return CRLS_REVOKED;
+        if (!crl_covers(list, certificate))
+            continue;
         if (is_current(list))
             answer = CRLS_GOOD;
         else if (answer == CRLS_MISSING)

@@ -57,24 +57,14 @@ static bool bad(const struct answer *answer, const char *found)
     return false;
 }
 
-/* OCSP_basic_verify() does not look at what the signature is made with. */
-static bool is_weak(OCSP_BASICRESP *basic)
-{
-    int digest = NID_undef, key = NID_undef;
-    const X509_ALGOR *algorithm = OCSP_resp_get0_tbs_sigalg(basic);
-    const ASN1_OBJECT *object = NULL;
-    X509_ALGOR_get0(&object, NULL, NULL, algorithm);
-    OBJ_find_sigid_algs(OBJ_obj2nid(object), &digest, &key);
-    return digest == NID_sha1 || digest == NID_md5 || digest == NID_md4;
-}
-
 static bool check_signature(const struct answer *answer, OCSP_BASICRESP *basic)
 {
     /* Only the issuer, or whom it delegated: not somebody who is trusted for other reasons. */
     static const unsigned long flags = OCSP_NOEXPLICIT;
     STACK_OF(X509) *chain = SSL_get0_verified_chain(answer->ssl);
     X509_STORE *store = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(answer->ssl));
-    if (is_weak(basic))
+    /* OCSP_basic_verify() does not look at what the signature is made with. */
+    if (signature_is_weak(OCSP_resp_get0_tbs_sigalg(basic)))
         return bad(answer, "one that is signed with SHA-1 or worse");
     if (OCSP_basic_verify(basic, chain, store, flags) != 1)
         return bad(answer, "one that neither the certificate's issuer nor a responder of it signed");

@@ -141,7 +141,7 @@ static bool check_anchors(struct verdict *verdict, X509_STORE_CTX *store)
     int count = verdict->rules->crls ? sk_X509_num(chain) : 0;
 
     for (int i = X509_STORE_CTX_get_num_untrusted(store); i < count; i++) {
-        enum crls_answer answer = crls_look(verdict->rules->crls, sk_X509_value(chain, i), true);
+        enum crls_answer answer = crls_look(verdict->rules->crls, sk_X509_value(chain, i));
         if (answer == CRLS_GOOD || (answer == CRLS_MISSING && i > 0))
             continue;
         X509_STORE_CTX_set_error_depth(store, i);

@@ -4,6 +4,7 @@
  *     verify.c    the rules, held against a chain in the handshake
  *     verdict.c   what came of it, and why, in words
  *     crl.c       revocation lists
+ *     crl_scope.c what they are about
  *     ocsp.c      stapled responses, theirs and ours
  *     tickets.c   what a resumed session goes on from, and until when
  *     admit.c     a partner's rules, held against a session that stands
@@ -71,8 +72,15 @@ bool crls_of_issuer(const struct crls *crls, X509 *certificate); /* there is one
 int64_t crls_until(const struct crls *crls, X509 *certificate);  /* when the first of these is no longer current */
 
 enum crls_answer { CRLS_GOOD, CRLS_REVOKED, CRLS_MISSING, CRLS_EXPIRED };
-/* Without a chain: signatures were verified when the lists were read, where they are `vouched` for by trust. */
-enum crls_answer crls_look(const struct crls *crls, X509 *certificate, bool vouched);
+/* Without a chain: of the lists that a certificate in trust signed, those that are about this certificate. */
+enum crls_answer crls_look(const struct crls *crls, X509 *certificate);
+
+/* ---- crl_scope.c ---- */
+
+/* Why a list says nothing that could be used, and what to do; to follow "the list of NAME". NULL: it does. */
+const char *crl_problem(X509_CRL *list);
+bool crl_covers(const X509_CRL *list, X509 *certificate); /* of the list's issuer */
+bool signature_is_weak(const X509_ALGOR *algorithm);      /* SHA-1 or worse */
 
 /* ---- ocsp.c ---- */
 

@@ -129,6 +129,8 @@ static void extend_all(X509 *certificate, X509 *issuer, const struct forge_certi
 
     if (wanted->ca)
         extend(certificate, issuer, NID_basic_constraints, "critical,CA:TRUE");
+    if (wanted->lists)
+        extend(certificate, issuer, NID_crl_distribution_points, wanted->lists);
     extend(certificate, issuer, NID_key_usage, wanted->usage ? wanted->usage : usage);
     extend(certificate, issuer, NID_subject_key_identifier, "hash");
     if (issuer != certificate)
@@ -213,7 +215,24 @@ static void add_revoked(X509_CRL *list, const X509 *certificate)
     ASN1_TIME_free(when);
 }
 
-void forge_revoke(struct forge *forge, const char *file, bool der, const struct forge_list *wanted)
+static void add_list_extensions(X509_CRL *list, const struct forge_scope *wanted)
+{
+    X509V3_CTX context;
+    X509V3_set_ctx(&context, NULL, NULL, NULL, list, 0);
+    X509_EXTENSION *scope =
+        wanted->point ? X509V3_EXT_conf_nid(NULL, &context, NID_issuing_distribution_point, wanted->point) : NULL;
+    MUST(!wanted->point || (scope && X509_CRL_add_ext(list, scope, -1)));
+    X509_EXTENSION_free(scope);
+    ASN1_INTEGER *base = s2i_ASN1_INTEGER(NULL, "1");
+    MUST(base && (!wanted->delta || X509_CRL_add1_ext_i2d(list, NID_delta_crl, base, 1, 0)));
+    ASN1_INTEGER_free(base);
+    X509_EXTENSION *foreign = wanted->foreign ? X509V3_EXT_conf(NULL, &context, "1.2.3.4", "critical,DER:0500") : NULL;
+    MUST(!wanted->foreign || (foreign && X509_CRL_add_ext(list, foreign, -1)));
+    X509_EXTENSION_free(foreign);
+}
+
+static void make_list(struct forge *forge, const char *file, bool der, const struct forge_list *wanted,
+                      const struct forge_scope *scope)
 {
     const struct made *issuer = find(forge, wanted->issuer);
     bool timed = wanted->starts || wanted->ends;
@@ -227,12 +246,24 @@ void forge_revoke(struct forge *forge, const char *file, bool der, const struct 
     for (size_t i = 0; i < 4 && wanted->revoked[i]; i++)
         add_revoked(list, forge_get(forge, wanted->revoked[i]));
     const struct made *signer = wanted->signer ? find(forge, wanted->signer) : issuer;
-    MUST(X509_CRL_sort(list) && X509_CRL_sign(list, signer->key, EVP_sha256()));
+    add_list_extensions(list, scope);
+    MUST(X509_CRL_sort(list) && X509_CRL_sign(list, signer->key, scope->sha1 ? EVP_sha1() : EVP_sha256()));
     FILE *out = open_file(forge, file, "", der ? "wb" : "a");
     MUST((der ? i2d_X509_CRL_fp(out, list) : PEM_write_X509_CRL(out, list)) && fclose(out) == 0);
     ASN1_TIME_free(starts);
     ASN1_TIME_free(ends);
     X509_CRL_free(list);
+}
+
+void forge_revoke(struct forge *forge, const char *file, bool der, const struct forge_list *wanted)
+{
+    make_list(forge, file, der, wanted, &(struct forge_scope){ .point = NULL });
+}
+
+void forge_revoke_part(struct forge *forge, const char *file, const struct forge_list *wanted,
+                       const struct forge_scope *scope)
+{
+    make_list(forge, file, false, wanted, scope);
 }
 
 /* ---- OCSP ---- */

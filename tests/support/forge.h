@@ -19,6 +19,7 @@ struct forge_certificate {
     const char *subject; /* "O=Acme/CN=node7+UID=7"; NULL: "O=Sluice tests/CN=NAME" */
     bool ca;
     const char *extended;   /* as openssl.cnf writes it; NULL: "serverAuth,clientAuth" for a leaf; "": none */
+    const char *lists;      /* crlDistributionPoints; NULL: none */
     const char *usage;      /* NULL: "digitalSignature" for a leaf, "keyCertSign,cRLSign" for a CA; "": none */
     const char *names;      /* subjectAltName; NULL: "DNS:localhost,IP:127.0.0.1"; "": none */
     long starts, ends;      /* seconds from now; both 0: from an hour ago for a day */
@@ -31,6 +32,12 @@ struct forge_list {
     const char *revoked[4]; /* certificates of it, up to a NULL */
     long starts, ends;      /* both 0: from an hour ago for a day; ends alone 0: names no end */
     const char *signer;     /* NULL: the issuer */
+};
+
+struct forge_scope {
+    const char *point;   /* issuingDistributionPoint as openssl.cnf writes it; NULL: none */
+    bool delta, foreign; /* it says what changed; it has a critical extension that nobody knows */
+    bool sha1;           /* signed with it */
 };
 
 struct forge_response {
@@ -51,6 +58,8 @@ X509 *forge_get(const struct forge *forge, const char *name); /* lent */
 
 /* Appends to a PEM file, or with `der` writes a DER file. */
 void forge_revoke(struct forge *forge, const char *file, bool der, const struct forge_list *list);
+void forge_revoke_part(struct forge *forge, const char *file, const struct forge_list *list,
+                       const struct forge_scope *scope);
 void forge_respond(struct forge *forge, const char *file, const struct forge_response *response);
 void forge_write(struct forge *forge, const char *file, const void *bytes, size_t length);
 

@@ -15,6 +15,16 @@ static int set_up(void **state)
     forge_make(forge, &(struct forge_certificate){ .name = "stranger" });
     forge_revoke(forge, "good.crl", false, &(struct forge_list){ "ca", { "deep" }, 0, 0, NULL });
     forge_revoke(forge, "revoked.crl", false, &(struct forge_list){ "ca", { "node7" }, 0, 0, NULL });
+    forge_make(forge, &(struct forge_certificate){ .name = "parted", .issuer = "ca", .lists = "URI:http://ca.test/1" });
+    static const struct {
+        const char *file, *point;
+    } parts[] = { { "cas.crl", "critical,onlyCA:TRUE" },
+                  { "users.crl", "critical,onlyuser:TRUE" },
+                  { "part1.crl", "critical,fullname:URI:http://ca.test/1" },
+                  { "part2.crl", "critical,fullname:URI:http://ca.test/2" } };
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        forge_revoke_part(forge, parts[i].file, &(struct forge_list){ .issuer = "ca" },
+                          &(struct forge_scope){ .point = parts[i].point });
     return 0;
 }
 
@@ -31,7 +41,7 @@ static int tear_down(void **state)
 struct row {
     const char *title, *leaf; /* the session's client; NULL: it shows nothing */
     enum config_verify verify;
-    const char *subject, *issuer, *crl;
+    const char *subject, *issuer, *crl, *trust; /* trust NULL: somebody else, as it is not run again */
 
     const char *ciphers[2]; /* none: the default list */
     enum config_key_usage key_usage;
@@ -73,10 +83,19 @@ static const struct row rows[] = {
       .found = "serverAuth, digitalSignature" },
     { "the same, where it does not matter", "only-server", REQUIRED, .key_usage = CONFIG_KEY_USAGE_NONE },
 
-    { "on no list", "node7", REQUIRED, .crl = "good.crl" },
-    { "on the list", "node7", REQUIRED, .crl = "revoked.crl", .check = "crl",
+    { "on no list", "node7", REQUIRED, .crl = "good.crl", .trust = "ca" },
+    { "a list that nobody in trust signed", "node7", REQUIRED, .crl = "good.crl", .check = "crl",
+      .wanted = "a current list of \"CN=ca,O=Sluice tests\"", .found = "none" },
+    { "a list about CAs alone", "node7", REQUIRED, .crl = "cas.crl", .trust = "ca", .check = "crl", .found = "none" },
+    { "a list about all but CAs", "node7", REQUIRED, .crl = "users.crl", .trust = "ca" },
+    { "a list about a part, and not of it", "node7", REQUIRED, .crl = "part1.crl", .trust = "ca", .check = "crl",
+      .found = "none" },
+    { "the list of its part", "parted", REQUIRED, .crl = "part1.crl", .trust = "ca" },
+    { "the list of another part", "parted", REQUIRED, .crl = "part2.crl", .trust = "ca", .check = "crl",
+      .found = "none" },
+    { "on the list", "node7", REQUIRED, .crl = "revoked.crl", .trust = "ca", .check = "crl",
       .wanted = "a certificate that is not revoked", .found = "a revoked one, serial 1a" },
-    { "no list of its issuer", "deep", REQUIRED, .crl = "good.crl", .check = "crl",
+    { "no list of its issuer", "deep", REQUIRED, .crl = "good.crl", .trust = "ca", .check = "crl",
       .wanted = "a current list of \"CN=inter,O=Sluice tests\"", .found = "none" },
     { "no certificate to be on a list", NULL, OPTIONAL, .crl = "revoked.crl" },
 
@@ -87,7 +106,7 @@ static const struct row rows[] = {
 
 static struct tls_end partner_of(const struct row *row)
 {
-    struct config_profile *profile = rig_profile(CONFIG_SERVER, "server", "stranger"); /* trust is not run again */
+    struct config_profile *profile = rig_profile(CONFIG_SERVER, "server", row->trust ? row->trust : "stranger");
     profile->verify = row->verify;
     profile->depth = row->depth;
     profile->key_usage = row->key_usage;
