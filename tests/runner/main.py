@@ -172,8 +172,8 @@ def everything(quick):
     check.stage("integration tests on this machine", lambda: check.integration("release", release))
     if not quick:
         check.stage("integration tests with ASan and UBSan", lambda: check.integration("asan", BUILD / "asan" / "sluice"))
-        check.stage("the server with TSan under many clients",
-                    lambda: check.integration("tsan", release, BUILD / "tsan" / "sluice", ["concurrent.*"]))
+        check.stage("the server with TSan under many clients, and reloaded",
+                    lambda: check.integration("tsan", release, BUILD / "tsan" / "sluice", ["concurrent.*", "reload.*"]))
         check.stage("unit and integration tests in a guest with Debian's kernel", check.guest)
     return check.finish()
 
