@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "config/internal.h"
+#include "config/printable.h"
 
 void config_errors_clear(struct config_errors *errors)
 {
@@ -43,7 +44,9 @@ __attribute__((format(printf, 5, 0))) static void add(struct config_errors *erro
     if (asprintf(&text, "%s%s", place, sentence) < 0)
         text = NULL;
     free(sentence);
-    append(errors, severity, line, text);
+    /* Sentences quote what stands in files: none of it may steer a terminal, or look like a sentence of its own. */
+    append(errors, severity, line, text ? printable(text) : NULL);
+    free(text);
 }
 
 void config_errors_add(struct config_errors *errors, enum config_severity severity, const char *file, unsigned line,

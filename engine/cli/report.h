@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "config/printable.h"
 #include "engine/client/client.h"
 
 /* Processor seconds of this process so far, all its threads, user and system. */
@@ -17,8 +18,5 @@ void report_json(FILE *out, const struct client_transfer *transfer, int result, 
 
 /* One entry of a listing. */
 void report_entry(FILE *out, const struct client_entry *entry, int json);
-
-/* Text fit for a terminal: control bytes as \xNN. UTF-8 stays as it is. For free(); NULL: no memory. */
-char *printable(const char *text);
 
 #endif

@@ -1,4 +1,4 @@
-// rooms: http
+// rooms: config http
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -310,6 +310,19 @@ static void counts_only_its_own_errors(void **state)
     config_errors_clear(&errors);
 }
 
+static void a_sentence_is_one_line_that_steers_no_terminal(void **state)
+{
+    (void)state;
+    struct config_errors errors = { 0 };
+    config_errors_add(&errors, CONFIG_ERROR, "a\nb.ini", 3, "holds \"%s\"",
+                      "\x1b[31mred\nb.ini:4: \xc2\x9b \x7f \xc3\xa9");
+    config_errors_add_at(&errors, CONFIG_WARNING, NULL, NULL, "%s", "\r\t");
+    assert_string_equal(errors.items[0].text,
+                        "a\\x0ab.ini:3: holds \"\\x1b[31mred\\x0ab.ini:4: \\xc2\\x9b \\x7f \xc3\xa9\"");
+    assert_string_equal(errors.items[1].text, "\\x0d\\x09");
+    config_errors_clear(&errors);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,6 +346,7 @@ int main(void)
         cmocka_unit_test(says_that_a_file_is_a_directory),
         cmocka_unit_test(loads_a_file),
         cmocka_unit_test(counts_only_its_own_errors),
+        cmocka_unit_test(a_sentence_is_one_line_that_steers_no_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
