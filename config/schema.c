@@ -94,7 +94,8 @@ static const struct config_key server_keys[] = {
     { SERVER(workers), .type = CONFIG_TYPE_NUMBER, .fallback = "0", .maximum = 1024,
       .help = "threads that move bytes; 0: one for each core that the process may run on" },
     { SERVER(handshake_threads), .type = CONFIG_TYPE_NUMBER, .fallback = "0", .maximum = 1024,
-      .help = "threads for TLS handshakes, which must not hold up the workers; 0: as many as workers" },
+      .help = "threads for TLS handshakes, and as many again for passwords: neither holds up the workers; 0: as many "
+              "as workers" },
     { SERVER(file_threads), .type = CONFIG_TYPE_NUMBER, .fallback = "8", .minimum = 1, .maximum = 1024,
       .help = "threads for calls on files that may block: open, fsync, rename, listings" },
     { SERVER(max_connections), .type = CONFIG_TYPE_NUMBER, .fallback = "10000", .minimum = 1, .maximum = 1000000,
@@ -340,7 +341,7 @@ static const struct config_key protocol_keys[] = {
       .offset = offsetof(struct owner, match.fingerprints),                                                            \
       .type = CONFIG_TYPE_FINGERPRINTS,                                                                                \
       .access = 1,                                                                                                     \
-      .help = "SHA-256 of a certificate that is this one's, as `sluice cert list --long` prints it" },                        \
+      .help = "SHA-256 of a certificate that is this one's, as `sluice cert list --long` prints it" },                 \
         { .name = "match_subject",                                                                                     \
           .offset = offsetof(struct owner, match.subject),                                                             \
           .type = CONFIG_TYPE_EXPRESSION,                                                                              \

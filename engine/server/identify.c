@@ -259,7 +259,7 @@ static enum flow verify(struct session *session)
 
     session_set_deadline(session, 0, NULL);
     session->step = step_verified;
-    return session_wait_job(session, server->handshakes, verify_run);
+    return session_wait_job(session, server->passwords, verify_run);
 }
 
 static enum flow refuse_unheard(struct session *session)

@@ -23,6 +23,7 @@ static int pools_open(struct server *server, struct config_errors *errors)
     const struct config_server *limits = &server->epoch->config->server;
     unsigned cores = usable_cores();
     unsigned count = limits->workers ? limits->workers : cores;
+    unsigned strangers = limits->handshake_threads ? limits->handshake_threads : count;
     char why[256];
 
     int rc = ring_usable(why, sizeof why);
@@ -34,7 +35,9 @@ static int pools_open(struct server *server, struct config_errors *errors)
     if (rc == 0 && !(server->guesses = guesses_new()))
         rc = -ENOMEM;
     if (rc == 0)
-        rc = jobs_new(&server->handshakes, limits->handshake_threads ? limits->handshake_threads : count, "handshake");
+        rc = jobs_new(&server->handshakes, strangers, "handshake");
+    if (rc == 0)
+        rc = jobs_new(&server->passwords, strangers, "password");
     if (rc == 0)
         rc = jobs_new(&server->files, limits->file_threads, "files");
     if (rc == 0 && !(server->workers = calloc(count, sizeof *server->workers)))
@@ -184,6 +187,7 @@ void server_free(struct server *server)
     if (!server)
         return;
     jobs_free(server->handshakes);
+    jobs_free(server->passwords);
     jobs_free(server->files);
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_clear(&server->workers[i]);

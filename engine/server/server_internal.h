@@ -144,6 +144,7 @@ struct server {
     unsigned worker_count;
     unsigned workers_running;
     struct jobs *handshakes, *files;
+    struct jobs *passwords; /* apart: a hash takes as long as dozens of handshakes, which it must not hold up */
     struct peers *peers;
     struct guesses *guesses; /* failed logins; across epochs */
     atomic_uint connections;
