@@ -11,6 +11,15 @@
 
 #include "ktls/context.h"
 
+/*
+ * Compressed certificates (RFC 8879) stay off: what nobody has authenticated yet would be inflated. OpenSSL before 3.2
+ * has none.
+ */
+#ifndef SSL_OP_NO_TX_CERTIFICATE_COMPRESSION
+#define SSL_OP_NO_TX_CERTIFICATE_COMPRESSION 0
+#define SSL_OP_NO_RX_CERTIFICATE_COMPRESSION 0
+#endif
+
 /* For SSL_new(); lent. */
 SSL_CTX *tls_context_ssl(const struct tls_context *context);
 

@@ -725,6 +725,48 @@ static void keeps_to_the_versions_of_the_profile(void **state)
     assert_false(connects(&server, &client, "localhost"));
 }
 
+static unsigned compressed;
+
+static void count_compressed(int write, int version, int type, const void *bytes, size_t length, SSL *ssl, void *unused)
+{
+    (void)write;
+    (void)version;
+    (void)ssl;
+    (void)unused;
+    compressed += type == SSL3_RT_HANDSHAKE && length > 0 && *(const uint8_t *)bytes == 25; /* RFC 8879, 4 */
+}
+
+static int count_offers(SSL *ssl, int *alert, void *unused)
+{
+    const unsigned char *extension;
+    size_t length;
+    (void)alert;
+    (void)unused;
+    compressed += (unsigned)SSL_client_hello_get0_ext(ssl, 27, &extension, &length);
+    return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+static void neither_asks_for_compressed_certificates_nor_sends_them(void **state)
+{
+    (void)state;
+    struct config_profile server = server_profile(), client = client_profile();
+    for (int other = 0; other < 2; other++) {
+        struct tls_context *ours = make(&server), *theirs = make(&client);
+        SSL_CTX *willing = tls_context_ssl(other ? ours : theirs);
+        compressed = 0;
+        SSL_CTX_clear_options(willing, SSL_OP_NO_TX_CERTIFICATE_COMPRESSION | SSL_OP_NO_RX_CERTIFICATE_COMPRESSION);
+        SSL_CTX_set_msg_callback(willing, count_compressed);
+        if (other)
+            SSL_CTX_set_client_hello_cb(willing, count_offers, NULL);
+        struct session session = handshake(ours, theirs, "localhost", NULL);
+        assert_true(session.done);
+        assert_int_equal(compressed, 0);
+        session_end(&session);
+        tls_context_drop(ours);
+        tls_context_drop(theirs);
+    }
+}
+
 static void lives_until_the_last_holder_drops_it(void **state)
 {
     (void)state;
@@ -768,6 +810,7 @@ int main(void)
         cmocka_unit_test(keeps_a_bounded_number_of_sessions),
         cmocka_unit_test(follows_our_order_of_suites_not_the_clients),
         cmocka_unit_test(keeps_to_the_versions_of_the_profile),
+        cmocka_unit_test(neither_asks_for_compressed_certificates_nor_sends_them),
         cmocka_unit_test(lives_until_the_last_holder_drops_it),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
