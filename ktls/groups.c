@@ -96,9 +96,10 @@ static bool is_hybrid(const char *name)
     return strcasestr(name, "mlkem") || strcasestr(name, "kyber");
 }
 
+/* A hybrid has no inner name: "" names nothing. */
 static const struct group *find_group(const struct groups *groups, const char *name)
 {
-    for (size_t i = 0; i < groups->count; i++)
+    for (size_t i = 0; name[0] && i < groups->count; i++)
         if (strcasecmp(groups->items[i].name, name) == 0 || strcasecmp(groups->items[i].inner, name) == 0)
             return &groups->items[i];
     return NULL;
