@@ -51,33 +51,49 @@ static bool configure(OSSL_LIB_CTX *library, const char *text)
     return ok;
 }
 
-/* With what openssl.cnf says of the provider, as `openssl fipsinstall` asks one to include it there. */
-static bool from_settings(struct fips *fips)
+/* It says of the provider what `openssl fipsinstall` asks one to include there. */
+static bool names_provider(const char *file)
 {
-    char *file = CONF_get1_default_config_file();
-    bool ok = file && (access(file, R_OK) != 0 || OSSL_LIB_CTX_load_config(fips->library, file));
-    OPENSSL_free(file);
-    return ok && activate(fips);
+    CONF *settings = NCONF_new(NULL);
+    const char *start = NULL, *providers = NULL, *fips = NULL;
+    long line = 0;
+    if (settings && NCONF_load(settings, file, &line) > 0)
+        start = NCONF_get_string(settings, NULL, "openssl_conf");
+    if (start)
+        providers = NCONF_get_string(settings, start, "providers");
+    if (providers)
+        fips = NCONF_get_string(settings, providers, "fips");
+    bool named = fips && NCONF_get_section(settings, fips);
+    NCONF_free(settings);
+    ERR_clear_error();
+    return named;
 }
 
-/* With what `openssl fipsinstall` wrote, where openssl.cnf does not include it. */
-static bool from_module(struct fips *fips)
+/* What `openssl fipsinstall` wrote, where openssl.cnf does not include it. */
+static bool configure_from_module(OSSL_LIB_CTX *library, const char *file)
 {
     char text[1024];
-    int length = snprintf(text, sizeof text,
-                          "openssl_conf = start\n.include %s/fipsmodule.cnf\n[start]\nproviders = list\n[list]\n"
-                          "fips = fips_sect\n",
-                          X509_get_default_cert_area());
-    return length > 0 && (size_t)length < sizeof text && configure(fips->library, text) && activate(fips);
+    int length =
+        snprintf(text, sizeof text,
+                 "openssl_conf = start\n.include %s\n[start]\nproviders = list\n[list]\nfips = fips_sect\n", file);
+    return length > 0 && (size_t)length < sizeof text && configure(library, text);
 }
 
-static bool try_with(struct fips *fips, bool (*start)(struct fips *fips))
+/*
+ * With the settings that there are, looked for first: a validated module that is loaded without them fails its
+ * self-test, and then it stays unusable as long as the process lives.
+ */
+static bool load(struct fips *fips)
 {
-    fips->library = fips_seam.library_new();
-    if (fips->library && start(fips))
-        return true;
-    fips_close(fips);
-    return false;
+    char *settings = CONF_get1_default_config_file(), module[512];
+    snprintf(module, sizeof module, "%s/fipsmodule.cnf", X509_get_default_cert_area());
+    bool ok = true;
+    if (settings && names_provider(settings))
+        ok = OSSL_LIB_CTX_load_config(fips->library, settings);
+    else if (access(module, R_OK) == 0)
+        ok = configure_from_module(fips->library, module);
+    OPENSSL_free(settings);
+    return ok && activate(fips);
 }
 
 static void report_absent(const struct config_profile *profile, struct config_errors *errors)
@@ -88,7 +104,7 @@ static void report_absent(const struct config_profile *profile, struct config_er
     config_errors_add_at(errors, CONFIG_ERROR, profile->section, "fips",
                          "fips = yes, but OpenSSL's FIPS provider cannot be loaded (%s); install the package that has "
                          "fips.so (Debian 13: openssl-provider-fips), run `openssl fipsinstall -out "
-                         "%s/fipsmodule.cnf -module PATH/fips.so`, or set fips = no",
+                         "%s/fipsmodule.cnf -module PATH/fips.so` and start Sluice again, or set fips = no",
                          reason, X509_get_default_cert_area());
 }
 
@@ -102,8 +118,11 @@ struct fips fips_open(const struct config_profile *profile, struct config_errors
                              "offload = required contradicts fips = yes: this kernel is not in FIPS mode (%s is not "
                              "1); start it with fips=1, or set offload = auto",
                              fips_seam.kernel);
-    if (!try_with(&fips, from_settings) && !try_with(&fips, from_module))
+    fips.library = fips_seam.library_new();
+    if (!fips.library || !load(&fips)) {
         report_absent(profile, errors);
+        fips_close(&fips);
+    }
     ERR_clear_error();
     return fips;
 }
