@@ -278,7 +278,7 @@ static void refuses_one_address_under_two_names(void **state)
     end(server);
     snprintf(ini, sizeof ini,
              SERVER BASE "[protocol a]\nlisten = 127.0.0.1:%u\n" LISTENS
-                         "[protocol b]\nlisten = localhost:%u\n" LISTENS,
+                         "[protocol b]\nlisten = 0x7f.0.0.1:%u\n" LISTENS,
              port, port);
     options.config = parse(ini);
     assert_true(server_new(&second, &options, &errors) < 0);

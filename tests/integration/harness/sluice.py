@@ -54,7 +54,8 @@ class Server:
 
     def events(self):
         found = []
-        for line in self.log.read_text(errors="replace").splitlines():
+        whole, _, _ = self.log.read_text(errors="replace").rpartition("\n")  # the last line may be half written
+        for line in whole.splitlines():
             if line.startswith("{"):
                 try:
                     found.append(json.loads(line))
