@@ -60,11 +60,10 @@ static enum flow step_deleted(struct session *session)
 
 enum flow delete_begin(struct session *session)
 {
-    const struct http_head *request = session->request;
     size_t length = strlen(session->path);
 
     /* RFC 9110, 9.3.5: a body here means nothing. */
-    if (request->framing == HTTP_BODY_CHUNKED || (request->framing == HTTP_BODY_LENGTH && request->length > 0))
+    if (request_has_body(session))
         return request_refuse(session, 400, "a DELETE has no body");
     if (length == 0 || session->path[length - 1] == '/')
         return request_refuse(session, 409, "this is a directory: only files can be deleted");

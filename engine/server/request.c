@@ -28,13 +28,17 @@ void request_release(struct session *session)
     session->request = NULL;
 }
 
-/* A body that the client may be sending and nobody will read makes this the last request of the connection. */
-static bool body_is_unread(const struct session *session)
+bool request_has_body(const struct session *session)
 {
     const struct http_head *request = session->request;
 
-    return request && !session->body_ended &&
-           (request->framing == HTTP_BODY_CHUNKED || (request->framing == HTTP_BODY_LENGTH && request->length > 0));
+    return request->framing == HTTP_BODY_CHUNKED || (request->framing == HTTP_BODY_LENGTH && request->length > 0);
+}
+
+/* A body that the client may be sending and nobody will read makes this the last request of the connection. */
+static bool body_is_unread(const struct session *session)
+{
+    return session->request && !session->body_ended && request_has_body(session);
 }
 
 /* RFC 9110, 5.6.4: what a protocol is called may hold a quote. */

@@ -14,6 +14,9 @@ static void opened_done(struct ring_op *op, int result, unsigned flags);
 /* Opening through the ring does not go by session->op's usual end: the descriptor must not be lost when ending. */
 enum flow send_begin(struct session *session)
 {
+    /* RFC 9110, 9.3.1: a body here means nothing, and left unread it would be taken for the next request. */
+    if (request_has_body(session))
+        return request_refuse(session, 400, "a GET or HEAD has no body");
     session->how = store_read_how();
     session->step = step_opened;
     session->op.done = opened_done;

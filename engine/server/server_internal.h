@@ -333,6 +333,7 @@ enum flow request_refuse(struct session *session, unsigned status,
                          const char *why); /* answers with an error and its reason */
 /* The same, with something else for the log than for the peer. */
 enum flow request_refuse_because(struct session *session, unsigned status, const char *say, const char *why);
+bool request_has_body(const struct session *session);
 void request_release(struct session *session); /* lets go of what the request holds */
 void request_transferred(struct session *session, const char *direction, uint64_t bytes);
 void request_failed(struct session *session, const char *direction, uint64_t bytes, const char *why);

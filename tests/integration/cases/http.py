@@ -191,6 +191,21 @@ def a_chunked_upload_of_just_the_limit_is_taken(t):
     equal((server.root / "fits").stat().st_size, 65536, "size")
 
 
+@test("host", each=["GET", "HEAD", "DELETE"])
+def a_body_where_there_is_none_is_not_taken_for_the_next_request(t, method):
+    server, wire = site(t)
+    smuggled = b"PUT /smuggled HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"
+    for framing in (b"Content-Length: %d\r\n\r\n" % len(smuggled), b"Transfer-Encoding: chunked\r\n\r\n"):
+        wire.send(method.encode() + b" /file HTTP/1.1\r\nHost: a\r\n" + framing + smuggled)
+        answer = wire.response(to_head=method == "HEAD")
+        check(answer.status in (400, 403), f"status {answer.status}")
+        equal(answer.fields.get("connection"), "close", "Connection")
+        wire.gone()
+        wire = Wire(t, server.port)
+    equal(files.listing(server.root), ["file"], "files in the store")
+    equal(wire.request(method, "/file", {"Content-Length": "0"}).status, 403 if method == "DELETE" else 200, "no body")
+
+
 MALFORMED = {
     "no version": (b"GET /file\r\n\r\n", 400),
     "HTTP 2": (b"GET /file HTTP/2.0\r\nHost: a\r\n\r\n", 505),
