@@ -8,6 +8,8 @@ struct guess {
     uint8_t address[16];
     uint64_t first, last; /* when the window's failures began, and the last one */
     unsigned failures;
+    uint64_t name; /* hashed: whose logins they were */
+    bool of_several;
 };
 
 struct guesses {
@@ -41,6 +43,15 @@ static void counted_part(const uint8_t address[16], uint8_t part[16])
         memset(part + 8, 0, 8);
 }
 
+/* FNV-1a. Of two names that somebody chose to be the same here, one would have to be theirs already. */
+static uint64_t hash_of(const char *name)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (; *name; name++)
+        hash = (hash ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
 static struct guess *find(struct guesses *guesses, const uint8_t address[16])
 {
     uint8_t part[16];
@@ -54,7 +65,8 @@ static struct guess *find(struct guesses *guesses, const uint8_t address[16])
 
 static bool is_over(const struct guess *guess, uint64_t now)
 {
-    return now - guess->first >= GUESSES_WINDOW_MS;
+    /* Another thread may have read the clock later, and been here earlier. */
+    return now > guess->first && now - guess->first >= GUESSES_WINDOW_MS;
 }
 
 static struct guess *longest_ago(struct guesses *guesses)
@@ -90,10 +102,13 @@ bool guesses_allowed(struct guesses *guesses, const uint8_t address[16], uint64_
     return allowed;
 }
 
-unsigned guesses_failed(struct guesses *guesses, const uint8_t address[16], uint64_t now)
+unsigned guesses_failed(struct guesses *guesses, const uint8_t address[16], const char *name, uint64_t now)
 {
     pthread_mutex_lock(&guesses->lock);
     struct guess *guess = find_or_add(guesses, address, now);
+    uint64_t hash = hash_of(name);
+    guess->of_several = guess->failures && (guess->of_several || guess->name != hash);
+    guess->name = hash;
     guess->last = now;
     unsigned delay = GUESSES_DELAY_FIRST_MS;
     for (unsigned i = 0; i < guess->failures && delay < GUESSES_DELAY_MAX_MS; i++)
@@ -104,11 +119,11 @@ unsigned guesses_failed(struct guesses *guesses, const uint8_t address[16], uint
     return delay < GUESSES_DELAY_MAX_MS ? delay : GUESSES_DELAY_MAX_MS;
 }
 
-void guesses_succeeded(struct guesses *guesses, const uint8_t address[16])
+void guesses_succeeded(struct guesses *guesses, const uint8_t address[16], const char *name)
 {
     pthread_mutex_lock(&guesses->lock);
     struct guess *guess = find(guesses, address);
-    if (guess)
+    if (guess && !guess->of_several && guess->name == hash_of(name))
         *guess = guesses->items[--guesses->count];
     pthread_mutex_unlock(&guesses->lock);
 }

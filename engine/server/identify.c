@@ -5,6 +5,7 @@
 #include "engine/server/server_internal.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -241,16 +242,23 @@ static enum flow decide(struct session *session, bool holds)
     return turn_away(session, 403, verdict.say);
 }
 
+/* The result: 0; -EBUSY: not even looked at; else it does not hold, and the answer waits for that many milliseconds. */
 static void verify_run(struct job *job)
 {
     struct session *session = session_of_job(job);
+    struct guesses *guesses = session->worker->server->guesses;
+    const uint8_t *address = session->address.s6_addr;
+    const char *name = session->login->name;
 
-    /* Asked here, not when the job was posted: many connections that guess once each would all have been allowed then.
-     */
-    if (!guesses_allowed(session->worker->server->guesses, session->address.s6_addr, session_clock()))
+    /* Asked and told here, not where the job is posted and ends: many connections that guess once each would all be
+     * allowed there. */
+    session->result = 0;
+    if (!guesses_allowed(guesses, address, session_clock()))
         session->result = -EBUSY;
+    else if (gate_password_holds(session->epoch->gate, session->login))
+        guesses_succeeded(guesses, address, name);
     else
-        session->result = gate_password_holds(session->epoch->gate, session->login) ? 0 : -EACCES;
+        session->result = (int)guesses_failed(guesses, address, name, session_clock());
 }
 
 static enum flow verify(struct session *session)
@@ -283,11 +291,10 @@ static enum flow step_verified(struct session *session)
     if (session->result == -EBUSY)
         return refuse_unheard(session);
     if (session->result == 0) {
-        guesses_succeeded(server->guesses, session->address.s6_addr);
         memcpy(session->mark_held, session->mark_asking, sizeof session->mark_held);
         return decide(session, true);
     }
-    unsigned delay = guesses_failed(server->guesses, session->address.s6_addr, session_clock());
+    unsigned delay = (unsigned)session->result;
     event(server->log, "G02W", EVENT_T("protocol", session->service->protocol->name), EVENT_T("peer", session->peer),
           EVENT_T("name", session->login->name), EVENT_N("delay_ms", delay));
     login_forget(session);

@@ -42,7 +42,7 @@ static int tear_down(void **state)
 static void fail_often(struct guesses *guesses, const uint8_t address[16], unsigned times, uint64_t now)
 {
     while (times--)
-        guesses_failed(guesses, address, now);
+        guesses_failed(guesses, address, "alice", now);
 }
 
 static void each_failure_is_held_back_longer_up_to_a_bound(void **state)
@@ -50,7 +50,7 @@ static void each_failure_is_held_back_longer_up_to_a_bound(void **state)
     static const unsigned delays[] = { 250, 500, 1000, 2000, 4000, 8000, 8000, 8000 };
     uint8_t a[16];
     for (size_t i = 0; i < sizeof(delays) / sizeof(delays[0]); i++)
-        assert_int_equal(guesses_failed(*state, v4(a, 1), 5000 + i), delays[i]);
+        assert_int_equal(guesses_failed(*state, v4(a, 1), "alice", 5000 + i), delays[i]);
 }
 
 static void an_address_is_refused_after_its_last_try_until_the_window_has_passed(void **state)
@@ -59,13 +59,13 @@ static void an_address_is_refused_after_its_last_try_until_the_window_has_passed
     uint64_t began = 1000;
     for (unsigned i = 0; i < GUESSES_MAX; i++) {
         assert_true(guesses_allowed(*state, v4(a, 1), began + i));
-        guesses_failed(*state, a, began + i);
+        guesses_failed(*state, a, "alice", began + i);
     }
     assert_false(guesses_allowed(*state, a, began + GUESSES_MAX));
     assert_false(guesses_allowed(*state, a, began + GUESSES_WINDOW_MS - 1));
     assert_true(guesses_allowed(*state, v4(b, 2), began + GUESSES_MAX));
     assert_true(guesses_allowed(*state, a, began + GUESSES_WINDOW_MS));
-    assert_int_equal(guesses_failed(*state, a, began + GUESSES_WINDOW_MS), GUESSES_DELAY_FIRST_MS);
+    assert_int_equal(guesses_failed(*state, a, "alice", began + GUESSES_WINDOW_MS), GUESSES_DELAY_FIRST_MS);
     assert_true(guesses_allowed(*state, a, began + GUESSES_WINDOW_MS));
 }
 
@@ -75,12 +75,42 @@ static void a_success_forgets_the_failures_of_that_address_only(void **state)
     fail_often(*state, v4(a, 1), GUESSES_MAX, 1000);
     fail_often(*state, v4(b, 2), GUESSES_MAX, 1000);
     fail_often(*state, v4(c, 3), 1, 1000);
-    guesses_succeeded(*state, a);
-    guesses_succeeded(*state, a);
+    guesses_succeeded(*state, a, "alice");
+    guesses_succeeded(*state, a, "alice");
     assert_true(guesses_allowed(*state, a, 1001));
-    assert_int_equal(guesses_failed(*state, a, 1001), GUESSES_DELAY_FIRST_MS);
+    assert_int_equal(guesses_failed(*state, a, "alice", 1001), GUESSES_DELAY_FIRST_MS);
     assert_false(guesses_allowed(*state, b, 1001));
-    assert_int_equal(guesses_failed(*state, c, 1001), 2 * GUESSES_DELAY_FIRST_MS);
+    assert_int_equal(guesses_failed(*state, c, "alice", 1001), 2 * GUESSES_DELAY_FIRST_MS);
+}
+
+/* Whoever has one password must not get more guesses at the others' by using it. */
+static void a_success_forgives_nothing_that_was_tried_with_another_name(void **state)
+{
+    uint8_t a[16];
+    for (unsigned i = 0; i < GUESSES_MAX; i++) {
+        assert_true(guesses_allowed(*state, v4(a, 1), 1000));
+        guesses_failed(*state, a, "victim", 1000);
+        guesses_succeeded(*state, a, "mallory");
+        if (i < GUESSES_MAX / 2)
+            continue;
+        guesses_failed(*state, a, "mallory", 1000); /* nor by failing with it as well */
+        guesses_succeeded(*state, a, "mallory");
+        i++;
+    }
+    assert_false(guesses_allowed(*state, a, 1000));
+    assert_true(guesses_allowed(*state, a, 1000 + GUESSES_WINDOW_MS));
+    guesses_failed(*state, a, "mallory", 1000 + GUESSES_WINDOW_MS); /* a new window knows nothing of the one before */
+    guesses_succeeded(*state, a, "mallory");
+    assert_int_equal(guesses_failed(*state, a, "mallory", 1001 + GUESSES_WINDOW_MS), GUESSES_DELAY_FIRST_MS);
+}
+
+static void a_clock_that_was_read_earlier_forgets_nothing(void **state)
+{
+    uint8_t a[16];
+    fail_often(*state, v4(a, 1), GUESSES_MAX, 1000);
+    assert_false(guesses_allowed(*state, a, 999));
+    guesses_failed(*state, a, "alice", 999);
+    assert_false(guesses_allowed(*state, a, 1001));
 }
 
 static void a_network_of_ipv6_counts_as_one_address(void **state)
@@ -110,10 +140,11 @@ static void a_full_table_forgets_whoever_failed_longest_ago(void **state)
     fail_often(*state, v4(a, 0), 1, 9000); /* no longer the one */
     fail_often(*state, v4(a, 1 << 20), 1, 9001);
     assert_false(guesses_allowed(*state, v4(a, 0), 9002));
-    assert_int_equal(guesses_failed(*state, v4(a, 2), 9002), 2 * GUESSES_DELAY_FIRST_MS);
+    assert_int_equal(guesses_failed(*state, v4(a, 2), "alice", 9002), 2 * GUESSES_DELAY_FIRST_MS);
     assert_false(guesses_allowed(*state, v4(a, 7), 9002));
-    assert_int_equal(guesses_failed(*state, v4(a, 1), 9003), GUESSES_DELAY_FIRST_MS); /* it was; 3 made room for it */
-    assert_int_equal(guesses_failed(*state, v4(a, 3), 9004), GUESSES_DELAY_FIRST_MS);
+    assert_int_equal(guesses_failed(*state, v4(a, 1), "alice", 9003),
+                     GUESSES_DELAY_FIRST_MS); /* it was; 3 made room for it */
+    assert_int_equal(guesses_failed(*state, v4(a, 3), "alice", 9004), GUESSES_DELAY_FIRST_MS);
 }
 
 static void nothing_is_freed_as_nothing(void **state)
@@ -127,9 +158,9 @@ static void *guess_from_a_thread(void *guesses)
     uint8_t a[16];
     for (uint32_t i = 0; i < 2000; i++) {
         if (guesses_allowed(guesses, v4(a, i % 8), i))
-            guesses_failed(guesses, a, i);
+            guesses_failed(guesses, a, "alice", i);
         if (i % 5 == 0)
-            guesses_succeeded(guesses, v4(a, (i + 3) % 8));
+            guesses_succeeded(guesses, v4(a, (i + 3) % 8), "alice");
     }
     return NULL;
 }
@@ -143,9 +174,9 @@ static void any_thread_may_ask(void **state)
     for (size_t i = 0; i < 4; i++)
         pthread_join(threads[i], NULL);
     for (uint32_t i = 0; i < 8; i++)
-        guesses_succeeded(*state, v4(a, i));
+        guesses_succeeded(*state, v4(a, i), "alice");
     for (uint32_t i = 0; i < 8; i++)
-        assert_int_equal(guesses_failed(*state, v4(a, i), 2000), GUESSES_DELAY_FIRST_MS);
+        assert_int_equal(guesses_failed(*state, v4(a, i), "alice", 2000), GUESSES_DELAY_FIRST_MS);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -156,6 +187,8 @@ int main(void)
         TEST(each_failure_is_held_back_longer_up_to_a_bound),
         TEST(an_address_is_refused_after_its_last_try_until_the_window_has_passed),
         TEST(a_success_forgets_the_failures_of_that_address_only),
+        TEST(a_success_forgives_nothing_that_was_tried_with_another_name),
+        TEST(a_clock_that_was_read_earlier_forgets_nothing),
         TEST(a_network_of_ipv6_counts_as_one_address),
         TEST(addresses_of_ipv4_count_each_by_itself),
         TEST(a_full_table_forgets_whoever_failed_longest_ago),

@@ -455,6 +455,29 @@ def after_many_failures_an_address_is_refused_unheard(t):
     equal(ask(t, server, certificate="ecdsa").status, 200, "who needs no password")
 
 
+@test("host", limit=120)
+def a_login_of_ones_own_buys_no_further_guesses(t):
+    server = site(t)
+    for count in range(20):
+        wire = Wire(t, server.port, certificate=None)
+        wire.send("GET /file HTTP/1.1\r\nHost: a\r\nAuthorization: " + basic("alice", "wrong")["Authorization"] + "\r\n\r\n")
+        wait_for(lambda: len(server.find("G02W")) > count, "the failure", 10 * t.run.patience)
+        wire.abort()
+        equal(ask(t, server, who=login("bob")).status, 200 if count < 19 else 429, f"status of login {count}")
+    equal(ask(t, server, who=basic("alice", "wrong")).status, 429, "status of the next guess")
+
+
+@test("host", limit=120)
+def connections_that_guess_at_the_same_time_get_no_more_guesses(t):
+    server = site(t, handshake_threads=2)
+    wires = [Wire(t, server.port, certificate=None) for _ in range(60)]
+    for number, wire in enumerate(wires):
+        wire.send("GET /file HTTP/1.1\r\nHost: a\r\nAuthorization: "
+                  + basic("alice", f"wrong-{number}")["Authorization"] + "\r\n\r\n")
+    wait_for(lambda: len(server.find("G02W")) + len(server.find("G04W")) == 60, "all answers", 60 * t.run.patience)
+    check(len(server.find("G02W")) <= 20 + 1, f"{len(server.find('G02W'))} passwords were tried")
+
+
 @test("host", limit=180)
 def names_of_hostile_bytes_are_one_escaped_line_each(t):
     server = site(t, CLASSES)
