@@ -235,7 +235,11 @@ static int verify_peer(X509_STORE_CTX *store, void *rules)
         refuse(store, X509_V_ERR_UNSPECIFIED); /* nobody shall take it for verified */
         return 1;
     }
-    return check_peer(verdict, store) || verdict->rules->verify == CONFIG_VERIFY_OPTIONAL;
+    /* What OpenSSL notes about a bad certificate would else be taken for an error of its next read that has to wait. */
+    ERR_set_mark();
+    bool ok = check_peer(verdict, store);
+    ERR_pop_to_mark();
+    return ok || verdict->rules->verify == CONFIG_VERIFY_OPTIONAL;
 }
 
 /* ---- the profile's part ---- */
