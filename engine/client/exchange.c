@@ -176,8 +176,19 @@ static void judge_reuse(struct client *client, const struct client_request *requ
         head->keep_alive && head->framing != HTTP_BODY_TO_END && (!request->has_body || sent == request->length);
 }
 
+/* In TLS 1.3 a server judges our certificate when our end has finished: its alert comes in place of an answer. */
+static void tell_refused(const struct client *client)
+{
+    char reason[300];
+    if (client->used || client->began || !client->channel || !channel_failed_at_peer(client->channel))
+        return;
+    client_escape(channel_reason(client->channel), reason, sizeof reason);
+    event(client->options.log, "Y30E", EVENT_T("peer", client->peer), EVENT_T("reason", reason));
+}
+
 static int exchange_failed(struct client *client, int error)
 {
+    tell_refused(client);
     const char *why = "";
     if (error == -EBADMSG && http_reader_refusal(client->reader, &why) != 0)
         error = client_fail(client, CLIENT_SERVER, "%s does not answer as HTTP demands: %s", client->peer, why);
