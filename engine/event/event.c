@@ -161,6 +161,27 @@ static void put_escaped(struct line *line, const char *text, bool json)
         put_text(line, "...");
 }
 
+char *event_escape(const char *text, size_t *length)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    size_t left = strlen(text);
+    char *escaped = malloc(4 * left + 1);
+    struct line character;
+    *length = 0;
+    while (escaped && left) {
+        uint32_t point = 0;
+        size_t bytes = decode(at, left, &point);
+        character.length = 0;
+        character.full = false;
+        put_plain_char(&character, at, bytes, point);
+        memcpy(escaped + *length, character.bytes, character.length);
+        *length += character.length;
+        at += bytes ? bytes : 1;
+        left -= bytes ? bytes : 1;
+    }
+    return escaped;
+}
+
 static bool needs_quotes(const char *text)
 {
     if (text[0] == 0)

@@ -1,4 +1,4 @@
-/* The journal: each field of an event as a field of its own, in any bytes. */
+/* The journal: each field of an event as a field of its own. */
 #include "engine/event/journal.h"
 
 #include <ctype.h>
@@ -54,6 +54,18 @@ static void put(struct entry *entry, const char *name, const char *value, size_t
     entry->items[entry->count++] = (struct iovec){ bytes, head + length };
 }
 
+static void put_text(struct entry *entry, const char *name, const char *text)
+{
+    size_t length;
+    char *escaped = event_escape(text, &length);
+
+    if (escaped)
+        put(entry, name, escaped, length);
+    else
+        entry->failed = true;
+    free(escaped);
+}
+
 static void put_field(struct entry *entry, const struct event_field *field)
 {
     char name[NAME_MAX_BYTES + 1], digits[24];
@@ -69,7 +81,7 @@ static void put_field(struct entry *entry, const struct event_field *field)
         length = snprintf(digits, sizeof digits, "%llu", (unsigned long long)field->number);
         put(entry, name, digits, (size_t)length);
     } else if (field->text) {
-        put(entry, name, field->text, strlen(field->text));
+        put_text(entry, name, field->text);
     }
 }
 

@@ -18,7 +18,13 @@ extern const struct event_journal event_journal_systemd;
 /* sd_journal_sendv() says nothing where there is no journal: this does. */
 bool event_journal_present(const struct event_journal *journal);
 
-/* 0 or -errno. `message`: the event as a line of text. Values go as they are: the journal's fields hold any byte. */
+/* A value, escaped as in a line of text, but all of it; not ended by NUL. To be freed; NULL: no memory. */
+char *event_escape(const char *text, size_t *length);
+
+/*
+ * 0 or -errno. `message`: the event as a line of text. Values are escaped in their fields, too: the journal would hold
+ * any byte, and `journalctl -F` and `-a` would send it to a terminal.
+ */
 int event_journal_send(const struct event_journal *journal, const char *id, const struct event_field *fields,
                        const char *message, size_t length);
 

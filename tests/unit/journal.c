@@ -108,11 +108,11 @@ static void the_severity_is_the_priority(void **state)
     }
 }
 
-static void any_byte_is_kept_and_only_the_message_is_escaped(void **state)
+static void bytes_of_a_peer_are_escaped_in_the_fields_and_in_the_message(void **state)
 {
     (void)state;
     free(emitted(&present, false, "Y13E", FIELDS(EVENT_T("subject", "CN=\xff\x01\nPRIORITY=0"))));
-    assert_string_equal(value("SLUICE_SUBJECT"), "CN=\xff\x01\nPRIORITY=0");
+    assert_string_equal(value("SLUICE_SUBJECT"), "CN=\\xff\\x01\\x0aPRIORITY=0");
     assert_string_equal(value("MESSAGE"), "Y13E subject=\"CN=\\xff\\x01\\x0aPRIORITY=0\"");
     assert_string_equal(value("PRIORITY"), "3");
 }
@@ -185,7 +185,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(each_field_is_a_field_of_the_journal, set_up),
         cmocka_unit_test_setup(the_severity_is_the_priority, set_up),
-        cmocka_unit_test_setup(any_byte_is_kept_and_only_the_message_is_escaped, set_up),
+        cmocka_unit_test_setup(bytes_of_a_peer_are_escaped_in_the_fields_and_in_the_message, set_up),
         cmocka_unit_test_setup(a_field_that_is_not_known_is_left_out, set_up),
         cmocka_unit_test_setup(a_long_value_is_there_as_a_whole, set_up),
         cmocka_unit_test_setup(what_the_journal_refuses_goes_to_the_fallback, set_up),
