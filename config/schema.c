@@ -101,7 +101,7 @@ static const struct config_key server_keys[] = {
     { SERVER(max_connections), .type = CONFIG_TYPE_NUMBER, .fallback = "10000", .minimum = 1, .maximum = 1000000,
       .help = "open connections over all workers; further ones are closed at once, with event S04W" },
     { SERVER(max_connections_per_address), .type = CONFIG_TYPE_NUMBER, .fallback = "1000", .minimum = 1,
-      .maximum = 1000000, .help = "open connections from one address" },
+      .maximum = 1000000, .help = "open connections from one address; of IPv6, from one /64" },
     { SERVER(max_requests), .type = CONFIG_TYPE_NUMBER, .fallback = "100000", .minimum = 1, .maximum = 1000000000,
       .help = "requests on one connection; after the last it is closed in good order" },
     { SERVER(header_limit), .type = CONFIG_TYPE_SIZE, .fallback = "16K", .minimum = KIB(1), .maximum = KIB(1024),

@@ -43,6 +43,16 @@ void peers_free(struct peers *peers)
     free(peers);
 }
 
+/* What counts as one: whoever has an address of IPv6 has all of its /64. */
+static struct in6_addr counted_part(const struct in6_addr *address)
+{
+    struct in6_addr part = *address;
+
+    if (!IN6_IS_ADDR_V4MAPPED(address))
+        memset(part.s6_addr + 8, 0, 8);
+    return part;
+}
+
 static struct peer **find(struct peers *peers, const struct in6_addr *address)
 {
     uint32_t words[4];
@@ -59,14 +69,15 @@ _Static_assert(PEERS_SLOTS == 1u << 10, "the shift in find() keeps 10 bits");
 
 bool peers_enter(struct peers *peers, const struct in6_addr *address, unsigned limit)
 {
+    const struct in6_addr counted = counted_part(address);
     bool entered = false;
 
     pthread_mutex_lock(&peers->lock);
-    struct peer **place = find(peers, address);
+    struct peer **place = find(peers, &counted);
     if (!*place) {
         *place = calloc(1, sizeof **place);
         if (*place)
-            (*place)->address = *address;
+            (*place)->address = counted;
     }
     if (*place && (*place)->connections < limit) {
         (*place)->connections++;
@@ -78,8 +89,10 @@ bool peers_enter(struct peers *peers, const struct in6_addr *address, unsigned l
 
 void peers_leave(struct peers *peers, const struct in6_addr *address)
 {
+    const struct in6_addr counted = counted_part(address);
+
     pthread_mutex_lock(&peers->lock);
-    struct peer **place = find(peers, address);
+    struct peer **place = find(peers, &counted);
     struct peer *peer = *place;
     if (peer && --peer->connections == 0) {
         *place = peer->next;

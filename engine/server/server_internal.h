@@ -69,7 +69,7 @@ void epoch_say_fallback(const struct epoch *epoch, const struct ktls_abilities *
 /* What was made of a server-profile of the epoch's model: for tls_context_admit(). */
 struct tls_context *epoch_context(const struct epoch *epoch, const struct config_profile *profile);
 
-/* How many connections each address has. Any thread. */
+/* How many connections each address has, or the /64 of an IPv6 one. Any thread. */
 struct peers;
 int peers_new(struct peers **peers);
 void peers_free(struct peers *peers);
