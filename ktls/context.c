@@ -60,6 +60,8 @@ static int store_session(SSL *ssl, SSL_SESSION *session)
 static bool set_common(SSL_CTX *ssl, const struct config_profile *profile)
 {
     SSL_CTX_set_security_level(ssl, SECURITY_LEVEL);
+    /* Also of who signed an OCSP response, where no handshake's level is asked. */
+    X509_VERIFY_PARAM_set_auth_level(X509_STORE_get0_param(SSL_CTX_get_cert_store(ssl)), SECURITY_LEVEL);
     SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                  SSL_OP_NO_TX_CERTIFICATE_COMPRESSION | SSL_OP_NO_RX_CERTIFICATE_COMPRESSION);
     SSL_CTX_clear_options(ssl, SSL_OP_NO_TICKET | SSL_OP_LEGACY_SERVER_CONNECT | SSL_OP_IGNORE_UNEXPECTED_EOF |

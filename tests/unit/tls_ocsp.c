@@ -14,6 +14,7 @@ static int set_up(void **state)
         { .name = "client", .issuer = "ca" },
         { .name = "deep1", .issuer = "inter" },
         { .name = "responder", .issuer = "ca", .extended = "OCSPSigning", .names = "" },
+        { .name = "weak-responder", .issuer = "ca", .extended = "OCSPSigning", .names = "", .rsa = 1024 },
         { .name = "false-responder", .issuer = "other-ca", .extended = "OCSPSigning", .names = "" },
     };
     (void)state;
@@ -66,6 +67,10 @@ static const struct staple_case {
     { "of a certificate that is no responder's",
       "server",
       { .about = "server", .issuer = "ca", .signer = "client" },
+      "neither the certificate's issuer nor a responder of it signed" },
+    { "of a delegated responder with a weak key",
+      "server",
+      { .about = "server", .issuer = "ca", .signer = "weak-responder" },
       "neither the certificate's issuer nor a responder of it signed" },
     { "signed with SHA-1", "server", { .about = "server", .issuer = "ca", .sha1 = true }, "SHA-1" },
 };
