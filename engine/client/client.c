@@ -48,7 +48,7 @@ static int client_prepare(struct client *client, struct config_errors *errors)
         return CLIENT_CONFIG;
     int error = ring_new(&client->ring, RING_ENTRIES, client->options.seam);
     if (error == 0)
-        error = jobs_new(&client->jobs, JOB_THREADS, "sluice-client");
+        error = jobs_new(&client->jobs, JOB_THREADS, "sluice-client", 0);
     if (error == 0)
         error = pump_pool_new(&client->pool, client->ring, POOL_BUFFERS, POOL_PIPES);
     client->reader = http_reader_new(HTTP_RESPONSES, CLIENT_HEAD_LIMIT);

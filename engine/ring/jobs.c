@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #define NAME_SIZE 16
 
@@ -14,6 +15,7 @@ struct jobs {
     struct job *first, **end; /* guarded by lock, as is `closing` */
     bool closing;
     char name[NAME_SIZE];
+    int nice;
     unsigned thread_count;
     pthread_t threads[];
 };
@@ -40,10 +42,18 @@ static struct job *jobs_take(struct jobs *jobs)
     return job;
 }
 
+/* On Linux this is of the calling thread alone. Who may not have it goes on as before. */
+static void be_nice(int by)
+{
+    if (by)
+        setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + by);
+}
+
 static void *jobs_thread(void *argument)
 {
     struct jobs *jobs = argument;
     pthread_setname_np(pthread_self(), jobs->name);
+    be_nice(jobs->nice);
     for (struct job *job = jobs_take(jobs); job; job = jobs_take(jobs)) {
         job->run(job);
         job->task.run = job_hand_back;
@@ -68,7 +78,7 @@ static int jobs_start_threads(struct jobs *jobs, unsigned threads)
     return -error;
 }
 
-int jobs_new(struct jobs **out, unsigned threads, const char *name)
+int jobs_new(struct jobs **out, unsigned threads, const char *name, int nice)
 {
     *out = NULL;
     if (threads == 0)
@@ -79,6 +89,7 @@ int jobs_new(struct jobs **out, unsigned threads, const char *name)
     pthread_mutex_init(&jobs->lock, NULL);
     pthread_cond_init(&jobs->arrived, NULL);
     jobs->end = &jobs->first;
+    jobs->nice = nice;
     snprintf(jobs->name, sizeof(jobs->name), "%s", name);
     int result = jobs_start_threads(jobs, threads);
     if (result != 0) {

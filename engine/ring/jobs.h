@@ -19,7 +19,11 @@ struct job {
 
 struct jobs;
 
-int jobs_new(struct jobs **jobs, unsigned threads, const char *name); /* name: of the threads, at most 15 bytes */
+/*
+ * `name`: of the threads, at most 15 bytes. `nice`: added to that of the process, 0 to 19 (sched(7)): where processors
+ * are scarce, threads with less of it go first.
+ */
+int jobs_new(struct jobs **jobs, unsigned threads, const char *name, int nice);
 void jobs_free(struct jobs *jobs); /* waits until all submitted jobs have run; NULL is allowed */
 void jobs_submit(struct jobs *jobs, struct job *job);
 

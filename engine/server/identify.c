@@ -5,10 +5,10 @@
 #include "engine/server/server_internal.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -242,7 +242,18 @@ static enum flow decide(struct session *session, bool holds)
     return turn_away(session, 403, verdict.say);
 }
 
-/* The result: 0; -EBUSY: not even looked at; else it does not hold, and the answer waits for that many milliseconds. */
+/* By a reset: who has only ended its own direction may still read the answer. */
+static bool peer_gone(const struct session *session)
+{
+    struct pollfd peer = { .fd = session->fd };
+
+    return poll(&peer, 1, 0) > 0 && (peer.revents & (POLLERR | POLLHUP));
+}
+
+/*
+ * The result: 0; -EBUSY: not even looked at; -ECONNRESET: nobody waits for it; else it does not hold, and the answer
+ * waits for that many milliseconds.
+ */
 static void verify_run(struct job *job)
 {
     struct session *session = session_of_job(job);
@@ -253,7 +264,9 @@ static void verify_run(struct job *job)
     /* Asked and told here, not where the job is posted and ends: many connections that guess once each would all be
      * allowed there. */
     session->result = 0;
-    if (!guesses_allowed(guesses, address, session_clock()))
+    if (peer_gone(session))
+        session->result = -ECONNRESET;
+    else if (!guesses_allowed(guesses, address, session_clock()))
         session->result = -EBUSY;
     else if (gate_password_holds(session->epoch->gate, session->login))
         guesses_succeeded(guesses, address, name);
@@ -288,6 +301,8 @@ static enum flow step_verified(struct session *session)
     struct server *server = session->worker->server;
 
     session_set_deadline(session, session->epoch->config->server.idle_timeout, session_abort);
+    if (session->result == -ECONNRESET)
+        return FLOW_GONE;
     if (session->result == -EBUSY)
         return refuse_unheard(session);
     if (session->result == 0) {

@@ -7,6 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Of threads that do what strangers ask for: bytes that move go before it, so that a flood slows itself down first. */
+#define STRANGERS_NICE 5
+
 static unsigned usable_cores(void)
 {
     cpu_set_t set;
@@ -35,11 +38,11 @@ static int pools_open(struct server *server, struct config_errors *errors)
     if (rc == 0 && !(server->guesses = guesses_new()))
         rc = -ENOMEM;
     if (rc == 0)
-        rc = jobs_new(&server->handshakes, strangers, "handshake");
+        rc = jobs_new(&server->handshakes, strangers, "handshake", STRANGERS_NICE);
     if (rc == 0)
-        rc = jobs_new(&server->passwords, strangers, "password");
+        rc = jobs_new(&server->passwords, strangers, "password", STRANGERS_NICE);
     if (rc == 0)
-        rc = jobs_new(&server->files, limits->file_threads, "files");
+        rc = jobs_new(&server->files, limits->file_threads, "files", 0);
     if (rc == 0 && !(server->workers = calloc(count, sizeof *server->workers)))
         rc = -ENOMEM;
     while (rc == 0 && server->worker_count < count) {

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "engine/ring/jobs.h"
 
@@ -19,6 +20,7 @@ struct work {
     pthread_t ran_on, done_on;
     char thread[16];
     bool signals_blocked;
+    int nice;
 };
 
 struct batch {
@@ -36,6 +38,7 @@ static void work_run(struct job *job)
     work->batch->starts[place] = work->number;
     work->ran_on = pthread_self();
     pthread_getname_np(pthread_self(), work->thread, sizeof(work->thread));
+    work->nice = getpriority(PRIO_PROCESS, 0);
     sigset_t blocked;
     pthread_sigmask(SIG_BLOCK, NULL, &blocked);
     work->signals_blocked = sigismember(&blocked, SIGTERM) == 1 && sigismember(&blocked, SIGINT) == 1;
@@ -77,7 +80,7 @@ static int teardown(void **state)
 static void runs_each_job_elsewhere_and_its_end_at_home(void **state)
 {
     struct batch *batch = *state;
-    assert_int_equal(jobs_new(&batch->jobs, 4, "sluice-jobs"), 0);
+    assert_int_equal(jobs_new(&batch->jobs, 4, "sluice-jobs", 0), 0);
     batch->expected = COUNT;
     for (unsigned i = 0; i < COUNT; i++)
         submit(batch, i);
@@ -94,7 +97,7 @@ static void runs_each_job_elsewhere_and_its_end_at_home(void **state)
 static void starts_jobs_in_the_order_they_were_submitted(void **state)
 {
     struct batch *batch = *state;
-    assert_int_equal(jobs_new(&batch->jobs, 1, "a-name-longer-than-fifteen-bytes"), 0);
+    assert_int_equal(jobs_new(&batch->jobs, 1, "a-name-longer-than-fifteen-bytes", 0), 0);
     batch->expected = COUNT;
     for (unsigned i = 0; i < COUNT; i++)
         submit(batch, i);
@@ -104,10 +107,26 @@ static void starts_jobs_in_the_order_they_were_submitted(void **state)
     assert_string_equal(batch->works[0].thread, "a-name-longer-t");
 }
 
+static void its_threads_are_nicer_than_the_one_that_made_them_by_what_was_asked_for(void **state)
+{
+    struct batch *batch = *state;
+    int own = getpriority(PRIO_PROCESS, 0);
+    if (own > 14)
+        skip();
+    assert_int_equal(jobs_new(&batch->jobs, 2, "sluice-jobs", 5), 0);
+    batch->expected = COUNT;
+    for (unsigned i = 0; i < COUNT; i++)
+        submit(batch, i);
+    assert_int_equal(ring_run(batch->ring), 0);
+    for (unsigned i = 0; i < COUNT; i++)
+        assert_int_equal(batch->works[i].nice, own + 5);
+    assert_int_equal(getpriority(PRIO_PROCESS, 0), own);
+}
+
 static void freeing_the_pool_waits_for_what_was_submitted(void **state)
 {
     struct batch *batch = *state;
-    assert_int_equal(jobs_new(&batch->jobs, 2, "sluice-jobs"), 0);
+    assert_int_equal(jobs_new(&batch->jobs, 2, "sluice-jobs", 0), 0);
     batch->expected = COUNT;
     for (unsigned i = 0; i < COUNT; i++)
         submit(batch, i);
@@ -121,7 +140,7 @@ static void freeing_the_pool_waits_for_what_was_submitted(void **state)
 static void refuses_a_pool_without_threads(void **state)
 {
     struct batch *batch = *state;
-    assert_true(jobs_new(&batch->jobs, 0, "none") < 0);
+    assert_true(jobs_new(&batch->jobs, 0, "none", 0) < 0);
     assert_null(batch->jobs);
 }
 
@@ -130,6 +149,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(runs_each_job_elsewhere_and_its_end_at_home, setup, teardown),
         cmocka_unit_test_setup_teardown(starts_jobs_in_the_order_they_were_submitted, setup, teardown),
+        cmocka_unit_test_setup_teardown(its_threads_are_nicer_than_the_one_that_made_them_by_what_was_asked_for, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(freeing_the_pool_waits_for_what_was_submitted, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_a_pool_without_threads, setup, teardown),
     };
