@@ -249,6 +249,18 @@ static int read_failed(struct channel *channel, int ssl_error)
 }
 
 /*
+ * OpenSSL leaves what it decrypted in its buffer, unless told to overwrite it. A head may hold a password, and is read
+ * with room for one record at the most; pumps have more, and their bodies need not pay for it.
+ */
+static void set_wiping(const struct channel *channel, size_t size)
+{
+    if (size <= SSL3_RT_MAX_PLAIN_LENGTH)
+        SSL_set_options(channel->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+    else
+        SSL_clear_options(channel->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+}
+
+/*
  * As long as RX may be switched, one record for each call: what follows a request's or response's head is the body, and
  * shall find its way to the kernel.
  */
@@ -257,6 +269,7 @@ static ssize_t user_read(struct channel *channel, void *buffer, size_t size)
     size_t have = 0;
     int result = 0;
 
+    set_wiping(channel, size);
     while (have < size && !channel->close_received) {
         size_t got = 0;
         ERR_clear_error();

@@ -6,7 +6,7 @@ import os
 import subprocess
 import time
 
-from harness import files, setup
+from harness import Skip, files, setup
 from harness.case import check, equal, test, wait_for
 from harness.peers import need
 from harness.pki import Authority
@@ -277,6 +277,49 @@ def tls_required_refuses_a_plain_connection_before_any_password(t):
     check("name" not in event, f"something was read: {event}")
     equal(server.find("G02W") + server.find("G01I"), [], "logins")
     nothing_stored(server)
+
+
+def memory_of(server):
+    """Every byte that the server may write."""
+    pid = server.process.pid
+    try:
+        with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory, open(f"/proc/{pid}/maps") as maps:
+            for line in maps:
+                begin, end = (int(place, 16) for place in line.split()[0].split("-"))
+                if "rw" not in line.split()[1]:
+                    continue
+                memory.seek(begin)
+                while begin < end and (piece := memory.read(min(end - begin, 1 << 24))):
+                    yield piece
+                    begin += len(piece)
+    except PermissionError:
+        raise Skip("the memory of another process cannot be read here") from None
+
+
+# What is demanded, over what, the user, the status.
+REMEMBERED = {
+    "refused over a plain connection": ({"class all": {"tls": "required"}}, False, "alice", 403),
+    "taken over a plain connection": ({"class all": {"tls": "optional", "plain_password": "yes"}}, False, "alice", 200),
+    "taken over TLS": ({}, True, "alice", 200),
+    "not taken over TLS": ({}, True, "mallory", 401),
+}
+
+
+@test("host", each=REMEMBERED)
+def a_password_is_nowhere_in_memory_once_its_connection_is_gone(t, way):
+    if t.run.sanitized:
+        raise Skip("sanitizers keep what is freed")
+    sections, tls, name, status = REMEMBERED[way]
+    server = site(t, sections)
+    who = login("alice") if name == "alice" else basic(name, "a password that nobody has")
+    idle = server.descriptors()
+    equal(ask(t, server, "HEAD", who=who, tls=tls).status, status, "status")
+    wait_for(lambda: server.descriptors() == idle, "the end of the connection", 10 * t.run.patience)
+    token = who["Authorization"].split()[1].encode()
+    secrets = {"as it was sent": token, "decoded": base64.b64decode(token)}
+    for piece in memory_of(server):
+        for form, secret in secrets.items():
+            check(secret not in piece, f"the login is still there, {form}")
 
 
 @test("host")
