@@ -26,9 +26,11 @@ def _hello():
 
 
 class _Attacker:
-    """One thread: a connection after the other, from many addresses of loopback, so that no limit per address helps."""
+    """One thread: a connection after the other, from many addresses of loopback, so that no limit per address helps,
+    or from `source` alone."""
 
-    def __init__(self, port, counts, held_at_most):
+    def __init__(self, port, counts, held_at_most, source=None):
+        self._source = source
         self._port, self._counts, self._held_at_most, self._held = port, counts, held_at_most, []
         self._hello, self._context = _hello(), ssl._create_unverified_context()
         self._kinds = (self._half_open, self._garbage, self._no_certificate, self._vanish)
@@ -38,7 +40,7 @@ class _Attacker:
         connection = socket.socket()
         connection.settimeout(5)
         try:
-            connection.bind((f"127.0.{random.randrange(1, 16)}.{random.randrange(1, 255)}", 0))
+            connection.bind((self._source or f"127.0.{random.randrange(1, 16)}.{random.randrange(1, 255)}", 0))
             connection.connect(("127.0.0.1", self._port))
             self._counts[self._kinds.index(kind)] += 1
             kind(connection)
@@ -72,16 +74,16 @@ class _Attacker:
             connection.close()
 
 
-def _serve(port, going, over, counts, rate, limit, held, threads):
+def _serve(port, going, over, counts, rate, limit, held, threads, source):
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
     def attack(number):
-        attacker = _Attacker(port, counts, held // threads)
+        attacker = _Attacker(port, counts, held // threads, source)
         while not over.is_set():
             if not going.is_set() or sum(counts) >= limit:
                 attacker.close()
-                attacker = _Attacker(port, counts, held // threads)
+                attacker = _Attacker(port, counts, held // threads, source)
                 going.wait(0.1)
                 continue
             began = time.monotonic()
@@ -102,11 +104,11 @@ KINDS = ("half_open", "garbage", "no_certificate", "vanished")
 class Flood:
     """In a process of its own. At most `rate` connections a second, `limit` in all, `held` of them half-open at a time."""
 
-    def __init__(self, port, rate=500, limit=20000, held=1000, threads=8):
+    def __init__(self, port, rate=500, limit=20000, held=1000, threads=8, source=None):
         make = multiprocessing.get_context("fork")
         self._going, self._over, self._counts = make.Event(), make.Event(), make.Array("L", len(KINDS), lock=False)
         self._process = make.Process(target=_serve, daemon=True, args=(
-            port, self._going, self._over, self._counts, rate, limit, held, threads))
+            port, self._going, self._over, self._counts, rate, limit, held, threads, source))
         self._process.start()
 
     @property
