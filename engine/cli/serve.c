@@ -238,6 +238,7 @@ int cli_serve(int argc, char **argv)
     /* Before any thread is made, so that all inherit it and only sigwait() hears them. */
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* LimitFSIZE= is one file's error, not everybody's end */
     raise_limits();
     return load_and_serve(file, &signals);
 }

@@ -2,6 +2,8 @@
 
 import json
 import os
+import resource
+import signal
 import socket
 import ssl
 import time
@@ -189,6 +191,22 @@ def a_chunked_upload_of_just_the_limit_is_taken(t):
     wire.send((b"4000\r\n" + bytes(0x4000) + b"\r\n") * 4 + b"0\r\n\r\n")
     equal(wire.response().status, 201, "status")
     equal((server.root / "fits").stat().st_size, 65536, "size")
+
+
+@test("host")
+def a_limit_on_the_size_of_files_ends_nobody(t):
+    server, wire = site(t)
+    for number in range(400):
+        (server.root / f"{number:0200}").write_bytes(b"")
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
+    equal(wire.request("GET", "/").status, 500, "status of a listing that does not fit")
+    equal(Wire(t, server.port).request("PUT", "/large", body=bytes(1 << 17)).status, 413, "status of a file that does not fit")
+    equal(Wire(t, server.port).request("GET", "/file").body, BODY, "what others get")
+    check(not (server.root / "large").exists(), "it was stored")
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (1, 1 << 16))
+    server.process.send_signal(signal.SIGHUP)  # what it says of that does not fit into its log
+    time.sleep(1)
+    equal(Wire(t, server.port).request("GET", "/file").body, BODY, "what others get with a full log")
 
 
 @test("host", each=["GET", "HEAD", "DELETE"])
