@@ -7,8 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Of threads that do what strangers ask for: bytes that move go before it, so that a flood slows itself down first. */
-#define STRANGERS_NICE 5
+/* Bytes that move go before new clients, and these before guesses: a flood of either slows itself down first. */
+#define HANDSHAKE_NICE 5
+#define PASSWORD_NICE 10
 
 static unsigned usable_cores(void)
 {
@@ -38,9 +39,9 @@ static int pools_open(struct server *server, struct config_errors *errors)
     if (rc == 0 && !(server->guesses = guesses_new()))
         rc = -ENOMEM;
     if (rc == 0)
-        rc = jobs_new(&server->handshakes, strangers, "handshake", STRANGERS_NICE);
+        rc = jobs_new(&server->handshakes, strangers, "handshake", HANDSHAKE_NICE);
     if (rc == 0)
-        rc = jobs_new(&server->passwords, strangers, "password", STRANGERS_NICE);
+        rc = jobs_new(&server->passwords, strangers, "password", PASSWORD_NICE);
     if (rc == 0)
         rc = jobs_new(&server->files, limits->file_threads, "files", 0);
     if (rc == 0 && !(server->workers = calloc(count, sizeof *server->workers)))
