@@ -481,6 +481,10 @@ static void stopped_it_puts_the_terminal_back_and_continued_it_asks_again(void *
 
 int main(void)
 {
+    /* A terminal's signals, which nohup(1) and others leave ignored: children inherit that. */
+    static const int terminal[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP };
+    for (size_t i = 0; i < sizeof terminal / sizeof *terminal; i++)
+        signal(terminal[i], SIG_DFL);
     const struct CMUnitTest tests[] = {
         TEST(a_line_from_a_pipe_is_the_password),
         TEST(a_line_may_end_with_the_input),
