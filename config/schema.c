@@ -109,7 +109,9 @@ static const struct config_key server_keys[] = {
     { SERVER(max_upload), .type = CONFIG_TYPE_SIZE, .fallback = "0", .maximum = INT64_MAX,
       .help = "bytes of one uploaded body; a longer one is answered with 413; 0: no limit but the disk's" },
     { SERVER(handshake_timeout), .type = CONFIG_TYPE_DURATION, .fallback = "10s", .minimum = 100,
-      .maximum = MINUTES(10), .help = "from the connection to the end of its handshake" },
+      .maximum = MINUTES(10),
+      .help =
+          "that a client may take to connect and finish its handshake; what the server needs itself does not count" },
     { SERVER(header_timeout), .type = CONFIG_TYPE_DURATION, .fallback = "15s", .minimum = 100, .maximum = MINUTES(10),
       .help = "from the first byte of a request head to its last" },
     { SERVER(idle_timeout), .type = CONFIG_TYPE_DURATION, .fallback = "60s", .minimum = 100,

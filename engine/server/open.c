@@ -171,8 +171,10 @@ static enum flow handshake_answer(struct session *session)
     int rc = session->result;
 
     session->step = step_handshake;
-    if (rc == -EAGAIN)
+    if (rc == -EAGAIN) {
+        session_set_deadline(session, session->handshake_left, handshake_overdue);
         return session_wait_socket(session);
+    }
     if (rc < 0)
         return handshake_failed(session);
     tell_certificate(session, "Y23I", channel_own(session->channel));
@@ -183,7 +185,10 @@ static enum flow handshake_answer(struct session *session)
 
 static enum flow step_handshake(struct session *session)
 {
-    session->overdue = handshake_overdue;
+    /* handshake_timeout is the peer's time: what we need ourselves, behind other handshakes, is not taken from it. */
+    uint64_t now = session_clock();
+    session->handshake_left = session->deadline > now ? (unsigned)(session->deadline - now) : 1;
+    session_set_deadline(session, 0, NULL);
     session->step = handshake_answer;
     return session_wait_job(session, session->worker->server->handshakes, handshake_run);
 }

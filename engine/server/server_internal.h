@@ -224,6 +224,7 @@ struct session {
     uint64_t deadline;                             /* milliseconds of the monotonic clock; 0: none */
     enum flow (*overdue)(struct session *session); /* the step that is taken when it passes */
     bool is_overdue;
+    unsigned handshake_left; /* milliseconds of handshake_timeout, while a job does its next step */
     uint64_t moved_seen; /* of the pump, at the last tick */
     size_t lingered;     /* bytes read and dropped while the peer finishes */
 
