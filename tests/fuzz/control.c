@@ -74,12 +74,32 @@ static int get(const struct ktls_sys *sys, int fd, int level, int option, void *
     return 0;
 }
 
+/* One for all inputs: what a channel asks of it does not change. */
+static struct tls_context *context(void)
+{
+    static struct tls_context *made;
+    if (made)
+        return made;
+    struct config_errors errors = { 0 };
+    struct config_profile *profile = config_profile_default(CONFIG_CLIENT);
+    if (!profile)
+        abort();
+    profile->verify = CONFIG_VERIFY_NONE;
+    profile->insecure = true;
+    made = tls_context_new(profile, "", &errors);
+    config_errors_print(&errors, stderr);
+    if (!made)
+        abort();
+    config_profile_free(profile);
+    return made;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0)
         return 0;
     struct script script = { .sys = { set, get, next_record, swallow }, .at = data + 1, .end = data + size };
-    struct channel channel = { .wire = { .sys = &script.sys, .fd = -1 }, .established = true };
+    struct channel channel = { .context = context(), .wire = { .sys = &script.sys, .fd = -1 }, .established = true };
     script.rekeys = data[0] & KERNEL_REKEYS;
     channel.server = data[0] & IS_SERVER;
     channel.version = data[0] & IS_TLS12 ? TLS_1_2 : TLS_1_3;
