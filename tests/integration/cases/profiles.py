@@ -103,7 +103,7 @@ def a_key_of_a_server_profile_refuses(t, which):
     refuses(t, which)
 
 
-@test("guest", each=["subject, whole values; TLS 1.2", "subject, whole values; TLS 1.3", "crl; TLS 1.3", "verify = required; TLS 1.3"])
+@test("guest", each=["subject, whole values; TLS 1.2", "subject, whole values; TLS 1.3"])
 def a_key_of_a_server_profile_refuses_in_front_of_the_kernel(t, which):
     refuses(t, which)
 

@@ -134,7 +134,7 @@ def a_key_of_a_client_profile_admits(t, which):
     equal(result.transfer["version"], f"TLSv{version}", "version")
 
 
-@test("guest", each=["subject; TLS 1.2", "subject; TLS 1.3", "hostname = yes; TLS 1.3"])
+@test("guest", each=["subject; TLS 1.2", "hostname = yes; TLS 1.3"])
 def a_key_of_a_client_profile_refuses_in_front_of_the_kernel(t, which):
     name, version = row(which)
     keys, good, bad, alert, reason = ROWS[name]
