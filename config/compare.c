@@ -166,6 +166,7 @@ static char *meaning(const struct comparison *comparison, const struct side *sid
     case CONFIG_TYPE_FLAG:
         return number(*(const bool *)field);
     case CONFIG_TYPE_SIZE:
+    case CONFIG_TYPE_RATE:
         return number(*(const uint64_t *)field);
     case CONFIG_TYPE_CHOICE:
     case CONFIG_TYPE_NUMBER:

@@ -37,6 +37,7 @@ static void print_values(const struct config_key *key, FILE *out)
         [CONFIG_TYPE_FINGERPRINTS] = "SHA-256 sums, separated by commas",
         [CONFIG_TYPE_SANS] = "KIND:PATTERN, separated by commas",
         [CONFIG_TYPE_GRANTS] = "who, separated by commas",
+        [CONFIG_TYPE_RATE] = "bytes per second (K, M, G, T; 1.5G)",
     };
     if (key->type == CONFIG_TYPE_CHOICE)
         print_choices(key->choices, out);

@@ -30,6 +30,7 @@ enum config_key_usage { CONFIG_KEY_USAGE_VERIFY, CONFIG_KEY_USAGE_NONE };
 enum config_ocsp { CONFIG_OCSP_NO, CONFIG_OCSP_STAPLE };
 enum config_need { CONFIG_DISABLED, CONFIG_OPTIONAL, CONFIG_REQUIRED };
 enum config_hostname { CONFIG_HOSTNAME_DIALLED, CONFIG_HOSTNAME_ANY, CONFIG_HOSTNAME_NAMED };
+enum config_overwrite { CONFIG_OVERWRITE_YES, CONFIG_OVERWRITE_NO, CONFIG_OVERWRITE_RENAME };
 enum config_events { CONFIG_EVENTS_TEXT, CONFIG_EVENTS_JSON };
 enum config_events_to { CONFIG_EVENTS_STDERR, CONFIG_EVENTS_JOURNAL };
 
@@ -113,6 +114,7 @@ struct config_store {
      * empty: `anonymous` says it. Where `list` is not given, those who may read may list.
      */
     struct config_list read, write, list, delete;
+    enum config_overwrite overwrite;
 };
 
 struct config_profile {
@@ -163,6 +165,7 @@ struct config_partner {
     char *home;                /* a folder of the store that is all it sees; NULL: the whole store */
     char *login;               /* outgoing: the user name to log in with; NULL: none */
     char *login_password_file; /* outgoing: its first line is the password */
+    uint64_t limit_rate;       /* bytes per second: of a transfer to it, and of all its sessions here. 0: no limit */
 };
 
 /* A kind of visitor. The first class, in `order`, that a visitor matches decides. */

@@ -60,6 +60,13 @@ static const struct config_choice access_rights[] = {
     { 0 },
 };
 
+static const struct config_choice overwrite[] = {
+    { "yes", CONFIG_OVERWRITE_YES },
+    { "no", CONFIG_OVERWRITE_NO },
+    { "rename", CONFIG_OVERWRITE_RENAME },
+    { 0 },
+};
+
 static const struct config_choice server_verify[] = {
     { "required", CONFIG_VERIFY_REQUIRED },
     { "optional", CONFIG_VERIFY_OPTIONAL },
@@ -148,6 +155,9 @@ static const struct config_key store_keys[] = {
     { STORE(list), .type = CONFIG_TYPE_GRANTS, .access = 1,
       .help = "who may list directories; without it: those who may read" },
     { STORE(delete), .type = CONFIG_TYPE_GRANTS, .access = 1, .help = "who may delete files; without it: nobody" },
+    { STORE(overwrite), .type = CONFIG_TYPE_CHOICE, .access = 1, .fallback = "yes", .choices = overwrite,
+      .help = "what an upload under a name that is taken does: `yes`: it replaces the file, in one step; `no`: it is "
+              "refused with 409, before its body; `rename`: it becomes NAME.1, NAME.2 and so on" },
     { 0 },
 };
 
@@ -376,6 +386,10 @@ static const struct config_key partner_keys[] = {
       .help = "outgoing: the name to log in with, where this partner asks for one" },
     { PARTNER(login_password_file), .type = CONFIG_TYPE_PATH,
       .help = "outgoing: a file whose first line is the password; readable by nobody but the owner" },
+    { PARTNER(limit_rate), .type = CONFIG_TYPE_RATE,
+      .help =
+          "how fast bodies may move, at most: those of a transfer to this partner, however many streams it has, and "
+          "those of all sessions of this partner with our server taken together" },
     { 0 },
 };
 

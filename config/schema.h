@@ -33,6 +33,7 @@ enum config_type {
     CONFIG_TYPE_FINGERPRINTS, /* SHA-256 in hexadecimal digits, with or without colons, separated by commas */
     CONFIG_TYPE_SANS,         /* KIND:PATTERN, separated by commas */
     CONFIG_TYPE_GRANTS,       /* user:NAME and the like, separated by commas */
+    CONFIG_TYPE_RATE,         /* bytes per second, with an optional fraction and K, M, G or T; see config/rate.h */
 };
 
 struct config_choice {

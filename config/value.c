@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/rate.h"
 #include "config/value.h"
 
 struct unit {
@@ -356,6 +357,16 @@ static int set_word(const struct job *job)
     return value_set_text(job);
 }
 
+static int set_rate(const struct job *job)
+{
+    int rc = config_rate_parse(job->text, value_field(job));
+    if (rc == -EINVAL)
+        return refuse(job, "\"%s\" is not a rate: write bytes per second, such as 800K, 100M or 1.5G", job->text);
+    if (rc == -ERANGE)
+        return refuse(job, "\"%s\" is out of bounds: write 1K or more; for no limit leave the key out", job->text);
+    return 0;
+}
+
 static int (*const setters[])(const struct job *job) = {
     [CONFIG_TYPE_NUMBER] = set_number,
     [CONFIG_TYPE_SIZE] = set_number,
@@ -378,6 +389,7 @@ static int (*const setters[])(const struct job *job) = {
     [CONFIG_TYPE_FINGERPRINTS] = value_set_fingerprints,
     [CONFIG_TYPE_SANS] = value_set_sans,
     [CONFIG_TYPE_GRANTS] = value_set_grants,
+    [CONFIG_TYPE_RATE] = set_rate,
 };
 
 int config_value_set(const struct config_scene *scene, const struct config_key *key, const char *text, void *base)
@@ -461,6 +473,7 @@ void config_value_free(const struct config_key *key, void *base)
     case CONFIG_TYPE_FLAG:
     case CONFIG_TYPE_REFERENCE:
     case CONFIG_TYPE_VERSION:
+    case CONFIG_TYPE_RATE:
         break;
     }
 }
