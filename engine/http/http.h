@@ -102,6 +102,33 @@ void http_date(time_t when, char text[HTTP_DATE_SIZE]);
 int http_date_parse(const char *text, time_t *when); /* the three forms of RFC 9110, 5.6.7; 0 or -EINVAL */
 
 /*
+ * Our own fields for what a file has beside its bytes: in answers to GET and HEAD, and in a PUT.
+ * Modified: seconds since 1970 and nine digits of nanoseconds, "1700000000.123456789"; the nanoseconds count forward,
+ * also from a negative number. Mode: the permission bits, "0644".
+ */
+#define HTTP_MODIFIED "Sluice-Modified"
+#define HTTP_MODE "Sluice-Mode"
+#define HTTP_TIME_SIZE 32
+void http_time(const struct timespec *when, char text[HTTP_TIME_SIZE]);
+int http_time_parse(const char *text, struct timespec *when); /* 0 or -EINVAL */
+int http_mode_parse(const char *text, unsigned *mode); /* 0 or -EINVAL: not three or four octal digits, above 0777 */
+
+/*
+ * The media type of a manifest: a directory and all beneath it, one JSON object per line (NDJSON):
+ *
+ *     {"path":"a%20b/c","type":"file","size":5,"mtime":"1700000000.000000000","mode":"0644","etag":"\"..\""}
+ *     {"path":"a%20b","type":"directory","mtime":..,"mode":..}
+ *     {"path":"l","type":"link","target":"a%20b/c","to":"file","size":5,"mtime":..,"mode":..,"etag":..}
+ *     {"path":"locked","type":"fault","reason":"Permission denied"}
+ *     {"end":true,"entries":4}
+ *
+ * Paths are relative to the directory; they and targets are percent-encoded as http_path_encode() does, for they are
+ * any bytes. A directory comes before what is in it. A link has "to" ("file" or "directory", with the facts of what it
+ * leads to) only where it leads to something that is served. Without the last line it is not whole.
+ */
+#define HTTP_MANIFEST "application/x-sluice-manifest"
+
+/*
  * The preconditions of a request against a representation, in the order of RFC 9110, 13.2.2. `etag` NULL: nothing
  * exists there. Returns 0 (go on), 304 or 412. *range_holds: If-Range allows the Range.
  */

@@ -22,6 +22,8 @@ void request_release(struct session *session)
     if (session->uploading)
         store_upload_abandon(&session->upload);
     session->uploading = false;
+    manifest_free(session->manifest);
+    session->manifest = NULL;
     identify_release(session);
     free(session->path);
     session->path = NULL;

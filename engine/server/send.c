@@ -78,12 +78,21 @@ static enum flow redirect_to_directory(struct session *session)
     return session_send(session, session_next);
 }
 
-static bool wants_json(const struct http_head *request)
+static bool wants(const struct http_head *request, const char *type)
 {
     char joined[512];
     const char *accept = http_field_joined(request, "accept", joined, sizeof joined);
 
-    return accept && strcasestr(accept, "application/json");
+    return accept && strcasestr(accept, type);
+}
+
+/* Of a file: what Last-Modified is too coarse for, and the permissions. */
+static void write_metadata(struct http_writer *out, const struct stat *facts)
+{
+    char modified[HTTP_TIME_SIZE];
+
+    http_time(&facts->st_mtim, modified);
+    http_write(out, HTTP_MODIFIED ": %s\r\n" HTTP_MODE ": %04o\r\n", modified, facts->st_mode & 0777);
 }
 
 static enum flow step_sent(struct session *session);
@@ -100,8 +109,10 @@ static enum flow answer(struct session *session, unsigned status, const char *et
     http_date(session->facts.st_mtim.tv_sec, modified);
     http_write_status(out, status);
     http_write(out, "Last-Modified: %s\r\n", modified);
-    if (etag)
+    if (etag) {
         http_write(out, "ETag: %s\r\nAccept-Ranges: bytes\r\n", etag);
+        write_metadata(out, &session->facts);
+    }
     if (status != 304)
         http_write(out, "Content-Type: %s\r\nContent-Length: %llu\r\n", type,
                    (unsigned long long)session->range.length);
@@ -176,7 +187,9 @@ static enum flow step_opened(struct session *session)
     }
     if (session->path[0] && session->path[strlen(session->path) - 1] != '/')
         return redirect_to_directory(session);
-    session->json = wants_json(session->request);
+    if (wants(session->request, HTTP_MANIFEST) && session->request->minor > 0)
+        return manifest_begin(session);
+    session->json = wants(session->request, "application/json");
     session->step = step_listed;
     return session_wait_job(session, session->worker->server->files, listing_make);
 }

@@ -25,6 +25,8 @@
 #include "ktls/context.h"
 #include "ktls/probe.h"
 
+struct manifest;
+
 struct service {
     struct epoch *epoch; /* whose part it is: lives no longer than that */
     const struct config_protocol *protocol;
@@ -263,6 +265,7 @@ struct session {
     struct stat facts;
     struct http_range range;
     bool json;
+    struct manifest *manifest; /* while one is sent */
     struct store_upload upload;
     bool uploading;
     uint64_t stored;     /* body bytes written to the file so far; the pump's come on top when it ends */
@@ -339,12 +342,14 @@ void request_release(struct session *session); /* lets go of what the request ho
 void request_transferred(struct session *session, const char *direction, uint64_t bytes);
 void request_failed(struct session *session, const char *direction, uint64_t bytes, const char *why);
 
-/* send.c, receive.c, delete.c, listing.c: the handlers. */
+/* send.c, receive.c, delete.c, listing.c, manifest.c: the handlers. */
 enum flow send_begin(struct session *session);
 enum flow receive_begin(struct session *session);
 enum flow delete_begin(struct session *session);
 /* The status for an upload or a deletion that failed with -errno, or with 412, and its reason. */
 unsigned receive_status(int rc, const char **why);
 void listing_make(struct job *job); /* session->file, a directory, becomes a memory file with its listing */
+enum flow manifest_begin(struct session *session); /* all beneath session->path, as it is found */
+void manifest_free(struct manifest *manifest);     /* NULL is allowed */
 
 #endif
