@@ -61,6 +61,7 @@ struct store_upload {
     int directory;             /* private */
     char *name;                /* private */
     char *temporary;           /* private; NULL while the file has no name */
+    bool stays;                /* private; the temporary is left where it is, should it get no other name */
     const struct store *store; /* private */
 };
 

@@ -164,7 +164,7 @@ int store_upload_begin(const struct store *store, const char *path, uint64_t siz
 
 void store_upload_abandon(struct store_upload *upload)
 {
-    if (upload->temporary)
+    if (upload->temporary && !upload->stays)
         unlinkat(upload->directory, upload->temporary, 0);
     if (upload->fd >= 0)
         close(upload->fd);
