@@ -167,6 +167,13 @@ bool channel_worn(const struct channel *channel);
 /* Sends close_notify in whatever mode TX is in. 0 sent (or plain: nothing to send), -EAGAIN, or an error. Once only. */
 int channel_close_notify(struct channel *channel);
 
+/*
+ * The kernel sends at most so many bytes a second from here on (SO_MAX_PACING_RATE, socket(7); TCP paces by itself
+ * since Linux 4.13), and little more than an eighth of a second's worth waits in the socket. 0: as fast as it goes.
+ * Costs nothing where it is so already. 0 or -errno: as before.
+ */
+int channel_pace(struct channel *channel, uint64_t rate);
+
 /* Gives back buffers that an idle channel does not need. */
 void channel_trim(struct channel *channel);
 

@@ -8,6 +8,7 @@
  *     switch.c     from OpenSSL to the kernel
  *     keys.c       how much a key has protected, and its renewal
  *     control.c    alerts and handshake messages on a direction that is in the kernel
+ *     pace.c       how fast the kernel may send
  *     fault.c      what went wrong, as one sentence
  */
 #ifndef SLUICE_KTLS_CHANNEL_INTERNAL_H
@@ -120,6 +121,7 @@ struct channel {
     struct direction way[2]; /* by enum channel_way */
     struct alert unsaid;     /* OpenSSL's, after TX went to the kernel: to be sent through it */
     short events;
+    uint64_t pace; /* as channel_pace() was last told; 0: no limit */
 
     bool server;
     bool established; /* the handshake is done */

@@ -6,6 +6,8 @@
 
 #define ACCOUNT_EVERY ((uint64_t)64 << 20)
 #define NUDGE_MILLISECONDS 10
+#define STEPS_A_SECOND 4 /* of a send that is held back */
+#define STEP_MIN 4096
 
 static void flow_run(struct flow *flow);
 
@@ -105,6 +107,13 @@ void flow_account(struct flow *flow, uint64_t bytes)
     int result = flow_tell_channel(flow);
     if (result != 0)
         flow_end(flow, result, PUMP_FAULT_CHANNEL);
+}
+
+size_t flow_step(const struct flow *flow, size_t size)
+{
+    uint64_t rate = flow->pump->rate;
+    uint64_t most = rate / STEPS_A_SECOND > STEP_MIN ? rate / STEPS_A_SECOND : STEP_MIN;
+    return rate == 0 || size < most ? size : (size_t)most;
 }
 
 uint64_t flow_file_offset(const struct flow *flow, uint64_t done)

@@ -1,9 +1,9 @@
 /*
  * A pump moves one body between a file and a channel, by one of the data paths of the table in paths.c.
  *
- * The owner fills the public fields, calls pump_start() and hears of the end once, through `done`. The pump is lent until
- * then; file and channel stay the owner's. Nothing else may use that direction of the channel meanwhile.
- * A path is chosen by direction and by who encrypts: switch the channel first.
+ * The owner fills the public fields, calls pump_start() and hears of the end once, through `done`. The pump is lent
+ * until then; file and channel stay the owner's. Nothing else may use that direction of the channel meanwhile. A path
+ * is chosen by direction and by who encrypts: switch the channel first.
  */
 #ifndef SLUICE_PUMP_H
 #define SLUICE_PUMP_H
@@ -33,7 +33,12 @@ enum pump_way { PUMP_SEND, PUMP_RECEIVE };
 typedef ssize_t pump_filter(void *argument, char *bytes, size_t length, size_t *used, bool *end);
 
 /* Which side failed: a message names a file differently from a peer. */
-enum pump_fault { PUMP_FAULT_NONE, PUMP_FAULT_CHANNEL, PUMP_FAULT_FILE, PUMP_FAULT_SHRUNK /* file shorter than said */ };
+enum pump_fault {
+    PUMP_FAULT_NONE,
+    PUMP_FAULT_CHANNEL,
+    PUMP_FAULT_FILE,
+    PUMP_FAULT_SHRUNK /* file shorter than said */
+};
 
 struct pump_path;
 
@@ -46,14 +51,19 @@ struct pump {
     int file;        /* a pipe or a terminal will do, too; `offset` is then of no account */
     uint64_t offset; /* in the file */
     uint64_t length; /* bytes, or PUMP_TO_END (receive only) */
+    /*
+     * Bytes per second, 0: no limit; may be changed while it runs. Receiving, no more than that is taken from the
+     * channel. Sending it is channel_pace() that holds them back: here it only keeps the steps short.
+     */
+    uint64_t rate;
     void (*done)(struct pump *pump, int result); /* 0, or -errno; the sentence of a channel is in channel_reason() */
-    pump_filter *filter; /* receive only; needs PUMP_TO_END */
+    pump_filter *filter;                         /* receive only; needs PUMP_TO_END */
     void *filter_argument;
     char *excess;           /* with a filter: room for bytes that follow the body ... */
     size_t excess_capacity; /* ... this many at most, and the pump reads no more than this at once */
 
     /* For the owner to look at, at any time. */
-    uint64_t moved;      /* body bytes that arrived where they should */
+    uint64_t moved; /* body bytes that arrived where they should */
     const struct pump_path *path;
     enum pump_fault fault;
     size_t excess_length;

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "engine/pump/pace.h"
 #include "engine/pump/pump.h"
 
 #define PUMP_BUFFER_SIZE ((size_t)512 << 10)
@@ -72,6 +73,9 @@ void flow_end(struct flow *flow, int result, enum pump_fault fault);
  */
 void flow_account(struct flow *flow, uint64_t bytes);
 
+/* A step of sending that is over soon enough for its owner to see that the body moves. */
+size_t flow_step(const struct flow *flow, size_t size);
+
 uint64_t flow_file_offset(const struct flow *flow, uint64_t done); /* as the ring wants it */
 
 /* An operation on the channel's socket failed: the error in the channel's terms, which has the sentence then. */
@@ -129,7 +133,8 @@ struct lane {
 
 struct relay {
     struct flow flow;
-    struct flow_op fill, drain;
+    struct flow_op fill, drain, pause;
+    struct pace pace;
     bool polls_in, polls_out; /* the operation under way only waits */
     struct pool_wait wait;
     struct lane lanes[2];

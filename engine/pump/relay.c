@@ -74,6 +74,13 @@ static void record_fill(struct flow *flow, int result)
         fail_wait(relay, result, fault_of_source(relay));
 }
 
+static void record_pause(struct flow *flow, int result)
+{
+    struct relay *relay = (struct relay *)flow;
+    if (result < 0 && result != -ETIME && !flow->ended)
+        relay_source_failed(relay, result);
+}
+
 /* Also after the end: what arrived is counted. */
 static void record_drain(struct flow *flow, int result)
 {
@@ -92,6 +99,7 @@ void relay_begin(struct flow *flow)
     const struct pump *pump = flow->pump;
     flow_op_init(&relay->fill, flow, record_fill);
     flow_op_init(&relay->drain, flow, record_drain);
+    flow_op_init(&relay->pause, flow, record_pause);
     flow_op_init(&relay->wait.op, flow, record_wait);
     relay->wait.kind = POOL_BUFFER;
     relay->unread = pump->length;
@@ -136,6 +144,7 @@ void relay_filled(struct relay *relay, size_t bytes)
     struct lane *lane = &relay->lanes[relay->filling];
     relay->fetched += bytes;
     relay->fruitless = 0;
+    pace_used(&relay->pace, bytes);
     if (relay->unread != PUMP_TO_END)
         relay->unread -= bytes;
     if (relay->unread == 0)
@@ -184,6 +193,27 @@ static bool lane_is_empty(const struct lane *lane)
     return lane->begin == lane->end;
 }
 
+static bool relay_is_paced(const struct relay *relay)
+{
+    const struct pump *pump = relay->flow.pump;
+    return pump->way == PUMP_RECEIVE && pump->rate > 0;
+}
+
+/* True where nothing more may be taken for a while. */
+static bool relay_pauses(struct relay *relay)
+{
+    struct pump *pump = relay->flow.pump;
+    if (flow_busy(&relay->pause))
+        return true;
+    if (!relay_is_paced(relay))
+        return false;
+    unsigned milliseconds = pace_wait(&relay->pace, pump->rate, ROOM_MIN);
+    if (milliseconds == 0)
+        return false;
+    ring_timeout(pump->ring, flow_start(&relay->pause), milliseconds);
+    return true;
+}
+
 uint8_t *relay_room(struct relay *relay, size_t *size)
 {
     struct lane *lane = &relay->lanes[relay->filling];
@@ -201,13 +231,13 @@ uint8_t *relay_room(struct relay *relay, size_t *size)
         room = (size_t)relay->unread;
     if (relay->flow.pump->filter && room > relay->flow.pump->excess_capacity)
         room = relay->flow.pump->excess_capacity;
-    *size = room;
+    *size = relay_is_paced(relay) ? pace_room(&relay->pace, room) : room;
     return lane->buffer->bytes + lane->end;
 }
 
 static bool relay_fill(struct relay *relay)
 {
-    if (relay->source_over || relay->budget == 0 || flow_busy(&relay->fill))
+    if (relay->source_over || relay->budget == 0 || flow_busy(&relay->fill) || relay_pauses(relay))
         return false;
     size_t size;
     uint8_t *room = relay_room(relay, &size);
@@ -223,7 +253,10 @@ static bool relay_drain(struct relay *relay)
     const struct lane *lane = &relay->lanes[relay->draining];
     if (lane_is_empty(lane))
         return false;
-    return relay->flow.path->ends->drain(relay, lane->buffer->bytes + lane->begin, lane->end - lane->begin);
+    size_t size = lane->end - lane->begin;
+    if (relay->flow.pump->way == PUMP_SEND)
+        size = flow_step(&relay->flow, size);
+    return relay->flow.path->ends->drain(relay, lane->buffer->bytes + lane->begin, size);
 }
 
 /*
@@ -236,7 +269,8 @@ static void relay_give_back(struct relay *relay)
     bool contended = pool_contended(relay->flow.pump->pool, POOL_BUFFER);
     if (relay->lane_count == 2 && relay->filling == relay->draining && (!drains || contended))
         relay_drop_lane(relay);
-    if (relay->lane_count == 1 && !drains && relay->polls_in && lane_is_empty(&relay->lanes[0]))
+    bool waits = relay->polls_in || flow_busy(&relay->pause);
+    if (relay->lane_count == 1 && !drains && waits && lane_is_empty(&relay->lanes[0]))
         relay_drop_lane(relay);
 }
 
@@ -262,7 +296,7 @@ static void relay_finish(struct relay *relay)
 static bool relay_first_lane(struct relay *relay)
 {
     struct pump_pool *pool = relay->flow.pump->pool;
-    if (flow_busy(&relay->fill))
+    if (flow_busy(&relay->fill) || flow_busy(&relay->pause))
         return false;
     struct pool_item *buffer = pool_try(pool, POOL_BUFFER);
     if (buffer)
@@ -299,6 +333,7 @@ void relay_cancel(struct flow *flow)
     struct relay *relay = (struct relay *)flow;
     flow_cancel(&relay->fill);
     flow_cancel(&relay->drain);
+    flow_cancel(&relay->pause);
     pool_leave(flow->pump->pool, &relay->wait);
 }
 

@@ -67,7 +67,7 @@ static size_t step_size(const struct splice *splice, uint64_t left)
     uint64_t size = splice->pipe->pipe_size;
     if (size > page)
         size -= (splice->flow.pump->offset + splice->taken) % page;
-    return (size_t)(size < left ? size : left);
+    return flow_step(&splice->flow, (size_t)(size < left ? size : left));
 }
 
 static void start_step(struct splice *splice)
