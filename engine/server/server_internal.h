@@ -342,6 +342,22 @@ void request_release(struct session *session); /* lets go of what the request ho
 void request_transferred(struct session *session, const char *direction, uint64_t bytes);
 void request_failed(struct session *session, const char *direction, uint64_t bytes, const char *why);
 
+/*
+ * digest.c: digests that a request wants, or promises of the file it brings. Computed on threads of their own, one at a
+ * time for each state of a file, and remembered.
+ *
+ * session_promised(): what the request in hand says of the whole file, into session->promised: Repr-Digest, and with
+ * `content` Content-Digest, too. 0, or 400 where a field is malformed.
+ * session_wait_digest(): goes on with session->step; session->result is 0 with session->digests filled, or -errno. The
+ * descriptor, open for reading, is lent until then. `remember`: where the file has its name already.
+ * session_digest_holds(): whether what was computed agrees with what was promised.
+ */
+unsigned session_promised(struct session *session, bool content);
+enum flow session_wait_digest(struct session *session, int fd, unsigned algorithms, bool remember);
+bool session_digest_holds(const struct session *session);
+/* T11E: the file that came is not the one that was promised. `kept`: where it was set aside; NULL: it is gone. */
+void session_tell_mismatch(struct session *session, const char *kept);
+
 /* send.c, receive.c, delete.c, listing.c, manifest.c: the handlers. */
 enum flow send_begin(struct session *session);
 enum flow receive_begin(struct session *session);
