@@ -191,6 +191,7 @@ int client_begin(struct client *client, const char *direction, const char *remot
     client->reason[0] = '\0';
     client->why[CHANNEL_TX][0] = client->why[CHANNEL_RX][0] = '\0';
     client->version[0] = client->suite[0] = '\0';
+    client->digest[0] = client->unverified[0] = '\0';
     snprintf(client->path, sizeof client->path, "none");
     client->last = (struct client_transfer){ .direction = direction,
                                              .remote = client->remote ? client->remote : "",
@@ -199,7 +200,9 @@ int client_begin(struct client *client, const char *direction, const char *remot
                                              .tx = client->why[CHANNEL_TX],
                                              .rx = client->why[CHANNEL_RX],
                                              .version = client->version,
-                                             .suite = client->suite };
+                                             .suite = client->suite,
+                                             .digest = client->digest,
+                                             .unverified = client->unverified };
     clock_gettime(CLOCK_MONOTONIC, &client->started);
     if (!client->remote || !client->local)
         return client_fail(client, CLIENT_FAILED, "no memory");

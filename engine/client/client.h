@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "config/model.h"
+#include "engine/digest/digest.h"
 #include "engine/event/event.h"
 #include "engine/ring/ring.h"
 #include "ktls/sys.h"
@@ -30,8 +31,12 @@ enum client_result {
     CLIENT_SERVER = 7,       /* the server answered 5xx, or not as HTTP demands */
     CLIENT_CUT = 8,          /* the connection broke or the body was cut short; nothing took its name */
     CLIENT_LOCAL = 9,        /* a local file: missing, no room, no permission */
+    CLIENT_DIGEST = 10,      /* the file that arrived is not the one that was sent; it did not take its name */
     CLIENT_INTERRUPTED = 130 /* `interrupt_fd` became readable; nothing took its name */
 };
+
+/* What is verified with a digest: PUTs and what goes on with an earlier part; all, or else it is a failure; nothing. */
+enum client_verify { CLIENT_VERIFY_USUAL, CLIENT_VERIFY_ALWAYS, CLIENT_VERIFY_NEVER };
 
 struct client_options {
     const struct config_profile *profile;     /* role client; lent */
@@ -47,6 +52,8 @@ struct client_options {
     const struct ring_seam *seam;           /* NULL: none */
     unsigned connect_timeout, idle_timeout; /* milliseconds; 0: 10 s and 60 s. The first is for each address */
     int interrupt_fd;                       /* once readable, every call ends soon (a signalfd); 0: none */
+    enum client_verify verify;
+    enum digest_algorithm digest; /* to verify with */
 };
 
 /* What happened in one transfer. Strings live until the next call on the client. */
@@ -60,6 +67,9 @@ struct client_transfer {
     const char *tx, *rx; /* channel_why() of each direction as the body ended */
     const char *version, *suite;
     bool resumed;
+    bool verified;          /* the digest of our file is that of the server's */
+    const char *digest;     /* "sha-256:" and hex, of our file; "": was not computed */
+    const char *unverified; /* why it is not verified; "" where it is */
 };
 
 typedef void client_progress(void *argument, uint64_t moved, uint64_t total /* UINT64_MAX: not known */,

@@ -64,12 +64,14 @@ struct client {
     bool answered;  /* the final head is in the reader */
     bool continued; /* 100 Continue came */
     unsigned interim;
+    bool to_head;   /* what is awaited is the answer to a HEAD: it has no body */
 
     struct client_transfer last;
     char *remote, *local; /* of `last` */
     struct timespec started;
     char why[2][CLIENT_WHY_SIZE]; /* by enum channel_way */
     char version[16], suite[64], path[16];
+    char digest[DIGEST_HEX_SIZE + 16], unverified[CLIENT_WHY_SIZE];
     char reason[1024];
 };
 
@@ -127,6 +129,8 @@ struct client_request {
     const char *method;
     const char *remote;
     const char *accept; /* or NULL */
+    const char *fields; /* further field lines, each with its line end; or NULL */
+    uint64_t covers;    /* bytes that the server may have to read or sync before it answers, besides `length` */
     int file;           /* of the body */
     bool has_body;
     uint64_t length;
@@ -148,6 +152,9 @@ int client_send_body(struct client *client, const struct client_request *request
 int client_body_to_file(struct client *client, int fd, uint64_t offset);
 /* Into memory, at most `limit` bytes (else -EFBIG). *bytes is for free(); may be NULL where *length is 0. */
 int client_body_to_memory(struct client *client, size_t limit, char **bytes, size_t *length);
+/* Piece by piece to somebody who returns 0 to go on; else that is the result and the connection is not kept. */
+typedef int client_sink(void *argument, const char *bytes, size_t length);
+int client_body_to_sink(struct client *client, client_sink *sink, void *argument);
 
 /* client.c */
 int client_fail(struct client *client, int result, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -38,6 +38,8 @@ static int build_head(struct client *client, const struct client_request *reques
         http_write(writer, "Accept: %s\r\n", request->accept);
     if (request->has_body)
         http_write(writer, "Content-Length: %llu\r\n", (unsigned long long)request->length);
+    if (request->fields)
+        http_write(writer, "%s", request->fields);
     if (expect)
         http_write(writer, "Expect: 100-continue\r\n");
     http_write_end(writer);
@@ -75,7 +77,7 @@ static int take_head(struct client *client, unsigned status)
     if (status == 101 || ++client->interim > INTERIM_MAX)
         return -EBADMSG;
     client->continued |= status == 100;
-    http_reader_next(client->reader, false);
+    http_reader_next(client->reader, client->to_head);
     return 0;
 }
 
@@ -121,9 +123,10 @@ int client_answer(struct client *client, uint64_t deadline, bool or_continue)
     return 0;
 }
 
-static void exchange_reset(struct client *client)
+static void exchange_reset(struct client *client, bool to_head)
 {
-    http_reader_next(client->reader, false);
+    client->to_head = to_head;
+    http_reader_next(client->reader, to_head);
     client->began = client->answered = client->continued = false;
     client->interim = 0;
     client->keep = false;
@@ -158,8 +161,8 @@ static int send_body(struct client *client, const struct client_request *request
 /* 0, -errno, or an enum client_result. */
 static int exchange_once(struct client *client, const struct client_request *request, bool expect)
 {
-    exchange_reset(client);
-    uint64_t patience = client->options.idle_timeout;
+    exchange_reset(client, strcmp(request->method, "HEAD") == 0);
+    uint64_t patience = client->options.idle_timeout + request->covers / SLOWEST_DISK;
     int error = send_head(client, request, expect);
     if (error == 0 && request->has_body) {
         error = send_body(client, request, expect);
