@@ -36,6 +36,19 @@ static int check_offload(const struct client_options *options, struct config_err
     return CLIENT_CONFIG;
 }
 
+/* What each client has for itself. 0 or -errno. */
+static int make_parts(struct client *client)
+{
+    int error = ring_new(&client->ring, RING_ENTRIES, client->options.seam);
+    if (error == 0)
+        error = jobs_new(&client->jobs, JOB_THREADS, "sluice-client", 0);
+    if (error == 0)
+        error = pump_pool_new(&client->pool, client->ring, POOL_BUFFERS, POOL_PIPES);
+    client->reader = http_reader_new(HTTP_RESPONSES, CLIENT_HEAD_LIMIT);
+    client->inbox = malloc(CLIENT_INBOX_SIZE);
+    return error == 0 && (!client->reader || !client->inbox) ? -ENOMEM : error;
+}
+
 static int client_prepare(struct client *client, struct config_errors *errors)
 {
     char why[256];
@@ -46,18 +59,8 @@ static int client_prepare(struct client *client, struct config_errors *errors)
     int result = client_login_load(client, errors);
     if (!client->context || result != CLIENT_OK)
         return CLIENT_CONFIG;
-    int error = ring_new(&client->ring, RING_ENTRIES, client->options.seam);
-    if (error == 0)
-        error = jobs_new(&client->jobs, JOB_THREADS, "sluice-client", 0);
-    if (error == 0)
-        error = pump_pool_new(&client->pool, client->ring, POOL_BUFFERS, POOL_PIPES);
-    client->reader = http_reader_new(HTTP_RESPONSES, CLIENT_HEAD_LIMIT);
-    client->inbox = malloc(CLIENT_INBOX_SIZE);
-    if (error == 0 && (!client->reader || !client->inbox))
-        error = -ENOMEM;
-    if (error < 0)
-        return no_client(errors, CLIENT_FAILED, strerror(-error));
-    return CLIENT_OK;
+    int error = make_parts(client);
+    return error < 0 ? no_client(errors, CLIENT_FAILED, strerror(-error)) : CLIENT_OK;
 }
 
 int client_new(struct client **out, const struct client_options *options, struct config_errors *errors)
@@ -90,6 +93,28 @@ int client_new(struct client **out, const struct client_options *options, struct
     return CLIENT_OK;
 }
 
+int client_new_beside(struct client **out, struct client *first, const struct config_address *prefer)
+{
+    *out = NULL;
+    struct client *client = calloc(1, sizeof *client);
+    if (!client)
+        return -ENOMEM;
+    client->options = first->options;
+    client->context = tls_context_hold(first->context);
+    memcpy(client->login, first->login, sizeof client->login);
+    client->prefer = prefer;
+    client_address(client, prefer ? prefer : &first->options.addresses->items[0]);
+    int error = make_parts(client);
+    if (error < 0) {
+        client_free(client);
+        return error;
+    }
+    if (client->options.interrupt_fd > 0)
+        client_op_poll(client, &client->interrupt, client->options.interrupt_fd, POLLIN);
+    *out = client;
+    return 0;
+}
+
 void client_free(struct client *client)
 {
     if (!client)
@@ -98,6 +123,8 @@ void client_free(struct client *client)
         client_end(client);
     if (client->interrupt.busy)
         client_settle(client, &client->interrupt);
+    if (client->stop.busy)
+        client_settle(client, &client->stop);
     jobs_free(client->jobs);
     pump_pool_free(client->pool);
     ring_free(client->ring);

@@ -44,13 +44,18 @@ struct client {
     struct jobs *jobs;
     struct pump_pool *pool;
     struct http_reader *reader;
-    struct client_op interrupt;
-    bool interrupted;
+    struct client_op interrupt, stop;
+    int stop_fd;      /* of client_heed_stop(); 0: none */
+    bool interrupted; /* by either */
+    bool cut_short;   /* what the pump has moved is enough: it ends with -EALREADY */
     char login[CLIENT_LOGIN_SIZE]; /* "": none is sent */
     client_progress *progress;
     void *progress_argument;
 
     /* The connection. */
+    const struct config_address *prefer; /* tried first, and then those behind it; NULL: the first of all */
+    bool (*may_use)(void *argument, const struct config_address *address); /* NULL: all of them */
+    void *may_use_argument;
     struct channel *channel; /* NULL: none */
     const struct config_address *address;
     char peer[300]; /* the address, as "host:port" */
@@ -81,6 +86,8 @@ void client_op_poll(struct client *client, struct client_op *op, int fd, short e
 void client_op_timer(struct client *client, struct client_op *op, unsigned milliseconds);
 void client_op_connect(struct client *client, struct client_op *op, int fd, const struct sockaddr *address,
                        socklen_t length);
+/* Once `fd` is readable every call ends soon, as with `interrupt_fd`. 0: no longer, and that was no interrupt. */
+void client_heed_stop(struct client *client, int fd);
 int client_turn(struct client *client); /* returns after at least one operation ended; 0 or -errno */
 void client_settle(struct client *client, struct client_op *op); /* cancels it and waits until it has ended */
 /* 0 when one of `events` is there, -ETIMEDOUT, -EINTR, or -errno. */
@@ -134,6 +141,9 @@ struct client_request {
     int file;           /* of the body */
     bool has_body;
     uint64_t length;
+    /* Field lines that depend on whom client->address is: called for each connection that is tried. Or NULL. */
+    void (*write_fields)(void *argument, const struct client *client, struct http_writer *writer);
+    void *fields_argument;
 };
 /* Sends it and reads the head of the answer, on a new connection where the old one turns out to be gone. */
 int client_exchange(struct client *client, const struct client_request *request);
@@ -162,6 +172,12 @@ int client_fail(struct client *client, int result, const char *format, ...) __at
 int client_fail_channel(struct client *client, int error, const char *doing);
 /* The same about the local file: "writing", "reading". */
 int client_fail_local(struct client *client, const char *doing, int error);
+/*
+ * Another client for the same server, on a thread of its own: TLS context and sessions are those of `first`, which must
+ * live longer; addresses are tried from `prefer` on (NULL: from the first). To be made and freed on its own thread. Its
+ * interrupts are those of `first`. 0 or -errno.
+ */
+int client_new_beside(struct client **client, struct client *first, const struct config_address *prefer);
 int client_begin(struct client *client, const char *direction, const char *remote, const char *local);
 int client_finish(struct client *client, int result);                  /* fills what of `last` is known at the end */
 void client_note_session(struct client *client);                       /* who encrypts, and why, as it is now */

@@ -242,8 +242,12 @@ static int connect_any(struct client *client)
     client->keep = false;
     client->taken = client->filled = 0;
     int result = CLIENT_CONNECT;
-    for (size_t i = 0; i < addresses->count && result == CLIENT_CONNECT; i++)
-        result = try_address(client, &addresses->items[i], &attempts);
+    size_t first = client->prefer ? (size_t)(client->prefer - addresses->items) : 0;
+    for (size_t i = 0; i < addresses->count && result == CLIENT_CONNECT; i++) {
+        const struct config_address *address = &addresses->items[(first + i) % addresses->count];
+        if (!client->may_use || client->may_use(client->may_use_argument, address))
+            result = try_address(client, address, &attempts);
+    }
     if (result == CLIENT_CONNECT)
         return client_fail(client, CLIENT_CONNECT, "no connection: %s",
                            attempts.length ? attempts.text : "there is no address to try");

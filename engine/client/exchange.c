@@ -40,6 +40,8 @@ static int build_head(struct client *client, const struct client_request *reques
         http_write(writer, "Content-Length: %llu\r\n", (unsigned long long)request->length);
     if (request->fields)
         http_write(writer, "%s", request->fields);
+    if (request->write_fields)
+        request->write_fields(request->fields_argument, client, writer);
     if (expect)
         http_write(writer, "Expect: 100-continue\r\n");
     http_write_end(writer);

@@ -53,7 +53,22 @@ int client_turn(struct client *client)
     int result = ring_run(client->ring);
     if (!client->interrupt.busy && client->options.interrupt_fd > 0 && client->interrupt.result > 0)
         client->interrupted = true;
+    if (client->stop_fd > 0 && !client->stop.busy && client->stop.result > 0)
+        client->interrupted = true;
     return result;
+}
+
+void client_heed_stop(struct client *client, int fd)
+{
+    if (client->stop.busy)
+        client_settle(client, &client->stop);
+    client->stop_fd = fd;
+    if (fd > 0) {
+        client_op_poll(client, &client->stop, fd, POLLIN);
+        return;
+    }
+    bool real = !client->interrupt.busy && client->options.interrupt_fd > 0 && client->interrupt.result > 0;
+    client->interrupted = real;
 }
 
 /* Where what is under way must be waited for, a ring that fails (no memory) is tried again, but not in a hot loop. */
@@ -213,6 +228,8 @@ static void pump_tick(struct client_pump *run, struct client_op *timer)
     } else if (now - run->seen_at >= client->options.idle_timeout) {
         pump_end_early(run, -ETIMEDOUT);
     }
+    if (client->cut_short)
+        pump_end_early(run, -EALREADY);
     client_op_timer(client, timer, TICK_MS);
 }
 
