@@ -17,7 +17,9 @@ struct body {
     bool end;
     bool too_much; /* bytes came after its end: nobody asked for them */
 
-    /* Where it goes: a file, or memory. */
+    /* Where it goes: a file, somebody who looks at it, or memory. */
+    client_sink *sink;
+    void *sink_argument;
     int fd;
     uint64_t offset; /* RING_NO_OFFSET: it has none */
     char *bytes;
@@ -36,6 +38,8 @@ static int body_store(struct body *body, const char *bytes, size_t length)
 {
     if (length == 0)
         return 0;
+    if (body->sink)
+        return body->sink(body->sink_argument, bytes, length);
     if (body->fd >= 0) {
         int error = client_write(body->client, body->fd, bytes, length, body->offset);
         if (error == 0 && body->offset != RING_NO_OFFSET)
@@ -103,31 +107,47 @@ static int body_wait(struct body *body)
     return client_wait_channel(body->client, client_now() + body->client->options.idle_timeout);
 }
 
+/* By hand, to its end. 0, -errno or what storing it returned. */
+static int body_read_all(struct body *body)
+{
+    struct client *client = body->client;
+    uint64_t moved = client->last.bytes; /* of the file, which this is not */
+    int error = body_take(body);
+    while (error == 0 && !body->end) {
+        error = body_read(body);
+        if (error == -EAGAIN)
+            error = body_wait(body);
+        else if (error == 0)
+            error = body_take(body);
+    }
+    client->last.bytes = moved;
+    if (error != 0 || client->taken != client->filled)
+        client->keep = false;
+    return error;
+}
+
 int client_body_to_memory(struct client *client, size_t limit, char **bytes, size_t *length)
 {
-    uint64_t moved = client->last.bytes; /* of the file, which this is not */
     struct body body;
     body_begin(&body, client);
     body.limit = limit;
-    int error = body_take(&body);
-    while (error == 0 && !body.end) {
-        error = body_read(&body);
-        if (error == -EAGAIN)
-            error = body_wait(&body);
-        else if (error == 0)
-            error = body_take(&body);
-    }
-    client->last.bytes = moved;
-    if (client->taken != client->filled)
-        client->keep = false;
+    int error = body_read_all(&body);
     if (error != 0) {
         free(body.bytes);
-        client->keep = false;
         return error;
     }
     *bytes = body.bytes;
     *length = body.length;
     return 0;
+}
+
+int client_body_to_sink(struct client *client, client_sink *sink, void *argument)
+{
+    struct body body;
+    body_begin(&body, client);
+    body.sink = sink;
+    body.sink_argument = argument;
+    return body_read_all(&body);
 }
 
 /*
