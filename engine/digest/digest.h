@@ -47,8 +47,8 @@ int digest_run_add(struct digest_run *run, const void *bytes, size_t length);
 int digest_run_end(struct digest_run *run, struct digest_set *set); /* after that: only free */
 
 /*
- * Of the first `size` bytes of a file, read with pread(2) in pieces. Blocks. `stop`: ends it soon, with -ECANCELED, once
- * it is true; NULL: nothing does. 0 or -errno (-ENODATA: the file is shorter).
+ * Of the first `size` bytes of a file, read with pread(2) in pieces. Blocks. `stop`: ends it soon, with -ECANCELED,
+ * once it is true; NULL: nothing does. 0 or -errno (-ENODATA: the file is shorter).
  */
 int digest_file(int fd, uint64_t size, unsigned algorithms, const atomic_bool *stop, struct digest_set *set);
 

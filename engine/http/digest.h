@@ -10,7 +10,7 @@
 /*
  * What a Repr-Digest or Content-Digest says, added to `set`; algorithms that are not ours are passed over. 0; -ENOENT:
  * there is no such field, or it has none of our algorithms; -EINVAL: it is malformed, or a digest has the wrong length.
- * `set` may have been changed on any of them.
+ * `set` is changed only by 0.
  */
 int http_digests(const struct http_head *head, const char *name, struct digest_set *set);
 

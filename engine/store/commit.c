@@ -38,7 +38,7 @@ static int link_file(int fd, int directory, const char *name)
     return linkat(AT_FDCWD, path, directory, name, AT_SYMLINK_FOLLOW) == 0 ? 0 : -errno;
 }
 
-static int link_as_temporary(struct store_upload *upload)
+int store_link_temporary(struct store_upload *upload)
 {
     char name[STORE_TEMPORARY_SIZE];
     int rc = store_temporary_name(name);
@@ -54,8 +54,7 @@ static int link_as_temporary(struct store_upload *upload)
     return -ENOMEM;
 }
 
-/* The name that was the temporary's is gone. */
-static void forget_temporary(struct store_upload *upload)
+void store_forget_temporary(struct store_upload *upload)
 {
     free(upload->temporary);
     upload->temporary = NULL;
@@ -68,7 +67,7 @@ static int rename_over(struct store_upload *upload, int parent, const char *leaf
     *created = fstatat(parent, leaf, &present, AT_SYMLINK_NOFOLLOW) < 0;
     if (renameat(upload->directory, upload->temporary, parent, leaf) < 0)
         return -errno;
-    forget_temporary(upload);
+    store_forget_temporary(upload);
     return 0;
 }
 
@@ -81,7 +80,7 @@ static int rename_new(struct store_upload *upload, int parent, const char *leaf,
     *created = true;
     if (!(lacks & STORE_LACKS_NOREPLACE)) {
         if (renameat2(upload->directory, upload->temporary, parent, leaf, RENAME_NOREPLACE) == 0) {
-            forget_temporary(upload);
+            store_forget_temporary(upload);
             return 0;
         }
         if (errno != EINVAL && errno != ENOSYS)
@@ -90,7 +89,7 @@ static int rename_new(struct store_upload *upload, int parent, const char *leaf,
     if (!(lacks & STORE_LACKS_LINK)) {
         if (linkat(upload->directory, upload->temporary, parent, leaf, 0) == 0) {
             unlinkat(upload->directory, upload->temporary, 0);
-            forget_temporary(upload);
+            store_forget_temporary(upload);
             return 0;
         }
         if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS)
@@ -116,7 +115,7 @@ static int give_name(struct store_upload *upload, int parent, const char *leaf, 
         }
     }
     if (!upload->temporary)
-        rc = link_as_temporary(upload);
+        rc = store_link_temporary(upload);
     if (rc < 0)
         return rc;
     return must_be_new ? rename_new(upload, parent, leaf, created) : rename_over(upload, parent, leaf, created);

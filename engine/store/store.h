@@ -81,6 +81,15 @@ int store_upload_commit(struct store_upload *upload, const char *expected, bool 
 void store_upload_abandon(struct store_upload *upload);
 
 /*
+ * Keeps the upload's file for inspection under a private name, beside where it would have stood, in place of an earlier
+ * one for the same path; the upload is over. `name` is set to that of the file. 0 or -errno, with the upload abandoned.
+ */
+#define STORE_BAD_PREFIX STORE_PRIVATE "bad-"
+#define STORE_BAD_NAME_SIZE (sizeof STORE_BAD_PREFIX + 32)
+int store_upload_set_aside(struct store_upload *upload, char name[STORE_BAD_NAME_SIZE]);
+int store_bad_name(const char *path, char name[STORE_BAD_NAME_SIZE]); /* the same for the same path; 0 or -errno */
+
+/*
  * Deletes a file; of a symbolic link the link itself. `expected`: the etag that a reader must see there now, NULL for
  * anything. 0, or -errno with nothing deleted: -ENOENT, -EISDIR (a directory, or written as one), -ESTALE (another
  * etag), -EACCES (neither file nor link, or not allowed); -EIO: it is gone, but the disk did not take the directory.

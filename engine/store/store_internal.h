@@ -51,6 +51,10 @@ int store_sync(int fd);
 #define STORE_DESCRIPTOR_SIZE 32
 void store_descriptor_path(int fd, char path[STORE_DESCRIPTOR_SIZE]);
 
+/* Gives an upload that has no name a private one. 0 or -errno. */
+int store_link_temporary(struct store_upload *upload);
+void store_forget_temporary(struct store_upload *upload); /* the name that was the temporary's is gone */
+
 /* Overwrites `name` (of STORE_TEMPORARY_SIZE) with a fresh private name. 0 or -errno. */
 #define STORE_TEMPORARY_SIZE (sizeof STORE_PRIVATE + 32)
 int store_temporary_name(char *name);
