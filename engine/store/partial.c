@@ -29,7 +29,8 @@ struct store_partial {
     uint64_t size;           /* STORE_PARTIAL_ANY: not known */
     struct extents received; /* written, as far as this process knows */
     struct extents claimed;  /* by the map; part of `received` */
-    pthread_mutex_t keeping; /* one at a time */
+    pthread_mutex_t keeping; /* one at a time; of `over`, too */
+    bool over;               /* it has its name, or was dropped: there is nothing to be claimed any more */
 };
 
 /* -- names --------------------------------------------------------------------------------------------------------- */
@@ -59,7 +60,7 @@ static char *append_hash(char *next, const char *const *parts, size_t count)
     return next;
 }
 
-static int name_it(struct store_place *place, const char *who, const char *leaf, const char *token)
+static int call_it(struct store_place *place, const char *who, const char *leaf, const char *token)
 {
     const char *parts[] = { who, leaf, token };
     char *next = append_hash(stpcpy(place->name, STORE_PARTIAL_PREFIX), parts, 2);
@@ -85,7 +86,7 @@ int store_place_find(const struct store *store, const char *path, const char *wh
     place->directory = make ? store_make_parent(store, path, &leaf) : store_open_parent(store, path, &leaf);
     if (place->directory < 0)
         return place->directory;
-    rc = fstat(place->directory, &facts) < 0 ? -errno : name_it(place, who, leaf, token);
+    rc = fstat(place->directory, &facts) < 0 ? -errno : call_it(place, who, leaf, token);
     place->device = facts.st_dev;
     place->inode = facts.st_ino;
     if (rc < 0)
@@ -242,16 +243,35 @@ static int look_for_room(const struct store_partial *partial)
     return (partial->size - has) / (uint64_t)facts.f_bsize > facts.f_bavail ? -ENOSPC : 0;
 }
 
+static int check_size(uint64_t size)
+{
+    if (size == 0)
+        return -EINVAL;
+    return size > INT64_MAX ? -EFBIG : 0;
+}
+
+int store_partial_set_size(struct store_partial *partial, uint64_t size)
+{
+    int rc = check_size(size);
+    if (rc < 0)
+        return rc;
+    pthread_mutex_lock(&partial->lock);
+    bool first = partial->size == STORE_PARTIAL_ANY;
+    if (first)
+        partial->size = size;
+    else if (partial->size != size)
+        rc = -ESTALE;
+    pthread_mutex_unlock(&partial->lock);
+    return first ? look_for_room(partial) : rc;
+}
+
 static int begin(struct store_partial *partial, const struct stat *facts, bool fresh, uint64_t size)
 {
     int rc = fresh ? 0 : load_map(partial, facts);
 
     if (rc < 0 || size == STORE_PARTIAL_ANY)
         return rc;
-    if (partial->size != STORE_PARTIAL_ANY && partial->size != size)
-        return -ESTALE;
-    partial->size = size;
-    rc = look_for_room(partial);
+    rc = store_partial_set_size(partial, size);
     if (rc < 0 && fresh)
         remove_all(partial->directory, partial->name);
     return rc;
@@ -262,10 +282,9 @@ int store_partial_open(const struct store_place *place, uint64_t size, struct st
     struct stat facts;
     bool fresh = false;
 
-    if (size == 0)
-        return -EINVAL;
-    if (size != STORE_PARTIAL_ANY && size > INT64_MAX)
-        return -EFBIG;
+    int rc = size == STORE_PARTIAL_ANY ? 0 : check_size(size);
+    if (rc < 0)
+        return rc;
     struct store_partial *partial = calloc(1, sizeof *partial);
     if (!partial)
         return -ENOMEM;
@@ -275,7 +294,8 @@ int store_partial_open(const struct store_place *place, uint64_t size, struct st
     pthread_mutex_init(&partial->lock, NULL);
     pthread_mutex_init(&partial->keeping, NULL);
     partial->directory = fcntl(place->directory, F_DUPFD_CLOEXEC, 0);
-    int rc = partial->directory < 0 ? -errno : 0;
+    if (partial->directory < 0)
+        rc = -errno;
     if (rc == 0)
         rc = partial->fd = open_file(place, size != STORE_PARTIAL_ANY, &facts, &fresh);
     if (rc >= 0) {
@@ -310,11 +330,6 @@ void store_partial_close(struct store_partial *partial)
 int store_partial_fd(const struct store_partial *partial)
 {
     return partial->fd;
-}
-
-uint64_t store_partial_size(const struct store_partial *partial)
-{
-    return partial->size;
 }
 
 /* As store_upload_begin() does it for a whole file; memory has no extents to note down. */
@@ -410,13 +425,12 @@ int store_partial_keep(struct store_partial *partial)
 {
     struct extents snapshot = { 0 };
 
-    if (partial->size == STORE_PARTIAL_ANY)
-        return 0; /* nothing was written: nobody could */
     pthread_mutex_lock(&partial->keeping);
     pthread_mutex_lock(&partial->lock);
-    int rc = copy_extents(&snapshot, &partial->received);
+    bool idle = partial->over || partial->size == STORE_PARTIAL_ANY; /* of unknown size: nobody could write */
+    int rc = idle ? 0 : copy_extents(&snapshot, &partial->received);
     pthread_mutex_unlock(&partial->lock);
-    if (rc == 0)
+    if (rc == 0 && !idle)
         rc = keep(partial, &snapshot);
     pthread_mutex_unlock(&partial->keeping);
     extents_clear(&snapshot);
@@ -442,14 +456,12 @@ static int make_upload(const struct store_partial *partial, const struct store *
     return rc;
 }
 
-int store_partial_commit(struct store_partial *partial, const struct store *store, const char *path,
-                         const char *expected, bool *created, struct stat *facts)
+static int give_name(struct store_partial *partial, const struct store *store, const char *path, const char *expected,
+                     bool *created, struct stat *facts)
 {
     struct store_upload upload;
     struct stat present;
 
-    if (!store_partial_complete(partial))
-        return -ENODATA;
     if (fstat(partial->fd, &present) < 0)
         return -errno;
     if ((uint64_t)present.st_size < partial->size)
@@ -460,14 +472,51 @@ int store_partial_commit(struct store_partial *partial, const struct store *stor
     int rc = make_upload(partial, store, path, &upload);
     if (rc == 0)
         rc = store_upload_commit(&upload, expected, created, facts);
-    if (rc == 0 || fstatat(partial->directory, partial->name, &present, AT_SYMLINK_NOFOLLOW) < 0)
+    partial->over = rc == 0 || fstatat(partial->directory, partial->name, &present, AT_SYMLINK_NOFOLLOW) < 0;
+    if (partial->over)
         remove_map(partial->directory, partial->name);
+    return rc;
+}
+
+int store_partial_commit(struct store_partial *partial, const struct store *store, const char *path,
+                         const char *expected, bool *created, struct stat *facts)
+{
+    if (!store_partial_complete(partial))
+        return -ENODATA;
+    pthread_mutex_lock(&partial->keeping);
+    int rc = give_name(partial, store, path, expected, created, facts);
+    pthread_mutex_unlock(&partial->keeping);
+    return rc;
+}
+
+int store_partial_set_aside(struct store_partial *partial, const struct store *store, const char *path,
+                            char name[STORE_BAD_NAME_SIZE])
+{
+    struct store_upload upload;
+
+    pthread_mutex_lock(&partial->keeping);
+    int rc = make_upload(partial, store, path, &upload);
+    if (rc == 0) {
+        upload.stays = false;
+        rc = store_upload_set_aside(&upload, name);
+    }
+    partial->over = true;
+    remove_all(partial->directory, partial->name);
+    pthread_mutex_unlock(&partial->keeping);
     return rc;
 }
 
 void store_partial_drop(struct store_partial *partial)
 {
+    pthread_mutex_lock(&partial->keeping);
+    partial->over = true;
     remove_all(partial->directory, partial->name);
+    pthread_mutex_unlock(&partial->keeping);
+}
+
+int store_partial_drop_beside(const struct store_partial *partial, const char *name)
+{
+    return store_place_drop(partial->directory, name);
 }
 
 int store_place_drop(int directory, const char *name)

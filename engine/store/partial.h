@@ -48,7 +48,8 @@ int store_partial_open(const struct store_place *place, uint64_t size, struct st
 void store_partial_close(struct store_partial *partial); /* does not keep; NULL is allowed */
 
 int store_partial_fd(const struct store_partial *partial);
-uint64_t store_partial_size(const struct store_partial *partial); /* STORE_PARTIAL_ANY: its map did not say */
+/* For one that was opened without: 0, or -ESTALE, -EINVAL, -EFBIG, -ENOSPC as above. Any thread. */
+int store_partial_set_size(struct store_partial *partial, uint64_t size);
 
 /* Asks the file system for the room of a part before it comes. */
 int store_partial_reserve(struct store_partial *partial, uint64_t first, uint64_t length);
@@ -69,10 +70,15 @@ int store_partial_keep(struct store_partial *partial);
 int store_partial_commit(struct store_partial *partial, const struct store *store, const char *path,
                          const char *expected, bool *created, struct stat *facts);
 
+/* In place of that: store_upload_set_aside(). Either way it is over. */
+int store_partial_set_aside(struct store_partial *partial, const struct store *store, const char *path,
+                            char name[STORE_BAD_NAME_SIZE]);
+
 /* Removes it from the disk. */
 void store_partial_drop(struct store_partial *partial);
-/* The same where nobody has it open: -EBUSY, -ENOENT. */
+/* The same for another where nobody has it open, of that name in a directory or beside one: 0, -EBUSY, -ENOENT. */
 int store_place_drop(int directory, const char *name);
+int store_partial_drop_beside(const struct store_partial *partial, const char *name);
 
 /* Looks through a whole store for leftovers of uploads. Links are not followed. */
 struct store_sweep {

@@ -10,7 +10,6 @@
 #include "engine/store/store_internal.h"
 
 #define DEPTH_MAX 100 /* descriptors that one walk holds */
-#define BAD_PREFIX STORE_PRIVATE "bad-"
 
 /* The time of change: that of modification is the sender's to set. */
 static time_t map_changed(int directory, const char *name)
@@ -73,7 +72,7 @@ static void sweep_private(struct store_sweep *sweep, int directory, const struct
             sweep_partial(sweep, directory, place, name, &facts);
         else if (length > STORE_PARTIAL_NAME_SIZE - 1)
             sweep_map(directory, name);
-    } else if ((begins_with(name, BAD_PREFIX) || is_temporary(name)) && facts.st_ctim.tv_sec < sweep->before &&
+    } else if ((begins_with(name, STORE_BAD_PREFIX) || is_temporary(name)) && facts.st_ctim.tv_sec < sweep->before &&
                unlinkat(directory, name, 0) == 0) {
         sweep->removed++;
         sweep->bytes += (uint64_t)facts.st_size;
