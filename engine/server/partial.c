@@ -1,0 +1,498 @@
+/*
+ * Uploads in parts (RFC 9110, 14.5), by an agreement of our own that a request states with Sluice-Upload: TOKEN.
+ *
+ *     HEAD                                   what is there: Sluice-Upload-Have, beside the usual answer
+ *     PUT, Content-Range: bytes 0-99/1000    a part; several connections may send parts at once
+ *     PUT, Content-Range: bytes * /1000      that is all: the file gets its name, or what is missing is told (409)
+ *     DELETE                                 it is given up
+ *
+ * An upload belongs to who is identified, and to the path. What came of a part counts, however the part ended.
+ */
+#include "engine/server/partial.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/http/digest.h"
+#include "engine/server/uploads.h"
+#include "engine/store/extents.h"
+
+#define TOKEN_MAX 64
+#define HAVE_SIZE 2048 /* of the field in an answer: what does not fit is sent again */
+#define WHO_SIZE 1024
+#define OTHERS_WAIT_MS 50
+#define OTHERS_WAITS 200
+
+struct part {
+    struct upload *upload; /* NULL: not held */
+    const char *token;     /* the request's */
+    uint64_t size;         /* of the whole */
+    struct http_range range;
+    uint64_t noted; /* bytes of the range that were told to the upload */
+    bool writing, finishing;
+    unsigned waits;
+    char have[HAVE_SIZE]; /* "": nothing is told */
+    char aside[STORE_BAD_NAME_SIZE];
+};
+
+static enum flow step_taken(struct session *session);
+static enum flow step_claim(struct session *session);
+static enum flow step_digested(struct session *session);
+static enum flow step_set_aside(struct session *session);
+static enum flow step_named(struct session *session);
+
+/* -- what a request says ------------------------------------------------------------------------------------------- */
+
+static bool token_good(const char *token)
+{
+    size_t length = strspn(token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
+
+    return length > 0 && length <= TOKEN_MAX && token[length] == '\0';
+}
+
+/* The means are part of it: a user's name and the subject of a certificate that nobody knows are not the same. */
+static void print_who(const struct session *session, char who[WHO_SIZE])
+{
+    const struct gate_identity *identity = &session->identity;
+
+    if (identity->means == GATE_NOTHING)
+        snprintf(who, WHO_SIZE, "anonymous");
+    else if (identity->name[0])
+        snprintf(who, WHO_SIZE, "%s %s", identity->user || !identity->partner ? "user" : "partner", identity->name);
+    else
+        snprintf(who, WHO_SIZE, "subject %s", channel_facts(session->channel)->peer_subject);
+}
+
+/* 0 or -ENOMEM. */
+static int part_begin(struct session *session)
+{
+    session->part = calloc(1, sizeof *session->part);
+    if (!session->part)
+        return -ENOMEM;
+    session->part->token = http_field(session->request, PARTIAL_FIELD);
+    return 0;
+}
+
+static int take(struct session *session, uint64_t size)
+{
+    struct part *part = session->part;
+    char who[WHO_SIZE];
+    const struct upload_key key = {
+        .store = session_store(session), .path = session->path, .who = who, .token = part->token
+    };
+
+    print_who(session, who);
+    return uploads_take(session->worker->server->uploads, &key, size, &part->upload);
+}
+
+static enum flow run(struct session *session, enum flow (*then)(struct session *), void (*work)(struct job *job))
+{
+    session_set_deadline(session, 0, NULL);
+    session->step = then;
+    return session_wait_job(session, session->worker->server->files, work);
+}
+
+static void set_idle_deadline(struct session *session)
+{
+    session_set_deadline(session, session->epoch->config->server.idle_timeout, session_abort);
+}
+
+/* -- HEAD ---------------------------------------------------------------------------------------------------------- */
+
+static void ask_run(struct job *job)
+{
+    struct session *session = session_of_job(job);
+    struct part *part = session->part;
+    int rc = take(session, STORE_PARTIAL_ANY);
+
+    if (rc == 0)
+        store_partial_have(upload_partial(part->upload), part->have, sizeof part->have);
+    else if (rc == -ENOENT)
+        strcpy(part->have, EXTENTS_NONE);
+    /* Anything else: a directory, no access. The plain PUT that follows will be told. */
+}
+
+static enum flow step_asked(struct session *session)
+{
+    struct http_writer *out = &session->out;
+
+    set_idle_deadline(session);
+    if (session->rights & (GATE_READ | GATE_LIST))
+        return send_begin(session);
+    /* Who may write but not read does not learn here whether the file is there. */
+    if (session_out_begin(session) < 0)
+        return FLOW_GONE;
+    session->status = 204;
+    http_write_status(out, 204);
+    partial_write_have(session, out);
+    http_write(out, "%s", session->close_after ? "Connection: close\r\n" : "");
+    http_write_end(out);
+    return session_send(session, session_next);
+}
+
+/* -- DELETE -------------------------------------------------------------------------------------------------------- */
+
+static void give_up_run(struct job *job)
+{
+    struct session *session = session_of_job(job);
+    struct upload *upload = session->part->upload;
+
+    store_partial_drop(upload_partial(upload));
+    upload_finish_end(upload, true);
+    session->part->finishing = false;
+    session->result = 0;
+}
+
+static enum flow step_given_up(struct session *session)
+{
+    struct http_writer *out = &session->out;
+
+    set_idle_deadline(session);
+    if (session_out_begin(session) < 0)
+        return FLOW_GONE;
+    session->status = 204;
+    http_write_status(out, 204);
+    http_write(out, "%s", session->close_after ? "Connection: close\r\n" : "");
+    http_write_end(out);
+    return session_send(session, session_next);
+}
+
+/* -- PUT of a part ------------------------------------------------------------------------------------------------- */
+
+static const struct {
+    int error;
+    unsigned status;
+    const char *why;
+} refusals[] = {
+    { -ESTALE, 409, "this upload was begun with another size" },
+    { -EBUSY, 409, "this upload is being finished, or another server is at it" },
+    { -EUSERS, 503, "the server has too many unfinished uploads" },
+    { -ENODATA, 409, "something of the upload is missing" },
+    { -E2BIG, 409, "the upload is in too many pieces" },
+    { -EAGAIN, 503, "other connections still write into this upload" },
+};
+
+static enum flow refuse(struct session *session, int rc)
+{
+    const char *why;
+
+    set_idle_deadline(session);
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+        if (refusals[i].error == rc)
+            return request_refuse(session, refusals[i].status, refusals[i].why);
+    }
+    unsigned status = receive_status(rc, &why);
+    return request_refuse(session, status, why);
+}
+
+static void take_run(struct job *job)
+{
+    struct session *session = session_of_job(job);
+    struct part *part = session->part;
+    bool last = part->range.length == 0;
+    int rc = receive_conditions(session);
+
+    if (rc == 0)
+        rc = take(session, last ? STORE_PARTIAL_ANY : part->size);
+    if (rc == 0 && last)
+        rc = store_partial_set_size(upload_partial(part->upload), part->size);
+    if (rc == 0 && !last)
+        rc = store_partial_reserve(upload_partial(part->upload), part->range.first, part->range.length);
+    session->result = rc;
+}
+
+static enum flow step_taken(struct session *session)
+{
+    struct part *part = session->part;
+    int rc = session->result;
+
+    set_idle_deadline(session);
+    if (part->range.length == 0 && rc == -ENOENT) {
+        strcpy(part->have, EXTENTS_NONE);
+        rc = -ENODATA;
+    }
+    if (rc == 412)
+        return request_refuse(session, 412, "the file is not the one that was asked for");
+    if (rc == 0 && part->range.length == 0) {
+        session->step = step_claim;
+        return FLOW_GO;
+    }
+    if (rc == 0)
+        rc = upload_write_begin(part->upload);
+    if (rc < 0)
+        return refuse(session, rc);
+    part->writing = true;
+    session->upload.fd = store_partial_fd(upload_partial(part->upload));
+    session->base = part->range.first;
+    return receive_body(session);
+}
+
+/* What stands in the file by now. */
+static int note(struct session *session)
+{
+    struct part *part = session->part;
+    uint64_t came = session->stored + session->pump.moved;
+
+    if (!part->writing || came == part->noted)
+        return 0;
+    uint64_t first = part->range.first;
+    int rc = store_partial_add(upload_partial(part->upload), first + part->noted, first + came);
+    if (rc == 0)
+        part->noted = came;
+    return rc;
+}
+
+static void stop_writing(struct session *session)
+{
+    struct part *part = session->part;
+
+    if (!part->writing)
+        return;
+    note(session);
+    upload_write_end(part->upload);
+    part->writing = false;
+}
+
+enum flow partial_arrived(struct session *session)
+{
+    struct http_writer *out = &session->out;
+    int rc = note(session);
+
+    set_idle_deadline(session);
+    session->body_ended = true;
+    if (session->pump.path)
+        upload_carried(session->part->upload, session->pump.path, session->began);
+    stop_writing(session);
+    if (rc < 0)
+        return refuse(session, rc);
+    session->status = 204;
+    request_part_came(session, session->stored);
+    if (session_out_begin(session) < 0)
+        return FLOW_GONE;
+    http_write_status(out, 204);
+    http_write(out, "%s", session->close_after ? "Connection: close\r\n" : "");
+    http_write_end(out);
+    return session_send(session, session_next);
+}
+
+enum flow partial_failed(struct session *session, unsigned status, const char *why)
+{
+    session->status = status;
+    stop_writing(session);
+    request_part_ended(session, session->stored, why);
+    return status == 0 ? session_abort(session) : request_refuse(session, status, why);
+}
+
+/* -- PUT that finishes --------------------------------------------------------------------------------------------- */
+
+static enum flow step_claim(struct session *session)
+{
+    struct part *part = session->part;
+    int rc = upload_finish_begin(part->upload, part->waits > 0);
+
+    if (rc == -EAGAIN && part->waits++ < OTHERS_WAITS) {
+        session->op.done = session_op_done;
+        ring_timeout(session->worker->ring, &session->op, OTHERS_WAIT_MS);
+        return session_wait_op(session);
+    }
+    if (rc == 0 || rc == -EBUSY)
+        part->waits = 0;
+    if (rc < 0)
+        return refuse(session, rc);
+    part->finishing = true;
+    if (session->request->method == HTTP_DELETE)
+        return run(session, step_given_up, give_up_run);
+    if (!store_partial_complete(upload_partial(part->upload))) {
+        store_partial_have(upload_partial(part->upload), part->have, sizeof part->have);
+        return refuse(session, -ENODATA);
+    }
+    if (!session->promised.known) {
+        session->result = 0;
+        session->step = step_digested;
+        return FLOW_GO;
+    }
+    session_set_deadline(session, 0, NULL);
+    session->step = step_digested;
+    return session_wait_digest(session, store_partial_fd(upload_partial(part->upload)), session->promised.known, false);
+}
+
+static void name_run(struct job *job)
+{
+    struct session *session = session_of_job(job);
+    struct upload *upload = session->part->upload;
+    struct store_partial *partial = upload_partial(upload);
+    int rc = receive_conditions(session); /* what holds now */
+
+    if (rc == 0) {
+        receive_dress(session, store_partial_fd(partial));
+        rc = store_partial_commit(partial, session_store(session), session->path,
+                                  session->expects ? session->expected : NULL, &session->created, &session->facts);
+    }
+    session->result = rc;
+    if (rc != 0)
+        return;
+    upload_finish_end(upload, true);
+    session->part->finishing = false;
+}
+
+static void set_aside_run(struct job *job)
+{
+    struct session *session = session_of_job(job);
+    struct upload *upload = session->part->upload;
+
+    session->result =
+        store_partial_set_aside(upload_partial(upload), session_store(session), session->path, session->part->aside);
+    upload_finish_end(upload, true);
+    session->part->finishing = false;
+}
+
+static enum flow step_digested(struct session *session)
+{
+    if (session->result < 0)
+        return refuse(session, session->result);
+    if (session->promised.known && !session_digest_holds(session))
+        return run(session, step_set_aside, set_aside_run);
+    return run(session, step_named, name_run);
+}
+
+static enum flow step_set_aside(struct session *session)
+{
+    set_idle_deadline(session);
+    session_tell_mismatch(session, session->result == 0 ? session->part->aside : NULL);
+    return request_refuse(session, 422, RECEIVE_OTHER_DIGEST);
+}
+
+static enum flow step_named(struct session *session)
+{
+    struct part *part = session->part;
+
+    set_idle_deadline(session);
+    if (session->result == 412)
+        return request_refuse(session, 412, "the file is not the one that was asked for");
+    if (session->result < 0)
+        return refuse(session, session->result);
+    session->stored = part->size;
+    upload_carriage(part->upload, &session->pump.path, &session->began);
+    return receive_answer(session);
+}
+
+/* -- the ways in --------------------------------------------------------------------------------------------------- */
+
+/* "bytes * /SIZE", without the blank. */
+static bool is_last(const char *range, uint64_t *size)
+{
+    struct http_range all;
+    char text[64];
+
+    if (strncmp(range, "bytes */", 8) != 0)
+        return false;
+    snprintf(text, sizeof text, "bytes 0-0/%s", range + 8);
+    return strlen(range + 8) < 24 && http_content_range(text, &all, size) == 0 && *size != UINT64_MAX;
+}
+
+static const char *read_part(struct session *session)
+{
+    const struct http_head *request = session->request;
+    struct part *part = session->part;
+    const char *range = http_field(request, "content-range");
+
+    if (!range)
+        return "Sluice-Upload without a Content-Range";
+    if (request->framing != HTTP_BODY_LENGTH)
+        return "a part needs a Content-Length";
+    if (is_last(range, &part->size))
+        return request->length == 0 ? NULL : "a request that finishes an upload has no body";
+    if (http_content_range(range, &part->range, &part->size) < 0 || part->size == UINT64_MAX)
+        return "the Content-Range is malformed, or lies beyond its own end";
+    return part->range.length == request->length ? NULL : "Content-Range and Content-Length differ";
+}
+
+enum flow partial_receive(struct session *session)
+{
+    uint64_t limit = session->epoch->config->server.max_upload;
+
+    if (part_begin(session) < 0)
+        return request_refuse(session, 503, "no memory");
+    if (!token_good(session->part->token))
+        return request_refuse(session, 400, "the token of Sluice-Upload is malformed");
+    const char *wrong = read_part(session);
+    if (wrong)
+        return request_refuse(session, 400, wrong);
+    if (limit && session->part->size > limit)
+        return request_refuse(session, 413, "the body is larger than max_upload");
+    return run(session, step_taken, take_run);
+}
+
+static enum flow step_to_give_up(struct session *session)
+{
+    set_idle_deadline(session);
+    if (session->result == -ENOENT || session->result == -ENOTDIR)
+        return request_refuse(session, 404, "no such upload");
+    if (session->result < 0)
+        return refuse(session, session->result);
+    session->step = step_claim;
+    return FLOW_GO;
+}
+
+static void take_to_give_up_run(struct job *job)
+{
+    struct session *session = session_of_job(job);
+
+    session->result = take(session, STORE_PARTIAL_ANY);
+}
+
+bool partial_admitted(struct session *session, enum flow *flow)
+{
+    const struct http_head *request = session->request;
+    const char *token = http_field(request, PARTIAL_FIELD);
+    bool asks = request->method == HTTP_HEAD, gives_up = request->method == HTTP_DELETE;
+
+    if (!token || (!asks && !gives_up) || request_has_body(session))
+        return false;
+    if (!(session->rights & GATE_WRITE)) {
+        if (gives_up)
+            *flow = request_forbid(session, GATE_WRITE);
+        return gives_up; /* who only asks gets the usual answer */
+    }
+    if (!token_good(token))
+        *flow = request_refuse(session, 400, "the token of Sluice-Upload is malformed");
+    else if (part_begin(session) < 0)
+        *flow = request_refuse(session, 503, "no memory");
+    else
+        *flow = asks ? run(session, step_asked, ask_run) : run(session, step_to_give_up, take_to_give_up_run);
+    return true;
+}
+
+void partial_write_have(const struct session *session, struct http_writer *out)
+{
+    if (session->part && session->part->have[0])
+        http_write(out, "Sluice-Upload-Have: %s\r\n", session->part->have);
+}
+
+bool partial_tick(struct session *session)
+{
+    struct part *part = session->part;
+
+    if (!part || !part->writing)
+        return false;
+    note(session); /* what cannot be noted now is noted at the end, or not */
+    return upload_unwanted(part->upload);
+}
+
+void partial_release(struct session *session)
+{
+    struct part *part = session->part;
+
+    if (!part)
+        return;
+    stop_writing(session);
+    if (part->finishing)
+        upload_finish_end(part->upload, false);
+    else if (part->waits > 0)
+        upload_finish_give_up(part->upload);
+    if (part->upload)
+        upload_leave(part->upload);
+    free(part);
+    session->part = NULL;
+}

@@ -1,0 +1,60 @@
+/*
+ * The uploads that come in parts, over all workers: which are open, who writes into them, and who may finish one.
+ *
+ * Several sessions hold one upload at once, each with a part of its own. What they wrote is put on the disk and claimed
+ * in its map by a thread of this room, every UPLOADS_KEEP_BYTES or UPLOADS_KEEP_MS and when the last one has left, so
+ * that no session waits for it. Another thread sweeps the stores for leftovers: at start, and once a day.
+ */
+#ifndef SLUICE_SERVER_UPLOADS_H
+#define SLUICE_SERVER_UPLOADS_H
+
+#include "engine/event/event.h"
+#include "engine/store/partial.h"
+
+#define UPLOADS_KEEP_BYTES (UINT64_C(64) << 20)
+#define UPLOADS_KEEP_MS 5000
+
+struct uploads;
+struct upload;
+struct epoch;
+
+/* 0 or -ENOMEM. The threads start with the first uploads_follow(). */
+int uploads_new(struct uploads **uploads, struct event_log *log);
+void uploads_free(struct uploads *uploads); /* keeps what was written; nobody may hold an upload. NULL is allowed */
+/* Whose stores are swept, how long leftovers stay, and how many there may be. From the owner's thread. 0 or -errno. */
+int uploads_follow(struct uploads *uploads, struct epoch *epoch);
+
+struct upload_key {
+    const struct store *store;
+    const char *path, *who, *token;
+};
+
+/*
+ * Holds the upload, from any thread that may block. `size` as for store_partial_open(), whose errors these are; and
+ * -EUSERS: there are too many unfinished ones.
+ */
+int uploads_take(struct uploads *uploads, const struct upload_key *key, uint64_t size, struct upload **upload);
+struct store_partial *upload_partial(const struct upload *upload);
+
+/* These do not block. */
+void upload_leave(struct upload *upload);      /* holds it no longer */
+int upload_write_begin(struct upload *upload); /* 0; -EBUSY: it is being finished */
+void upload_write_end(struct upload *upload);
+bool upload_unwanted(const struct upload *upload); /* who writes must stop soon: somebody finishes it */
+
+/* By what path a part came, and when it began (microseconds); and what was told of the last and the first of them. */
+struct pump_path;
+void upload_carried(struct upload *upload, const struct pump_path *path, uint64_t began);
+void upload_carriage(const struct upload *upload, const struct pump_path **path, uint64_t *began);
+
+/* 0: nobody else writes from here on; -EAGAIN: those who do were told to stop, ask again; -EBUSY: another finishes it.
+ */
+int upload_finish_begin(struct upload *upload, bool again);
+/*
+ * `gone`: the partial has its name or was dropped: others of the same sender and target, with which nobody goes on at
+ * the moment, are left over and removed. May block.
+ */
+void upload_finish_end(struct upload *upload, bool gone);
+void upload_finish_give_up(struct upload *upload); /* after -EAGAIN: no longer waited for. Does not block */
+
+#endif
