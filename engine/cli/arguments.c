@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/rate.h"
 #include "engine/client/client.h"
 
 enum option_id {
@@ -19,6 +20,7 @@ enum option_id {
     OFFLOAD,
     CONNECT_TIMEOUT,
     IDLE_TIMEOUT,
+    LIMIT_RATE,
     JSON
 };
 
@@ -34,6 +36,7 @@ static const struct option options[] = {
     { "offload", required_argument, NULL, OFFLOAD },
     { "connect-timeout", required_argument, NULL, CONNECT_TIMEOUT },
     { "idle-timeout", required_argument, NULL, IDLE_TIMEOUT },
+    { "limit-rate", required_argument, NULL, LIMIT_RATE },
     { "json", no_argument, NULL, JSON },
     { "quiet", no_argument, NULL, 'q' },
     { "verbose", no_argument, NULL, 'v' },
@@ -51,6 +54,8 @@ static const char common_help[] =
     "      --json                one JSON object per line on standard output instead of text\n"
     "      --connect-timeout S   seconds for each address and for the handshake (10)\n"
     "      --idle-timeout S      seconds without progress (60)\n"
+    "      --limit-rate RATE     bytes per second of a transfer, with K, M, G or T behind it: 800K, 100M, 1.5G; a\n"
+    "                            partner's limit_rate holds, too\n"
     "For https:// URLs only; a partner's profile is in the configuration:\n"
     "      --cacert FILE         whom to trust (else the system's store)\n"
     "      --cert FILE --key FILE  our certificate and key, PEM\n"
@@ -151,6 +156,8 @@ static const char *take_option(struct arguments *arguments, int option, const ch
         return parse_seconds(value, &arguments->connect_timeout) < 0 ? "seconds" : NULL;
     case IDLE_TIMEOUT:
         return parse_seconds(value, &arguments->idle_timeout) < 0 ? "seconds" : NULL;
+    case LIMIT_RATE:
+        return config_rate_parse(value, &arguments->limit_rate) < 0 ? "bytes per second: 1K or more, such as 100M" : NULL;
     default:
         return "an option of the list";
     }
@@ -158,6 +165,8 @@ static const char *take_option(struct arguments *arguments, int option, const ch
 
 static int check(const struct arguments *arguments)
 {
+    if (arguments->limit_rate && strcmp(arguments->subcommand, "ls") == 0)
+        return arguments_wrong(arguments, "--limit-rate is for get and put");
     if ((arguments->cert == NULL) != (arguments->key == NULL))
         return arguments_wrong(arguments, "--cert and --key go together");
     if (arguments->insecure && arguments->cacert)

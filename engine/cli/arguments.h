@@ -19,6 +19,7 @@ struct arguments {
 
     unsigned connect_timeout, idle_timeout; /* milliseconds; 0: the default */
     bool quiet, json, verbose;
+    uint64_t limit_rate; /* bytes per second; 0: no limit */
 
     char **names; /* what is not an option */
     int name_count;

@@ -152,6 +152,8 @@ static int partner_options(struct command *command, const char *name, struct cli
     options->login = partner->login;
     options->password_file = partner->login_password_file;
     options->section = partner->section;
+    if (partner->limit_rate && (options->limit_rate == 0 || partner->limit_rate < options->limit_rate))
+        options->limit_rate = partner->limit_rate;
     return CLIENT_OK;
 }
 
@@ -174,7 +176,8 @@ static int connect_to(struct command *command, const struct remote *remote)
     struct client_options options = { .log = command->log,
                                       .connect_timeout = arguments->connect_timeout,
                                       .idle_timeout = arguments->idle_timeout,
-                                      .interrupt_fd = command->signal_fd };
+                                      .interrupt_fd = command->signal_fd,
+                                      .limit_rate = arguments->limit_rate };
     struct config_errors errors = { 0 };
 
     command->server = (struct remote){ .kind = remote->kind, .name = strdup(remote->name), .port = remote->port };

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "config/rate.h"
 #include "engine/cli/progress.h"
 #include "engine/http/http.h"
 
@@ -43,12 +44,16 @@ void report_line(FILE *out, const struct client_transfer *transfer)
     char *from = printable(put ? transfer->local : transfer->remote);
     char *to = printable(put ? transfer->remote : transfer->local);
     char rate[24];
+    char limit[CONFIG_RATE_SIZE];
     double seconds = transfer->seconds > 0 ? transfer->seconds : 1e-9;
 
-    fprintf(out, "%s %s -> %s  %" PRIu64 " bytes in %.2f s, %s, %s %s%s, path %s; tx %s; rx %s\n",
+    fprintf(out, "%s %s -> %s  %" PRIu64 " bytes in %.2f s, %s, %s %s%s, path %s; tx %s; rx %s",
             put ? "sent" : "got ", from ? from : "?", to ? to : "?", transfer->bytes, transfer->seconds,
             rate_text((double)transfer->bytes / seconds, rate, sizeof rate), transfer->version, transfer->suite,
             transfer->resumed ? " (resumed)" : "", transfer->path, transfer->tx, transfer->rx);
+    if (transfer->limit)
+        fprintf(out, "; held to %s/s by %s", config_rate_text(transfer->limit, limit), transfer->limited_by);
+    fputc('\n', out);
     free(from);
     free(to);
 }
@@ -100,6 +105,8 @@ void report_json(FILE *out, const struct client_transfer *transfer, int result, 
     field(&writer, "rx", transfer->rx);
     field(&writer, "version", transfer->version);
     field(&writer, "suite", transfer->suite);
+    http_write(&writer, ",\"limit\":%" PRIu64, transfer->limit);
+    field(&writer, "limited_by", transfer->limited_by ? transfer->limited_by : "");
     http_write(&writer, ",\"resumed\":%s,\"cpu_seconds\":%.6f,\"max_resident_kib\":%ld}",
                transfer->resumed ? "true" : "false", cpu_seconds, peak_resident_kib());
     put_line(out, &writer);

@@ -82,6 +82,7 @@ int client_new(struct client **out, const struct client_options *options, struct
     if (client->options.idle_timeout == 0)
         client->options.idle_timeout = IDLE_TIMEOUT_MS;
     client_address(client, &options->addresses->items[0]);
+    client_limit(client, 1);
     result = client_prepare(client, errors);
     if (result != CLIENT_OK) {
         client_free(client);
@@ -103,6 +104,7 @@ int client_new_beside(struct client **out, struct client *first, const struct co
     client->context = tls_context_hold(first->context);
     memcpy(client->login, first->login, sizeof client->login);
     client->prefer = prefer;
+    client_limit(client, 1);
     client_address(client, prefer ? prefer : &first->options.addresses->items[0]);
     int error = make_parts(client);
     if (error < 0) {
@@ -219,6 +221,7 @@ int client_begin(struct client *client, const char *direction, const char *remot
     client->why[CHANNEL_TX][0] = client->why[CHANNEL_RX][0] = '\0';
     client->version[0] = client->suite[0] = '\0';
     client->digest[0] = client->unverified[0] = '\0';
+    client->limited_by[0] = '\0';
     snprintf(client->path, sizeof client->path, "none");
     client->last = (struct client_transfer){ .direction = direction,
                                              .remote = client->remote ? client->remote : "",
@@ -229,7 +232,8 @@ int client_begin(struct client *client, const char *direction, const char *remot
                                              .version = client->version,
                                              .suite = client->suite,
                                              .digest = client->digest,
-                                             .unverified = client->unverified };
+                                             .unverified = client->unverified,
+                                             .limited_by = client->limited_by };
     clock_gettime(CLOCK_MONOTONIC, &client->started);
     if (!client->remote || !client->local)
         return client_fail(client, CLIENT_FAILED, "no memory");

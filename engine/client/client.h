@@ -54,6 +54,7 @@ struct client_options {
     int interrupt_fd;                       /* once readable, every call ends soon (a signalfd); 0: none */
     enum client_verify verify;
     enum digest_algorithm digest; /* to verify with */
+    uint64_t limit_rate;          /* bytes per second of a transfer, all its streams together; 0: no limit */
 };
 
 /* What happened in one transfer. Strings live until the next call on the client. */
@@ -70,6 +71,8 @@ struct client_transfer {
     bool verified;          /* the digest of our file is that of the server's */
     const char *digest;     /* "sha-256:" and hex, of our file; "": was not computed */
     const char *unverified; /* why it is not verified; "" where it is */
+    uint64_t limit;         /* bytes per second that the body was held to on this connection; 0: none */
+    const char *limited_by; /* whom: "our kernel", "the server", "reading slowly", "nobody: ..."; "" without a limit */
 };
 
 typedef void client_progress(void *argument, uint64_t moved, uint64_t total /* UINT64_MAX: not known */,

@@ -5,6 +5,7 @@
  *     resolve.c   names to addresses
  *     connect.c   a channel to the first address that answers, and its end
  *     login.c     the name and password that go with each request
+ *     rate.c      how fast bodies may move
  *     exchange.c  request head out, response head in
  *     body.c      a response's body
  *     get.c  put.c  list.c
@@ -75,7 +76,8 @@ struct client {
     char *remote, *local; /* of `last` */
     struct timespec started;
     char why[2][CLIENT_WHY_SIZE]; /* by enum channel_way */
-    char version[16], suite[64], path[16];
+    char version[16], suite[64], path[16], limited_by[96];
+    uint64_t rate; /* bytes per second on this connection; 0: no limit */
     char digest[DIGEST_HEX_SIZE + 16], unverified[CLIENT_WHY_SIZE];
     char reason[1024];
 };
@@ -130,6 +132,11 @@ int client_login_load(struct client *client, struct config_errors *errors); /* 0
 const char *client_login(const struct client *client);
 const char *client_login_remedy(const struct client *client); /* of a 401 */
 void client_login_wipe(struct client *client);
+
+/* rate.c */
+void client_limit(struct client *client, unsigned streams); /* this one's share of the limit, of so many streams */
+void client_rate_write(const struct client *client, const char *method, struct http_writer *writer);
+uint64_t client_rate_begin(struct client *client, enum pump_way way); /* what a pump is held to; 0: nothing */
 
 /* exchange.c */
 struct client_request {

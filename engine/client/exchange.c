@@ -38,6 +38,7 @@ static int build_head(struct client *client, const struct client_request *reques
         http_write(writer, "Accept: %s\r\n", request->accept);
     if (request->has_body)
         http_write(writer, "Content-Length: %llu\r\n", (unsigned long long)request->length);
+    client_rate_write(client, request->method, writer);
     if (request->fields)
         http_write(writer, "%s", request->fields);
     if (request->write_fields)

@@ -45,6 +45,10 @@ const struct event_description event_descriptions[] = {
     /* T: transfers */
     { "T01I", "a transfer is done: direction, path, bytes, time, who encrypted and why" },
     { "T01E", "a transfer failed: how far it came and why" },
+    { "T15W", "a limit on the rate could not be set: what is sent goes without it" },
     { "T02W", "a request was refused: its status and the reason" },
+    { "T14I", "a part of an upload has come; T01I follows when the whole has its name" },
+    { "T14W", "a part of an upload ended early: how far it came, which counts, and why" },
+    { "T15W", "an upload's map could not be written: after a crash, what came since is sent again" },
     { 0 },
 };

@@ -87,6 +87,17 @@ int http_target_path(const char *target, char *path, size_t size);
 /* The reverse: percent-encodes what may not stand in a path. Keeps slashes, adds none. 0 or -ENAMETOOLONG. */
 int http_path_encode(const char *path, char *target, size_t size);
 
+/*
+ * In a GET: send the body no faster than so many bytes per second, as config/rate.h writes them. In the answer: what it
+ * is held to, in bytes per second. A server that knows nothing of it does not answer with it.
+ */
+#define HTTP_LIMIT_RATE "Sluice-Limit-Rate"
+/*
+ * In a PUT: "rename": where the name is taken, take the first free one of NAME.1, NAME.2 and so on; the answer then says
+ * which in Location (RFC 9110, 10.2.2). In the answer to a HEAD that has it: the server knows it.
+ */
+#define HTTP_IF_EXISTS "Sluice-If-Exists"
+
 struct http_range {
     uint64_t first, length;
 };

@@ -167,7 +167,8 @@ struct epoch *epoch_new(const struct config *config, const struct epoch_making *
     epoch->contexts = table(config->profile_count, sizeof(*epoch->contexts));
     epoch->stores = table(config->store_count, sizeof(*epoch->stores));
     epoch->services = table(config->protocol_count, sizeof(*epoch->services));
-    if (epoch->contexts && epoch->stores && epoch->services) {
+    epoch->bodies = table(config->partner_count, sizeof(*epoch->bodies));
+    if (epoch->contexts && epoch->stores && epoch->services && epoch->bodies) {
         profiles_open(epoch, making, errors);
         stores_open(epoch, making->previous, errors);
         services_open(epoch, making, errors);
@@ -201,6 +202,7 @@ void epoch_drop(struct epoch *epoch)
     free(epoch->services);
     free(epoch->contexts);
     free(epoch->stores);
+    free(epoch->bodies);
     gate_free(epoch->gate);
     config_free(epoch->owned);
     free(epoch);

@@ -1,3 +1,5 @@
+#include "config/rate.h"
+#include "engine/server/partial.h"
 #include "engine/server/server_internal.h"
 
 #include <errno.h>
@@ -24,6 +26,7 @@ void request_release(struct session *session)
     session->uploading = false;
     manifest_free(session->manifest);
     session->manifest = NULL;
+    rate_end(session);
     identify_release(session);
     free(session->path);
     session->path = NULL;
@@ -113,11 +116,13 @@ enum flow request_refuse(struct session *session, unsigned status, const char *w
 static void report(struct session *session, const char *id, const char *direction, uint64_t bytes, const char *reason)
 {
     const struct channel_facts *facts = channel_facts(session->channel);
+    char limit[CONFIG_RATE_SIZE];
 
     event(session->worker->server->log, id, EVENT_T("direction", direction), EVENT_T("path", session->path),
           EVENT_T("reason", reason), EVENT_N("status", session->status), EVENT_N("bytes", bytes),
           EVENT_N("us", microseconds() - session->began),
           EVENT_T("pump", session->pump.path ? pump_path_name(&session->pump) : "none"),
+          EVENT_T("limit", session->rate ? config_rate_text(session->rate, limit) : NULL),
           EVENT_T("tx", channel_why(session->channel, CHANNEL_TX)),
           EVENT_T("rx", channel_why(session->channel, CHANNEL_RX)), EVENT_T("version", facts->version),
           EVENT_T("suite", facts->suite), EVENT_T("resumed", facts->resumed ? "yes" : "no"),

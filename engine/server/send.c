@@ -120,6 +120,9 @@ static enum flow answer(struct session *session, unsigned status, const char *et
         http_write(out, "Content-Range: bytes %llu-%llu/%llu\r\n", (unsigned long long)session->range.first,
                    (unsigned long long)(session->range.first + session->range.length - 1),
                    (unsigned long long)session->facts.st_size);
+    if (rate_announced(session))
+        http_write(out, HTTP_LIMIT_RATE ": %llu\r\n", (unsigned long long)rate_announced(session));
+    partial_write_have(session, out);
     if (session->close_after)
         http_write(out, "Connection: close\r\n");
     http_write_end(out);

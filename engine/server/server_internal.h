@@ -43,6 +43,7 @@ struct epoch {
     struct store **stores;         /* as config->stores */
     struct service *services;
     size_t service_count;
+    atomic_uint *bodies; /* under way, by partner: as config->partners */
 };
 
 /* For whom an epoch is made. */
@@ -272,8 +273,11 @@ struct session {
     uint64_t decoded;    /* body bytes that came out of the chunked coding; not all of them need be written yet */
     size_t piece, taken; /* of what stands in `in`: body bytes being written, and input bytes they were made of */
     bool body_ended;
+    uint64_t rate;       /* bytes per second that this body is held to; 0: none */
+    atomic_uint *bodies; /* where it is counted among its partner's; NULL: nowhere */
     char expected[STORE_ETAG_SIZE]; /* what a conditional PUT may replace; "": nothing */
     bool expects, created;
+    char aside[STORE_BAD_NAME_SIZE]; /* where a file was put that is not the one that was promised */
     unsigned failure; /* the status that a failed upload is answered with; 0: the connection is broken off */
     const char *failure_why;
 };
@@ -357,6 +361,13 @@ enum flow session_wait_digest(struct session *session, int fd, unsigned algorith
 bool session_digest_holds(const struct session *session);
 /* T11E: the file that came is not the one that was promised. `kept`: where it was set aside; NULL: it is gone. */
 void session_tell_mismatch(struct session *session, const char *kept);
+
+/* rate.c: how fast bodies may move. Around each pump: */
+void rate_begin(struct session *session);
+void rate_tick(struct session *session);
+void rate_end(struct session *session);           /* nothing moves any more */
+void rate_count(struct session *session);         /* this request has a body, which takes its share */
+uint64_t rate_announced(struct session *session); /* to a client that asked for a limit; 0: it did not */
 
 /* send.c, receive.c, delete.c, listing.c, manifest.c: the handlers. */
 enum flow send_begin(struct session *session);

@@ -136,6 +136,7 @@ enum flow session_wait_pump(struct session *session)
     session->pump.pool = session->worker->pool;
     session->pump.channel = session->channel;
     session->pump.done = pump_done;
+    rate_begin(session);
     pump_start(&session->pump);
     return FLOW_WAIT;
 }
@@ -189,6 +190,7 @@ void session_tick(struct session *session, uint64_t now)
     if (session->waiting == WAIT_PUMP && session->pump.moved != session->moved_seen) {
         session->moved_seen = session->pump.moved;
         session->deadline = now + limits->idle_timeout;
+        rate_tick(session);
         return;
     }
     if (!session->deadline || now < session->deadline || session->ending)
