@@ -41,7 +41,7 @@ static bool server_limits(const struct client *client)
 /* Nobody wants a transfer to fail over this; but what does not happen is said. */
 static void pace(struct client *client)
 {
-    char reason[128];
+    char reason[80];
     int error = channel_pace(client->channel, client->rate);
     if (client->rate == 0)
         return;
