@@ -1,0 +1,60 @@
+/*
+ * A file that is being fetched: NAME.part beside NAME, and NAME.part.journal, the map of what of it is there
+ * (engine/store/map.h). Both stay when a transfer ends early, so that the next one moves only what is missing.
+ *
+ * The journal never claims more than is on the disk: it is saved after the data it claims was synced. It is older than
+ * the first byte of its .part, and goes only with it: a .part that holds something and has no journal is not ours, and
+ * is left alone. One process at a time has a .part (flock).
+ *
+ * All calls may block; return 0 or -errno. One thread at a time, but part->fd may be written to by any.
+ */
+#ifndef SLUICE_CLIENT_PART_H
+#define SLUICE_CLIENT_PART_H
+
+#include <sys/types.h>
+#include <time.h>
+
+#include "engine/store/map.h"
+
+#define PART_SUFFIX ".part"
+#define PART_JOURNAL_SUFFIX PART_SUFFIX ".journal"
+#define PART_BAD_SUFFIX ".bad"
+
+struct part {
+    int fd;               /* -1: there is none yet */
+    struct store_map map; /* what the journal says, as far as the .part can bear it out; its `name` is the remote one */
+    bool damaged;         /* there was a journal, but it could not be believed */
+
+    /* private */
+    int directory;
+    char *leaf, *name, *journal;
+};
+
+/*
+ * Looks for what an earlier transfer of `remote` to `local` left, and takes it for us. 0, with fd -1 where there is
+ * nothing; -EBUSY: another process is fetching that file; -EEXIST: NAME.part is somebody else's; -ENOENT: the directory
+ * is missing; -ENAMETOOLONG: NAME leaves no room for the suffixes; -EPERM: NAME is private to stores. part_close() in
+ * any case.
+ */
+int part_open(struct part *part, const char *local, const char *remote);
+
+/*
+ * Begins anew: what was there is forgotten, a .part made where there was none, and room asked for. As above, and
+ * -ENOSPC.
+ */
+int part_begin(struct part *part, const char *source, const char *remote, uint64_t size);
+
+/* Syncs the data, then claims `have`. */
+int part_save(struct part *part, const struct extents *have);
+
+/*
+ * The whole is there: it is synced, gets its time (0: as it is) and the name, in one step. `replace` false: -EEXIST
+ * where the name is taken. On an error before that all is as it was; -EIO: it has its name, but the disk did not take
+ * the directory.
+ */
+int part_commit(struct part *part, struct timespec modified, bool replace);
+int part_set_aside(struct part *part); /* as NAME.bad, for inspection; what had that name is replaced */
+int part_remove(struct part *part);    /* also where there is none */
+void part_close(struct part *part);
+
+#endif
