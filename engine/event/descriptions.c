@@ -12,6 +12,7 @@ const struct event_description event_descriptions[] = {
     { "S10E", "the configuration was not taken over: what is wrong with it; the old one stays" },
     { "S11W", "the configuration was read again, but for settings that take a restart" },
     { "S12W", "there is no journal, which events_to names: events go to standard error" },
+    { "S13I", "leftovers of uploads that nobody went on with for upload_keep were removed: how many, how large" },
     { "S79W", "a certificate that is used or trusted expires soon: subject, days left, who uses it" },
     { "S79E", "a certificate that is used or trusted has expired" },
     { "P20F", "a server-profile is missing or unusable: the server does not start" },
@@ -38,6 +39,10 @@ const struct event_description event_descriptions[] = {
     { "T47W", "a partner's server-profile is missing: its additional checks are not run" },
     { "T47E", "a partner's client-profile is missing: the transfer was not tried" },
     { "T48E", "a partner's additional check failed: which, what was wanted and what was found" },
+    /* H: hooks: programs that run after transfers */
+    { "H01I", "a hook has run: its output, how long it took" },
+    { "H01W", "a hook failed: its exit status, or what ended it; the transfer is as it was" },
+    { "H02W", "a hook was not run: too many wait, or the server stops" },
     /* K: the kernel path */
     { "K01W", "this kernel cannot encrypt: what is missing and how to get it; OpenSSL does it" },
     { "K02W", "a session was ended: the peer changed its keys (KeyUpdate), and this kernel cannot follow" },
@@ -47,6 +52,7 @@ const struct event_description event_descriptions[] = {
     { "T01E", "a transfer failed: how far it came and why" },
     { "T15W", "a limit on the rate could not be set: what is sent goes without it" },
     { "T02W", "a request was refused: its status and the reason" },
+    { "T11E", "a file is not what its sender promised: its digest differs; it did not get its name, and is kept aside" },
     { "T14I", "a part of an upload has come; T01I follows when the whole has its name" },
     { "T14W", "a part of an upload ended early: how far it came, which counts, and why" },
     { "T15W", "an upload's map could not be written: after a crash, what came since is sent again" },

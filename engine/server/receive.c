@@ -1,4 +1,5 @@
 /* PUT. */
+#include "engine/server/partial.h"
 #include "engine/server/server_internal.h"
 
 #include <errno.h>
@@ -6,10 +7,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/http/digest.h"
+#include "engine/store/digest.h"
+
 static enum flow step_prepared(struct session *session);
 static enum flow step_body(struct session *session);
 static enum flow step_piece(struct session *session);
 static enum flow step_pumped(struct session *session);
+static enum flow step_digested(struct session *session);
 static enum flow step_committed(struct session *session);
 
 /* -- an upload that fails ------------------------------------------------------------------------------------------ */
@@ -34,6 +39,8 @@ static enum flow step_failed(struct session *session)
 /* Answers with `status` (0: breaks the connection off) once nothing of the upload is left. */
 static enum flow fail(struct session *session, unsigned status, const char *why)
 {
+    if (session->part)
+        return partial_failed(session, status, why);
     session->failure = status;
     session->failure_why = why;
     session->step = step_failed;
@@ -108,8 +115,7 @@ static enum flow body_overdue(struct session *session)
 /* -- before the body ------------------------------------------------------------------------------------------------
  */
 
-/* 0, a status to refuse with, or -errno. */
-static int prepare(struct session *session)
+int receive_conditions(struct session *session)
 {
     const struct http_head *request = session->request;
     struct stat facts;
@@ -133,8 +139,19 @@ static int prepare(struct session *session)
         session->expects = true;
         memcpy(session->expected, etag, sizeof etag);
     }
+    return 0;
+}
+
+/* 0, a status to refuse with, or -errno. */
+static int prepare(struct session *session)
+{
+    const struct http_head *request = session->request;
+    int rc = receive_conditions(session);
+
+    if (rc != 0)
+        return rc;
     uint64_t size = request->framing == HTTP_BODY_LENGTH ? request->length : UINT64_MAX;
-    int rc = store_upload_begin(session_store(session), session->path, size, &session->upload);
+    rc = store_upload_begin(session_store(session), session->path, size, &session->upload);
     session->uploading = rc == 0;
     return rc;
 }
@@ -146,23 +163,46 @@ static void prepare_run(struct job *job)
     session->result = prepare(session);
 }
 
+/* A status to refuse with, or 0. */
+static unsigned check_fields(struct session *session, const char **why)
+{
+    const struct http_head *request = session->request;
+    const char *modified = http_field(request, HTTP_MODIFIED), *mode = http_field(request, HTTP_MODE);
+    struct timespec when;
+    unsigned bits;
+
+    /* RFC 9110, 14.5: a part must not be taken for the whole. */
+    *why = "a Content-Range in a PUT needs Sluice-Upload";
+    if (http_field(request, "content-range") && !http_field(request, PARTIAL_FIELD))
+        return 400;
+    *why = "a file is stored as it is: send it without Content-Encoding";
+    if (http_field(request, "content-encoding"))
+        return 415;
+    *why = HTTP_MODIFIED " or " HTTP_MODE " is malformed";
+    if ((modified && http_time_parse(modified, &when) < 0) || (mode && http_mode_parse(mode, &bits) < 0))
+        return 400;
+    *why = "a digest field is malformed";
+    return session_promised(session, !http_field(request, PARTIAL_FIELD));
+}
+
 enum flow receive_begin(struct session *session)
 {
     const struct http_head *request = session->request;
+    const char *why;
     uint64_t limit = session->epoch->config->server.max_upload;
     size_t length = strlen(session->path);
 
     if (request->framing == HTTP_BODY_NONE)
         return request_refuse(session, 411, "a PUT needs a Content-Length or chunked coding");
-    /* RFC 9110, 14.5: who does not do partial PUT must not take a part for the whole. */
-    if (http_field(request, "content-range"))
-        return request_refuse(session, 400, "Content-Range in a PUT is not supported");
-    if (http_field(request, "content-encoding"))
-        return request_refuse(session, 415, "a file is stored as it is: send it without Content-Encoding");
+    unsigned status = check_fields(session, &why);
+    if (status)
+        return request_refuse(session, status, why);
     if (limit && request->framing == HTTP_BODY_LENGTH && request->length > limit)
         return request_refuse(session, 413, "the body is larger than max_upload");
     if (length == 0 || session->path[length - 1] == '/')
         return request_refuse(session, 409, "this is the name of a directory");
+    if (http_field(request, PARTIAL_FIELD))
+        return partial_receive(session);
     session_set_deadline(session, 0, NULL);
     session->step = step_prepared;
     return session_wait_job(session, session->worker->server->files, prepare_run);
@@ -170,13 +210,18 @@ enum flow receive_begin(struct session *session)
 
 static enum flow step_prepared(struct session *session)
 {
-    const struct config_server *limits = &session->epoch->config->server;
-    const struct http_head *request = session->request;
-
     if (session->result == 412)
         return request_refuse(session, 412, "the file is not the one that was asked for");
     if (session->result < 0)
         return fail_file(session, session->result);
+    return receive_body(session);
+}
+
+enum flow receive_body(struct session *session)
+{
+    const struct config_server *limits = &session->epoch->config->server;
+    const struct http_head *request = session->request;
+
     session_set_deadline(session, limits->idle_timeout, body_overdue);
     session->step = step_body;
     if (!request->expect_continue || request->minor == 0 || session->in_start < session->in_end)
@@ -189,21 +234,66 @@ static enum flow step_prepared(struct session *session)
 
 /* -- the body ------------------------------------------------------------------------------------------------------ */
 
+void receive_dress(struct session *session, int fd)
+{
+    const char *modified = http_field(session->request, HTTP_MODIFIED), *mode = http_field(session->request, HTTP_MODE);
+    struct timespec times[2] = { { .tv_nsec = UTIME_OMIT } };
+    unsigned bits;
+
+    /* Whoever owns the file can always read it: what the server cannot read it could not serve. */
+    if (mode && http_mode_parse(mode, &bits) == 0)
+        (void)!fchmod(fd, (bits & ~session->worker->server->umask) | S_IRUSR);
+    if (modified && http_time_parse(modified, &times[1]) == 0)
+        (void)!futimens(fd, times);
+    if (session->promised.known)
+        (void)!store_digest_keep(fd, &session->digests);
+}
+
 static void commit_run(struct job *job)
 {
     struct session *session = session_of_job(job);
 
+    receive_dress(session, session->upload.fd);
     session->result = store_upload_commit(&session->upload, session->expects ? session->expected : NULL,
                                           &session->created, &session->facts);
     session->uploading = false;
 }
 
+static void set_aside_run(struct job *job)
+{
+    struct session *session = session_of_job(job);
+
+    session->result = store_upload_set_aside(&session->upload, session->aside);
+    session->uploading = false;
+}
+
+static enum flow step_set_aside(struct session *session)
+{
+    session_set_deadline(session, session->epoch->config->server.idle_timeout, session_abort);
+    session_tell_mismatch(session, session->result == 0 ? session->aside : NULL);
+    return request_refuse(session, 422, RECEIVE_OTHER_DIGEST);
+}
+
+static enum flow step_digested(struct session *session)
+{
+    if (session->result < 0)
+        return fail_file(session, session->result);
+    bool holds = !session->promised.known || session_digest_holds(session);
+    session->step = holds ? step_committed : step_set_aside;
+    return session_wait_job(session, session->worker->server->files, holds ? commit_run : set_aside_run);
+}
+
 static enum flow commit(struct session *session)
 {
     session->body_ended = true;
+    if (session->part)
+        return partial_arrived(session);
     session_set_deadline(session, 0, NULL);
-    session->step = step_committed;
-    return session_wait_job(session, session->worker->server->files, commit_run);
+    session->step = step_digested;
+    if (session->promised.known)
+        return session_wait_digest(session, session->upload.fd, session->promised.known, false);
+    session->result = 0;
+    return FLOW_GO;
 }
 
 static ssize_t decode(void *argument, char *bytes, size_t length, size_t *used, bool *end)
@@ -235,7 +325,7 @@ static enum flow write_piece(struct session *session)
     session->step = step_piece;
     session->op.done = session_op_done;
     ring_write(session->worker->ring, &session->op, session->upload.fd, session->in + session->in_start, session->piece,
-               session->stored);
+               session->base + session->stored);
     return session_wait_op(session);
 }
 
@@ -280,7 +370,8 @@ static enum flow pump_body(struct session *session)
 {
     const struct http_head *request = session->request;
 
-    session->pump = (struct pump){ .way = PUMP_RECEIVE, .file = session->upload.fd, .offset = session->stored };
+    session->pump =
+        (struct pump){ .way = PUMP_RECEIVE, .file = session->upload.fd, .offset = session->base + session->stored };
     if (request->framing == HTTP_BODY_LENGTH) {
         session->pump.length = request->length - session->stored;
     } else {
@@ -323,6 +414,7 @@ static enum flow step_body(struct session *session)
 static enum flow step_pumped(struct session *session)
 {
     session->stored += session->pump.moved;
+    session->pump.moved = 0; /* it is counted now */
     session->in_start = 0;
     session->in_end = session->pump.excess_length;
     if (session->result == 0)
@@ -336,21 +428,28 @@ static enum flow step_pumped(struct session *session)
 
 static enum flow step_committed(struct session *session)
 {
+    if (session->result < 0)
+        return fail_file(session, session->result);
+    return receive_answer(session);
+}
+
+enum flow receive_answer(struct session *session)
+{
     const struct config_server *limits = &session->epoch->config->server;
     struct http_writer *out = &session->out;
     char etag[STORE_ETAG_SIZE];
 
-    if (session->result < 0)
-        return fail_file(session, session->result);
     session_set_deadline(session, limits->idle_timeout, session_abort);
     session->status = session->created ? 201 : 204;
     request_transferred(session, "in", session->stored);
+    session_remember_digests(session);
     if (session_out_begin(session) < 0)
         return FLOW_GONE;
     store_etag(&session->facts, etag);
     http_write_status(out, session->status);
     http_write(out, "ETag: %s\r\n%s%s", etag, session->created ? "Content-Length: 0\r\n" : "",
                session->close_after ? "Connection: close\r\n" : "");
+    session_write_digests(session);
     http_write_end(out);
     return session_send(session, session_next);
 }

@@ -21,6 +21,7 @@ void request_release(struct session *session)
     if (session->file >= 0)
         close(session->file);
     session->file = -1;
+    partial_release(session);
     if (session->uploading)
         store_upload_abandon(&session->upload);
     session->uploading = false;
@@ -100,6 +101,7 @@ enum flow request_refuse_because(struct session *session, unsigned status, const
     http_write(out, "Content-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n", body.length);
     if (session->close_after)
         http_write(out, "Connection: close\r\n");
+    partial_write_have(session, out);
     http_write_end(out);
     if (!session->request || session->request->method != HTTP_HEAD)
         http_write(out, "%.*s", (int)body.length, text);
@@ -141,6 +143,16 @@ void request_failed(struct session *session, const char *direction, uint64_t byt
     report(session, "T01E", direction, bytes, why);
 }
 
+void request_part_came(struct session *session, uint64_t bytes)
+{
+    report(session, "T14I", "in", bytes, NULL);
+}
+
+void request_part_ended(struct session *session, uint64_t bytes, const char *why)
+{
+    report(session, "T14W", "in", bytes, why);
+}
+
 static enum flow refuse_path(struct session *session, int rc)
 {
     switch (rc) {
@@ -169,10 +181,11 @@ enum flow request_begin(struct session *session)
 
     session->began = microseconds();
     session->status = 0;
-    session->stored = session->decoded = 0;
+    session->stored = session->decoded = session->base = 0;
     session->body_ended = false;
     session->expects = false;
     session->failure = 0;
+    session->promised.known = session->digests.known = session->digest_wanted = 0;
     session->range = (struct http_range){ 0 };
     session->pump = (struct pump){ .file = -1 };
     if (http_reader_refusal(session->reader, &why) != 0)
@@ -228,6 +241,7 @@ enum flow request_forbid(struct session *session, unsigned rights)
 enum flow request_admitted(struct session *session)
 {
     const struct handler *handler = NULL;
+    enum flow flow;
 
     for (size_t i = 0; i < sizeof handlers / sizeof *handlers; i++) {
         if (handlers[i].method == session->request->method)
@@ -240,6 +254,8 @@ enum flow request_admitted(struct session *session)
         rc = store_path_check(session->path);
     if (rc < 0)
         return refuse_path(session, rc);
+    if (partial_admitted(session, &flow))
+        return flow;
     if (!(session->rights & handler->rights))
         return request_forbid(session, handler->rights);
     return handler->begin(session);

@@ -1,4 +1,5 @@
 /* GET and HEAD. */
+#include "engine/server/partial.h"
 #include "engine/server/server_internal.h"
 
 #include <errno.h>
@@ -113,6 +114,8 @@ static enum flow answer(struct session *session, unsigned status, const char *et
         http_write(out, "ETag: %s\r\nAccept-Ranges: bytes\r\n", etag);
         write_metadata(out, &session->facts);
     }
+    if (etag && status != 304)
+        session_write_digests(session);
     if (status != 304)
         http_write(out, "Content-Type: %s\r\nContent-Length: %llu\r\n", type,
                    (unsigned long long)session->range.length);
@@ -144,6 +147,21 @@ static enum flow refuse_range(struct session *session, const char *etag)
     return session_send(session, session_next);
 }
 
+static enum flow step_answer(struct session *session)
+{
+    char etag[STORE_ETAG_SIZE];
+
+    store_etag(&session->facts, etag);
+    return answer(session, session->status, etag, "application/octet-stream");
+}
+
+/* With the digest of the whole file, where it is wanted. */
+static enum flow answer_whole_or_part(struct session *session, unsigned status)
+{
+    session->status = status;
+    return session_seek_digest(session, step_answer);
+}
+
 static enum flow answer_file(struct session *session)
 {
     const struct http_head *request = session->request;
@@ -162,14 +180,14 @@ static enum flow answer_file(struct session *session)
     if (range && range_holds && request->method == HTTP_GET) {
         switch (http_range(range, size, &session->range)) {
         case HTTP_RANGE_ONE:
-            return answer(session, 206, etag, "application/octet-stream");
+            return answer_whole_or_part(session, 206);
         case HTTP_RANGE_UNSATISFIABLE:
             return refuse_range(session, etag);
         case HTTP_RANGE_IGNORED:
             session->range = (struct http_range){ .length = size };
         }
     }
-    return answer(session, 200, etag, "application/octet-stream");
+    return answer_whole_or_part(session, 200);
 }
 
 static enum flow step_opened(struct session *session)

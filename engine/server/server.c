@@ -1,15 +1,20 @@
+#include "engine/server/digests.h"
 #include "engine/server/server_internal.h"
+#include "engine/server/uploads.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Bytes that move go before new clients, and these before guesses: a flood of either slows itself down first. */
 #define HANDSHAKE_NICE 5
 #define PASSWORD_NICE 10
+
+#define DIGEST_THREADS 4 /* each reads as fast as its processor computes */
 
 static unsigned usable_cores(void)
 {
@@ -39,9 +44,13 @@ static int pools_open(struct server *server, struct config_errors *errors)
     if (rc == 0 && !(server->guesses = guesses_new()))
         rc = -ENOMEM;
     if (rc == 0)
+        rc = uploads_new(&server->uploads, server->log);
+    if (rc == 0)
         rc = jobs_new(&server->handshakes, strangers, "handshake", HANDSHAKE_NICE);
     if (rc == 0)
         rc = jobs_new(&server->passwords, strangers, "password", PASSWORD_NICE);
+    if (rc == 0)
+        rc = digests_new(&server->digests, cores < DIGEST_THREADS ? cores : DIGEST_THREADS);
     if (rc == 0)
         rc = jobs_new(&server->files, limits->file_threads, "files", 0);
     if (rc == 0 && !(server->workers = calloc(count, sizeof *server->workers)))
@@ -104,6 +113,8 @@ int server_new(struct server **made, const struct server_options *options, struc
     }
     server->options = *options;
     server->log = options->log;
+    server->umask = umask(077); /* it can only be read by setting it */
+    umask(server->umask);
     server->sys = options->sys ? options->sys : &ktls_sys_linux;
     pthread_mutex_init(&server->swap_lock, NULL);
     pthread_cond_init(&server->swap_done, NULL);
@@ -153,6 +164,9 @@ void server_say_bindings(const struct server *server)
 
 int server_start(struct server *server)
 {
+    int followed = uploads_follow(server->uploads, server->epoch);
+    if (followed < 0)
+        return followed;
     epoch_say_fallback(server->epoch, &server->abilities, server->log);
     server_say_bindings(server);
     while (server->workers_running < server->worker_count) {
@@ -192,7 +206,9 @@ void server_free(struct server *server)
         return;
     jobs_free(server->handshakes);
     jobs_free(server->passwords);
+    digests_free(server->digests);
     jobs_free(server->files);
+    uploads_free(server->uploads);
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_clear(&server->workers[i]);
     free(server->workers);

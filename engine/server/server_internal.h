@@ -14,8 +14,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "engine/digest/digest.h"
 #include "engine/gate/gate.h"
 #include "engine/gate/guesses.h"
+#include "engine/hook/hook.h"
 #include "engine/http/http.h"
 #include "engine/pump/pump.h"
 #include "engine/ring/jobs.h"
@@ -148,8 +150,12 @@ struct server {
     unsigned workers_running;
     struct jobs *handshakes, *files;
     struct jobs *passwords; /* apart: a hash takes as long as dozens of handshakes, which it must not hold up */
+    struct digests *digests;
     struct peers *peers;
     struct guesses *guesses; /* failed logins; across epochs */
+    struct uploads *uploads; /* those in parts; across epochs */
+    mode_t umask;            /* this process's, which a mode that a client asks for is held to */
+    struct hooks *hooks;
     atomic_uint connections;
     atomic_long limit_said; /* second in which the connection limit was last reported */
 };
@@ -199,6 +205,8 @@ int privileges_check(const struct config_server *settings, struct config_errors 
  * stands in `step` again, or wait for the one thing it has started (an operation, a job, a pump), or nothing more: the
  * session is gone.
  */
+struct part; /* partial.c */
+struct uploads;
 enum flow { FLOW_GO, FLOW_WAIT, FLOW_GONE };
 enum session_wait { WAIT_NOTHING, WAIT_OP, WAIT_JOB, WAIT_PUMP };
 
@@ -269,6 +277,8 @@ struct session {
     struct manifest *manifest; /* while one is sent */
     struct store_upload upload;
     bool uploading;
+    struct part *part;   /* of an upload that comes in parts; NULL: none */
+    uint64_t base;       /* where in the file the body's first byte stands */
     uint64_t stored;     /* body bytes written to the file so far; the pump's come on top when it ends */
     uint64_t decoded;    /* body bytes that came out of the chunked coding; not all of them need be written yet */
     size_t piece, taken; /* of what stands in `in`: body bytes being written, and input bytes they were made of */
@@ -277,6 +287,9 @@ struct session {
     atomic_uint *bodies; /* where it is counted among its partner's; NULL: nowhere */
     char expected[STORE_ETAG_SIZE]; /* what a conditional PUT may replace; "": nothing */
     bool expects, created;
+    struct digest_set promised, digests; /* of the whole file: what the request says, and what we know */
+    unsigned digest_wanted;              /* 1u << algorithm */
+    enum flow (*after_digest)(struct session *session);
     char aside[STORE_BAD_NAME_SIZE]; /* where a file was put that is not the one that was promised */
     unsigned failure; /* the status that a failed upload is answered with; 0: the connection is broken off */
     const char *failure_why;
@@ -345,6 +358,8 @@ bool request_has_body(const struct session *session);
 void request_release(struct session *session); /* lets go of what the request holds */
 void request_transferred(struct session *session, const char *direction, uint64_t bytes);
 void request_failed(struct session *session, const char *direction, uint64_t bytes, const char *why);
+void request_part_came(struct session *session, uint64_t bytes); /* T14I */
+void request_part_ended(struct session *session, uint64_t bytes, const char *why); /* T14W */
 
 /*
  * digest.c: digests that a request wants, or promises of the file it brings. Computed on threads of their own, one at a
@@ -359,6 +374,14 @@ void request_failed(struct session *session, const char *direction, uint64_t byt
 unsigned session_promised(struct session *session, bool content);
 enum flow session_wait_digest(struct session *session, int fd, unsigned algorithms, bool remember);
 bool session_digest_holds(const struct session *session);
+/*
+ * session_seek_digest(): goes on with `then`, with session->digests filled where the request wants a digest of
+ * session->file and it is known; for a HEAD it is computed where it is not.
+ * session_write_digests(): what is known, as a field of the answer in session->out.
+ */
+enum flow session_seek_digest(struct session *session, enum flow (*then)(struct session *session));
+void session_write_digests(struct session *session);
+void session_remember_digests(struct session *session); /* of an upload that has its name now: session->facts */
 /* T11E: the file that came is not the one that was promised. `kept`: where it was set aside; NULL: it is gone. */
 void session_tell_mismatch(struct session *session, const char *kept);
 
@@ -373,6 +396,15 @@ uint64_t rate_announced(struct session *session); /* to a client that asked for 
 enum flow send_begin(struct session *session);
 enum flow receive_begin(struct session *session);
 enum flow delete_begin(struct session *session);
+/*
+ * receive.c, for uploads in parts: whether the request's conditions hold now (0, 412 or -errno); its body, into
+ * session->upload.fd from session->base on; what a file gets before its name; the answer once it has it.
+ */
+int receive_conditions(struct session *session);
+enum flow receive_body(struct session *session);
+void receive_dress(struct session *session, int fd);
+enum flow receive_answer(struct session *session);
+#define RECEIVE_OTHER_DIGEST "what arrived is not what was sent: the digests differ, and the file did not get its name"
 /* The status for an upload or a deletion that failed with -errno, or with 412, and its reason. */
 unsigned receive_status(int rc, const char **why);
 void listing_make(struct job *job); /* session->file, a directory, becomes a memory file with its listing */

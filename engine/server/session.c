@@ -1,3 +1,4 @@
+#include "engine/server/partial.h"
 #include "engine/server/server_internal.h"
 
 #include <errno.h>
@@ -187,6 +188,10 @@ void session_tick(struct session *session, uint64_t now)
 {
     const struct config_server *limits = &session->epoch->config->server;
 
+    if (partial_tick(session) && session->deadline) {
+        session->moved_seen = session->pump.moved;
+        session->deadline = now;
+    }
     if (session->waiting == WAIT_PUMP && session->pump.moved != session->moved_seen) {
         session->moved_seen = session->pump.moved;
         session->deadline = now + limits->idle_timeout;

@@ -1,3 +1,4 @@
+#include "engine/server/digests.h"
 #include "engine/server/server_internal.h"
 
 #include <arpa/inet.h>
@@ -160,6 +161,7 @@ void worker_looked(struct worker *worker)
 
 static void end_sessions(struct worker *worker)
 {
+    digests_stop(worker->server->digests); /* a large file would keep its session for minutes */
     for (struct session *session = worker->sessions, *next; session; session = next) {
         next = session->next;
         session_end(session);
