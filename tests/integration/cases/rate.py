@@ -152,15 +152,15 @@ def a_limit_ends_with_the_request_that_asked_for_it(t):
 
 @test("host", each=["get", "put"])
 def a_slow_transfer_is_not_taken_for_a_dead_one(t, way):
-    """Its body takes longer than both sides wait for progress; loopback sends 128 KiB at a time, two seconds' worth."""
-    server, _ = site(t, idle_timeout="4s")
-    files.make(server.root / "slow", 384 << 10, 9)
-    mine = files.make(t.path("mine"), 384 << 10, 10)
+    """Longer than both sides wait for progress. The first ten packets go unpaced: 640 KiB on loopback."""
+    server, _ = site(t, idle_timeout="3s")
+    files.make(server.root / "slow", 1 << 20, 9)
+    mine = files.make(t.path("mine"), 1 << 20, 10)
     ini = setup.partner(t, server.port)
     names = ["there:slow", t.path("got")] if way == "get" else [mine, "there:sent"]
-    took, result = timed(lambda: client(t, way, "--limit-rate", "64K", "--idle-timeout", "4", *names, ini=ini))
+    took, result = timed(lambda: client(t, way, "--limit-rate", "96K", "--idle-timeout", "3", *names, ini=ini))
     result.must_succeed()
-    check(took >= 3, f"384 KiB at 64 KiB per second took {took:.2f} s")
+    check(took >= 3.2, f"1 MiB at 96 KiB per second took {took:.2f} s")
     files.same(*((server.root / "slow", t.path("got")) if way == "get" else (mine, server.root / "sent")))
 
 
