@@ -28,9 +28,10 @@
 #include <sys/types.h>
 
 #define CATALOG_PATIENCE 2000    /* milliseconds */
-#define CATALOG_WHY_SIZE 512     /* a sentence about a failure */
+#define CATALOG_WHY_SIZE 4608    /* a sentence about a failure, with a path */
 #define CATALOG_ID_SIZE 14       /* of an id as text, with its NUL */
 #define CATALOG_MESSAGE_MAX 4096 /* bytes of one message */
+#define CATALOG_STREAMS_MAX 256  /* of one transfer; of more, only the sum is kept */
 
 /* Numbers and words are in the file and in --json: stable. */
 enum catalog_state {
@@ -72,31 +73,31 @@ struct catalog_record {
     enum catalog_direction direction;
     enum catalog_kind kind;
     enum catalog_role role;
-    const char *partner;       /* NULL: no partner of the configuration */
-    const char *remote;        /* the path on the wire, decoded; a message's first line */
-    const char *local;         /* the local file; NULL on the server, where `remote` says it */
-    uint64_t size;             /* of the whole file; CATALOG_UNKNOWN */
-    uint64_t offset;           /* of the first byte that was asked for */
-    uint64_t bytes;            /* moved so far */
-    const char *digest;        /* "sha-256:HEX", of the whole file, where it was verified */
-    uint64_t queued;           /* 0: taken from the id */
-    uint64_t begun, ended;     /* 0: not yet */
-    unsigned retries;          /* tries after the first */
-    unsigned status;           /* of HTTP; 0: none */
-    int code;                  /* enum client_result; 0 */
-    const char *event;         /* the id of the last event about it: "T01I" */
-    const char *reason;        /* why it failed, is held, ...; one sentence */
-    const uint64_t *streams;   /* bytes of each stream */
-    size_t stream_count;       /* 0: one, which moved `bytes` */
-    const void *message;       /* kind CATALOG_MESSAGE: its text, any bytes */
-    size_t message_length;     /* at most CATALOG_MESSAGE_MAX */
+    const char *partner;     /* NULL: no partner of the configuration */
+    const char *remote;      /* the path on the wire, decoded; a message's first line */
+    const char *local;       /* the local file; NULL on the server, where `remote` says it */
+    uint64_t size;           /* of the whole file; CATALOG_UNKNOWN */
+    uint64_t offset;         /* of the first byte that was asked for */
+    uint64_t bytes;          /* moved so far */
+    const char *digest;      /* "sha-256:HEX", of the whole file, where it was verified */
+    uint64_t queued;         /* 0: taken from the id */
+    uint64_t begun, ended;   /* 0: not yet */
+    unsigned retries;        /* tries after the first */
+    unsigned status;         /* of HTTP; 0: none */
+    int code;                /* enum client_result; 0 */
+    const char *event;       /* the id of the last event about it: "T01I" */
+    const char *reason;      /* why it failed, is held, ...; one sentence */
+    const uint64_t *streams; /* bytes of each stream */
+    size_t stream_count;     /* 0: one, which moved `bytes` */
+    const void *message;     /* kind CATALOG_MESSAGE: its text, any bytes */
+    size_t message_length;   /* at most CATALOG_MESSAGE_MAX */
 
     /* What many transfers have in common. */
-    const char *user;          /* of the server, by name; NULL: anonymous, or we are the client */
-    const char *peer;          /* its address and port */
-    const char *protocol;      /* [protocol] of the server */
-    const char *pump;          /* the data path: "splice", "recv", "user", "none" */
-    const char *tx, *rx;       /* who encrypted in each direction, and why: channel_why() */
+    const char *user;     /* of the server, by name; NULL: anonymous, or we are the client */
+    const char *peer;     /* its address and port */
+    const char *protocol; /* [protocol] of the server */
+    const char *pump;     /* the data path: "splice", "recv", "user", "none" */
+    const char *tx, *rx;  /* who encrypted in each direction, and why: channel_why() */
     const char *version, *suite;
     const char *authentication; /* "none", "server", "client", "mutual", with "+password" where one was given */
     const char *subject;        /* of the peer's certificate */
@@ -112,7 +113,7 @@ enum catalog_use { CATALOG_READ, CATALOG_WRITE };
  * is marked. 0, or -errno with a sentence in `why` that names the file and the remedy.
  */
 int catalog_open(struct catalog **catalog, const char *file, enum catalog_use use, char why[CATALOG_WHY_SIZE]);
-void catalog_close(struct catalog *catalog); /* NULL is allowed */
+void catalog_close(struct catalog *catalog);               /* NULL is allowed */
 const char *catalog_reason(const struct catalog *catalog); /* a sentence about the last call that failed */
 
 /*

@@ -2,10 +2,11 @@
  * Private to engine/catalog: what its files share.
  *
  *     schema.c     what the file holds, and how it is made
- *     open.c       opening, owners that are gone, setting aside
- *     put.c        a record to its rows        read.c    rows to records
- *     change.c     states                      purge.c
- *     words.c      ids and words               queue.c   the bounded queue        writer.c  its thread
+ *     open.c       opening and errors          aside.c   a file that is damaged, or not there yet
+ *     owner.c      who runs what, and who is gone
+ *     put.c        a record to its rows        facts.c   what many records have in common
+ *     find.c       rows to records             change.c  states        purge.c
+ *     words.c      ids and words               queue.c   records that wait    writer.c  the thread that writes them
  *
  * Statements are prepared once for a connection and only ever have their values bound.
  */
@@ -21,11 +22,12 @@
 
 enum { CATALOG_STATEMENTS = 32 };
 #define CATALOG_FACTS_KEPT 256 /* rows of `facts` that a connection remembers */
+#define CATALOG_OWNERS ".owners"
 
 struct catalog_facts_kept {
-    uint64_t hash; /* 0: none */
-    int64_t id;
-    char *bytes;
+    uint64_t hash;
+    int64_t id, partner; /* 0: none */
+    char *bytes;         /* NULL: nothing is kept here */
     size_t length;
 };
 
@@ -34,7 +36,11 @@ struct catalog {
     char *file;
     ino_t inode;
     bool in_transaction;
-    int64_t owner; /* our row of `owner`; 0: not written yet */
+    int owners;         /* FILE.owners, whose byte N is locked while owner N lives; -1: not open */
+    int64_t owner;      /* our row of `owner`, and byte; 0: not needed yet */
+    bool owner_written; /* and committed */
+    int64_t version;    /* PRAGMA data_version, when `facts` was last known to be right */
+    bool facts_checked; /* in this transaction */
     struct {
         const char *sql; /* the pointer is the key: a constant of the program */
         sqlite3_stmt *statement;
@@ -45,8 +51,8 @@ struct catalog {
     char reason[CATALOG_WHY_SIZE];
 };
 
-/* schema.c */
-int catalog_schema(struct catalog *catalog); /* makes or checks it; an SQLite result, or SQLITE_NOTADB-like -EMEDIUMTYPE */
+/* schema.c: checks it, or makes it in an empty file. 0 or -errno. */
+int catalog_schema(struct catalog *catalog, bool may_make);
 
 /* open.c: -errno for an SQLite result, with the sentence in catalog->reason. SQLITE_OK, _ROW and _DONE are 0. */
 int catalog_error(struct catalog *catalog, int result);
@@ -54,11 +60,35 @@ int catalog_error(struct catalog *catalog, int result);
 sqlite3_stmt *catalog_statement(struct catalog *catalog, const char *sql, int *rc);
 /* Steps a statement that returns no row, and resets it. 0 or -errno. */
 int catalog_step(struct catalog *catalog, sqlite3_stmt *statement);
-/* Our row of `owner`, made when it is first needed. 0 or -errno. */
-int catalog_owner(struct catalog *catalog, int64_t *owner);
+/* NULL and "" become NULL. Of a peer: as bytes, which need not be UTF-8. */
+int catalog_bind_text(sqlite3_stmt *statement, int index, const char *text);
+int catalog_bind_bytes(sqlite3_stmt *statement, int index, const char *text);
+/* Gives up certainty that the last transactions outlive a power cut, for fewer writes to the disk. */
+int catalog_hasten(struct catalog *catalog);
 
-/* words.c: newer than `last`. */
-uint64_t catalog_id_after(uint64_t last, unsigned tag);
+/* owner.c: 0 or -errno */
+int catalog_owner_open(struct catalog *catalog);
+/* Our row of `owner`, made when it is first needed, within a transaction. */
+int catalog_owner_have(struct catalog *catalog);
+/* What those left running who are gone: failed, or waiting where there is a job. */
+int catalog_owner_bury(struct catalog *catalog);
+
+/*
+ * facts.c: the rows of `facts` and `partner` that a record needs, made where there are none yet; within a transaction.
+ * The partner is 0 where there is none.
+ */
+int catalog_facts(struct catalog *catalog, const struct catalog_record *record, int64_t *id, int64_t *partner);
+/* Forgets what another connection may have removed, once for each transaction. */
+int catalog_facts_check(struct catalog *catalog);
+void catalog_facts_forget(struct catalog *catalog);
+
+/* words.c: the strings of a record, so that they can be gone through. */
+#define CATALOG_STRINGS 16
+const char **catalog_string(struct catalog_record *record, size_t i);
+#define CATALOG_TIME_MAX ((UINT64_C(1) << 52) - 1)
+uint64_t catalog_id_at(uint64_t time); /* the least that could be made then */
+uint64_t catalog_id_time(uint64_t id);
+uint64_t catalog_id_after(uint64_t last, unsigned tag); /* newer than `last` */
 unsigned catalog_id_tag(void);
 
 #endif
