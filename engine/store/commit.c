@@ -121,35 +121,108 @@ static int give_name(struct store_upload *upload, int parent, const char *leaf, 
     return must_be_new ? rename_new(upload, parent, leaf, created) : rename_over(upload, parent, leaf, created);
 }
 
-static int publish(struct store_upload *upload, const char *expected, bool *created, struct stat *facts)
+/* *parent: the directory that now has the name, to be synced and closed by the caller. */
+static int publish(struct store_upload *upload, const char *expected, bool *created, struct stat *facts, int *parent)
 {
     pthread_mutex_t *naming = &upload->store->naming->lock;
     const char *leaf;
-    int parent = store_make_parent(upload->store, upload->name, &leaf);
-    if (parent < 0)
-        return parent;
 
+    *parent = store_make_parent(upload->store, upload->name, &leaf);
+    if (*parent < 0)
+        return *parent;
     pthread_mutex_lock(naming);
-    int rc = give_name(upload, parent, leaf, expected, created);
+    int rc = give_name(upload, *parent, leaf, expected, created);
     pthread_mutex_unlock(naming);
 
     /* Taking the name was a change, too: the tag is that of afterwards. */
     if (rc == 0 && fstat(upload->fd, facts) < 0)
         rc = -errno;
-    if (rc == 0 && store_sync(parent) < 0)
-        rc = -EIO;
-    close(parent);
+    if (rc < 0)
+        close(*parent);
     return rc;
 }
 
 int store_upload_commit(struct store_upload *upload, const char *expected, bool *created, struct stat *facts)
 {
+    int parent;
+
     /* Asked twice: here, before anything is made or waited for, and again when it counts. */
     int rc = may_name(upload, expected);
     if (rc == 0)
         rc = store_sync(upload->fd);
     if (rc == 0)
-        rc = publish(upload, expected, created, facts);
+        rc = publish(upload, expected, created, facts, &parent);
+    if (rc == 0) {
+        rc = store_sync(parent) < 0 ? -EIO : 0;
+        close(parent);
+    }
     store_upload_abandon(upload); /* of a file that has its name this only closes */
     return rc;
+}
+
+/* A directory in which names of a batch stand. */
+struct named_in {
+    struct stat facts;
+    int fd;
+};
+
+/* Notes where a name was given, each directory once. The descriptor `parent` is kept or closed. */
+static size_t note_parent(struct named_in *parents, size_t count, int parent, int *result)
+{
+    struct stat facts;
+
+    if (fstat(parent, &facts) < 0) {
+        *result = store_sync(parent) < 0 ? -EIO : 0;
+        close(parent);
+        return count;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (parents[i].facts.st_ino == facts.st_ino && parents[i].facts.st_dev == facts.st_dev) {
+            close(parent);
+            return count;
+        }
+    }
+    parents[count] = (struct named_in){ .facts = facts, .fd = parent };
+    return count + 1;
+}
+
+/*
+ * Writing is begun for all files before the first is waited for. Then the first fsync makes the file system write its
+ * journal, and it is written for all of them: the others find little left to do.
+ */
+static void sync_all(struct store_batch *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        (void)!sync_file_range(items[i].upload.fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+    for (size_t i = 0; i < count; i++) {
+        items[i].result = may_name(&items[i].upload, items[i].expected);
+        if (items[i].result == 0)
+            items[i].result = store_sync(items[i].upload.fd);
+    }
+}
+
+void store_upload_commit_all(struct store_batch *items, size_t count)
+{
+    struct named_in parents[STORE_BATCH_MAX];
+    size_t parent_count = 0;
+    bool failed = false;
+
+    sync_all(items, count);
+    for (size_t i = 0; i < count; i++) {
+        struct store_batch *item = &items[i];
+        int parent;
+        if (item->result == 0)
+            item->result = publish(&item->upload, item->expected, &item->created, &item->facts, &parent);
+        if (item->result == 0)
+            parent_count = note_parent(parents, parent_count, parent, &item->result);
+    }
+    for (size_t i = 0; i < parent_count; i++) {
+        failed |= store_sync(parents[i].fd) < 0;
+        close(parents[i].fd);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (failed && items[i].result == 0)
+            items[i].result = -EIO;
+        store_upload_abandon(&items[i].upload);
+    }
 }

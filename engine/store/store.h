@@ -78,6 +78,19 @@ int store_upload_begin(const struct store *store, const char *path, uint64_t siz
  * disk did not take the directory with the new name in it). `facts`: of the new file.
  */
 int store_upload_commit(struct store_upload *upload, const char *expected, bool *created, struct stat *facts);
+/*
+ * The same for many at once, which costs a file system with a journal hardly more than one: a directory is synced once
+ * for all names in it. Each has a result of its own, as above; where a directory could not be synced, -EIO for all.
+ */
+#define STORE_BATCH_MAX 64
+struct store_batch {
+    struct store_upload upload;
+    const char *expected;
+    int result;
+    bool created;
+    struct stat facts;
+};
+void store_upload_commit_all(struct store_batch *items, size_t count); /* at most STORE_BATCH_MAX */
 void store_upload_abandon(struct store_upload *upload);
 
 /*

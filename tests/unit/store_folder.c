@@ -1,0 +1,201 @@
+// rooms: store
+#include "engine/store/folder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static char base[32];
+static int root;
+static struct store *store;
+
+static int plant(void **state)
+{
+    (void)state;
+    strcpy(base, "/tmp/sluice-folder-XXXXXX");
+    if (!mkdtemp(base))
+        return -1;
+    char path[64];
+    snprintf(path, sizeof path, "%s/root", base);
+    if (mkdir(path, 0755) < 0 || store_open(&store, path) < 0)
+        return -1;
+    root = store_directory(store);
+    return 0;
+}
+
+static int remove_one(const char *path, const struct stat *facts, int kind, struct FTW *where)
+{
+    (void)facts, (void)kind, (void)where;
+    return remove(path);
+}
+
+static int fell(void **state)
+{
+    (void)state;
+    store_close(store);
+    return nftw(base, remove_one, 64, FTW_DEPTH | FTW_PHYS);
+}
+
+static void write_file(const char *name)
+{
+    int fd = openat(root, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    assert_true(fd >= 0);
+    close(fd);
+}
+
+static void makes_folders_and_those_above(void **state)
+{
+    (void)state;
+    struct stat facts;
+    assert_int_equal(store_make_folder(store, "a/b/c"), 0);
+    assert_int_equal(store_make_folder(store, "a/b"), 0);
+    assert_int_equal(fstatat(root, "a/b/c", &facts, 0), 0);
+    assert_true(S_ISDIR(facts.st_mode));
+}
+
+static void makes_no_folder_through_or_instead_of_something_else(void **state)
+{
+    (void)state;
+    write_file("f");
+    assert_int_equal(symlinkat("..", root, "up"), 0);
+    assert_int_equal(symlinkat(".", root, "here"), 0);
+    assert_int_equal(store_make_folder(store, "f"), -ENOTDIR);
+    assert_int_equal(store_make_folder(store, "f/x"), -ENOTDIR);
+    assert_int_equal(store_make_folder(store, "up"), -ELOOP);
+    assert_int_equal(store_make_folder(store, "here"), -ELOOP);
+    assert_int_equal(store_make_folder(store, "up/x"), -EXDEV);
+    assert_int_equal(store_make_folder(store, "../x"), -EINVAL);
+    assert_int_equal(store_make_folder(store, ".sluice-x"), -ENOENT);
+}
+
+static void sets_mode_and_time_and_follows_no_link(void **state)
+{
+    (void)state;
+    const struct timespec when = { .tv_sec = 1000000000, .tv_nsec = 123456789 };
+    const unsigned mode = 0640;
+    struct stat facts;
+    write_file("f");
+    assert_int_equal(symlinkat("f", root, "l"), 0);
+    assert_int_equal(store_set_facts(store, "f", &mode, &when), 0);
+    assert_int_equal(fstatat(root, "f", &facts, 0), 0);
+    assert_int_equal(facts.st_mode & 07777, 0640);
+    assert_int_equal(facts.st_mtim.tv_sec, when.tv_sec);
+    assert_int_equal(facts.st_mtim.tv_nsec, when.tv_nsec);
+    assert_int_equal(store_set_facts(store, "l", &mode, NULL), -ELOOP);
+    assert_int_equal(store_set_facts(store, "none", &mode, NULL), -ENOENT);
+    assert_int_equal(store_set_facts(store, "", NULL, &when), 0);
+}
+
+static void a_link_stays_only_where_it_cannot_climb_out(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path, *target;
+        bool stays;
+    } cases[] = {
+        { "l", "f", true },
+        { "l", "./f", true },
+        { "l", "a/b/f", true },
+        { "a/l", "../f", true },
+        { "a/l", ".././/f", true },
+        { "a/b/l", "../..", true },
+        { "l", "..", false },
+        { "l", "../f", false },
+        { "a/l", "../../f", false },
+        { "a/l", "/f", false },
+        { "l", "", false },
+        { "a/l", "b/../f", false }, /* b may be a link */
+        { "a/b/l", "../x/../f", false },
+        { "a/b/l", "./../../../f", false },
+        { "a/l", "..f/...", true },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(store_link_stays(cases[i].path, cases[i].target), cases[i].stays);
+}
+
+static void assert_link(const char *path, const char *target)
+{
+    char found[100];
+    ssize_t length = readlinkat(root, path, found, sizeof found - 1);
+    assert_true(length > 0);
+    found[length] = '\0';
+    assert_string_equal(found, target);
+}
+
+static void makes_links_that_stay_and_replaces_files_and_links(void **state)
+{
+    (void)state;
+    assert_int_equal(store_make_folder(store, "a"), 0);
+    assert_int_equal(store_make_link(store, "a/l", "../f"), 0);
+    assert_link("a/l", "../f");
+    assert_int_equal(store_make_link(store, "a/l", "g"), 0);
+    assert_link("a/l", "g");
+    write_file("f");
+    assert_int_equal(store_make_link(store, "f", "a"), 0);
+    assert_link("f", "a");
+    assert_int_equal(store_make_link(store, "a", "f"), -EISDIR);
+    assert_int_equal(store_make_link(store, "x", "/etc/passwd"), -EXDEV);
+    assert_int_equal(store_make_link(store, "x", "../x"), -EXDEV);
+}
+
+/* "here" is the root itself: "here/x" looks one directory deep and is not. */
+static void makes_no_link_behind_a_link(void **state)
+{
+    (void)state;
+    assert_int_equal(store_make_link(store, "here", "."), 0);
+    assert_int_equal(store_make_link(store, "here/x", "../secret"), -ELOOP);
+    assert_int_equal(faccessat(root, "x", F_OK, AT_SYMLINK_NOFOLLOW), -1);
+}
+
+static void a_batch_takes_its_names_and_each_has_its_own_result(void **state)
+{
+    (void)state;
+    static struct store_batch batch[STORE_BATCH_MAX];
+    char name[32];
+
+    assert_int_equal(mkdirat(root, "taken", 0755), 0);
+    write_file("present");
+    for (unsigned i = 0; i < STORE_BATCH_MAX; i++) {
+        snprintf(name, sizeof name, i == 5 ? "present" : i == 7 ? "late" : "d%u/f%u", i % 3, i);
+        batch[i] = (struct store_batch){ .expected = i == 5 ? "" : NULL };
+        assert_int_equal(store_upload_begin(store, name, UINT64_MAX, &batch[i].upload), 0);
+        assert_int_equal(write(batch[i].upload.fd, name, strlen(name)), strlen(name));
+    }
+    assert_int_equal(mkdirat(root, "late", 0755), 0);
+    store_upload_commit_all(batch, STORE_BATCH_MAX);
+    for (unsigned i = 0; i < STORE_BATCH_MAX; i++) {
+        struct stat facts;
+        int wanted = i == 5 ? -EEXIST : i == 7 ? -EISDIR : 0;
+        assert_int_equal(batch[i].result, wanted);
+        assert_int_equal(batch[i].upload.fd, -1);
+        snprintf(name, sizeof name, "d%u/f%u", i % 3, i);
+        if (wanted == 0) {
+            assert_int_equal(fstatat(root, name, &facts, 0), 0);
+            assert_int_equal(facts.st_size, strlen(name));
+            assert_true(batch[i].created);
+        }
+    }
+    store_upload_commit_all(batch, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, plant, fell)
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        TEST(makes_folders_and_those_above),
+        TEST(makes_no_folder_through_or_instead_of_something_else),
+        TEST(sets_mode_and_time_and_follows_no_link),
+        TEST(a_link_stays_only_where_it_cannot_climb_out),
+        TEST(makes_links_that_stay_and_replaces_files_and_links),
+        TEST(makes_no_link_behind_a_link),
+        TEST(a_batch_takes_its_names_and_each_has_its_own_result),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
