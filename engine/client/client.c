@@ -261,9 +261,20 @@ void client_note_path(struct client *client, const struct pump *pump)
                  channel_mode(client->channel, CHANNEL_RX) == CHANNEL_KERNEL ? "recv" : "user");
 }
 
+static void tell_mismatch(const struct client *client)
+{
+    char reason[sizeof client->reason];
+
+    event(client->options.log, "T11E", EVENT_T("direction", client->last.direction),
+          EVENT_T("path", client->last.remote), EVENT_T("local", client->last.local), EVENT_T("peer", client->peer),
+          EVENT_T("digest", client->digest), EVENT_T("reason", client_escape(client->reason, reason, sizeof reason)));
+}
+
 int client_finish(struct client *client, int result)
 {
     struct timespec now;
+    if (result == CLIENT_DIGEST)
+        tell_mismatch(client);
     clock_gettime(CLOCK_MONOTONIC, &now);
     client->last.seconds =
         (double)(now.tv_sec - client->started.tv_sec) + (double)(now.tv_nsec - client->started.tv_nsec) / 1e9;

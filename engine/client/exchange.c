@@ -23,7 +23,7 @@ static void write_host(struct http_writer *writer, const struct config_address *
     http_write(writer, "\r\n");
 }
 
-static int build_head(struct client *client, const struct client_request *request, bool expect,
+int client_write_head(struct client *client, const struct client_request *request, bool expect,
                       struct http_writer *writer)
 {
     char target[8192];
@@ -55,7 +55,7 @@ static int send_head(struct client *client, const struct client_request *request
     struct http_writer writer = { .bytes = bytes, .capacity = sizeof bytes };
     uint64_t deadline = client_now() + client->options.idle_timeout;
 
-    int error = build_head(client, request, expect, &writer);
+    int error = client_write_head(client, request, expect, &writer);
     for (size_t sent = 0; error == 0 && sent < writer.length;) {
         ssize_t taken = channel_write(client->channel, bytes + sent, writer.length - sent);
         if (taken > 0)
@@ -255,6 +255,8 @@ static const struct {
     { 409, "a parent directory is missing, or a file stands in its place" },
     { 413, "the file is larger than the server takes" },
     { 429, "too many logins from here have failed: correct the login, and wait some minutes" },
+    { 422, "what arrived there is not what is here: was the file changed while it was sent? The server keeps what came "
+           "aside" },
     { 507, "the server's disk is full" },
 };
 
@@ -282,7 +284,7 @@ static void discard_body(struct client *client)
         client->keep = false;
 }
 
-int client_unwelcome(struct client *client)
+int client_judge(struct client *client)
 {
     const struct http_head *head = http_reader_result(client->reader);
     unsigned status = head->status;
@@ -298,6 +300,12 @@ int client_unwelcome(struct client *client)
         client_fail(client, CLIENT_SERVER, "%s: %u %s%s%s", client->peer, status, http_reason(status),
                     remedy ? "; " : "", remedy ? remedy : "");
     }
-    discard_body(client);
     return status >= 300 && status < 500 ? CLIENT_REFUSED : CLIENT_SERVER;
+}
+
+int client_unwelcome(struct client *client)
+{
+    int result = client_judge(client);
+    discard_body(client);
+    return result;
 }
