@@ -93,6 +93,8 @@ struct config_server {
     unsigned max_requests;      /* on one connection; then it is closed in good order */
     uint64_t header_limit;      /* bytes of one request head */
     uint64_t max_upload;        /* bytes of one body; 0: no limit but the disk's */
+    unsigned upload_keep;       /* milliseconds that an unfinished upload stays */
+    unsigned max_unfinished_uploads;
     unsigned handshake_timeout; /* milliseconds; durations in the file have a unit: 10s, 500ms, 2m */
     unsigned header_timeout;    /* milliseconds, from a head's first byte to its last */
     unsigned idle_timeout;      /* milliseconds, between requests and without progress in a body */

@@ -115,6 +115,12 @@ static const struct config_key server_keys[] = {
       .help = "bytes of one request head; a longer one is answered with 431" },
     { SERVER(max_upload), .type = CONFIG_TYPE_SIZE, .fallback = "0", .maximum = INT64_MAX,
       .help = "bytes of one uploaded body; a longer one is answered with 413; 0: no limit but the disk's" },
+    { SERVER(upload_keep), .type = CONFIG_TYPE_DURATION, .fallback = "168h", .minimum = SECONDS(1),
+      .maximum = MINUTES(49 * 24 * 60),
+      .help = "how long an upload that came in parts and was not finished stays, to be gone on with; older ones are "
+              "removed at start and once a day (S13I)" },
+    { SERVER(max_unfinished_uploads), .type = CONFIG_TYPE_NUMBER, .fallback = "10000", .minimum = 1,
+      .maximum = 1000000, .help = "of those, over all stores; further ones are answered with 503" },
     { SERVER(handshake_timeout), .type = CONFIG_TYPE_DURATION, .fallback = "10s", .minimum = 100,
       .maximum = MINUTES(10),
       .help =
