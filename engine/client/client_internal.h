@@ -46,9 +46,9 @@ struct client {
     struct pump_pool *pool;
     struct http_reader *reader;
     struct client_op interrupt, stop;
-    int stop_fd;      /* of client_heed_stop(); 0: none */
-    bool interrupted; /* by either */
-    bool cut_short;   /* what the pump has moved is enough: it ends with -EALREADY */
+    int stop_fd;                   /* of client_heed_stop(); 0: none */
+    bool interrupted;              /* by either */
+    bool cut_short;                /* what the pump has moved is enough: it ends with -EALREADY */
     char login[CLIENT_LOGIN_SIZE]; /* "": none is sent */
     client_progress *progress;
     void *progress_argument;
@@ -70,7 +70,7 @@ struct client {
     bool answered;  /* the final head is in the reader */
     bool continued; /* 100 Continue came */
     unsigned interim;
-    bool to_head;   /* what is awaited is the answer to a HEAD: it has no body */
+    bool to_head; /* what is awaited is the answer to a HEAD: it has no body */
 
     struct client_transfer last;
     char *remote, *local; /* of `last` */
@@ -146,8 +146,12 @@ struct client_request {
     const char *fields; /* further field lines, each with its line end; or NULL */
     uint64_t covers;    /* bytes that the server may have to read or sync before it answers, besides `length` */
     int file;           /* of the body */
+    uint64_t offset;    /* in it */
     bool has_body;
     uint64_t length;
+    /* Asked before the last byte of the body is sent: 0, or -errno, which ends it. Or NULL. */
+    int (*still_right)(void *argument);
+    void *still_right_argument;
     /* Field lines that depend on whom client->address is: called for each connection that is tried. Or NULL. */
     void (*write_fields)(void *argument, const struct client *client, struct http_writer *writer);
     void *fields_argument;
@@ -158,7 +162,12 @@ int client_exchange(struct client *client, const struct client_request *request)
 int client_hear(struct client *client);
 /* Waits for the final head, or with `or_continue` for 100 Continue too. 0 or -errno. */
 int client_answer(struct client *client, uint64_t deadline, bool or_continue);
-/* Makes an answer with another status than was hoped for into a result, and reads its body away. */
+/* A request's head, as it goes on the wire. 0 or -ENAMETOOLONG. */
+int client_write_head(struct client *client, const struct client_request *request, bool expect,
+                      struct http_writer *writer);
+/* Makes an answer with another status than was hoped for into a result. */
+int client_judge(struct client *client);
+/* The same, and reads its body away. */
 int client_unwelcome(struct client *client);
 
 /* put.c: 0, -errno or an enum client_result */

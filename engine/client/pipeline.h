@@ -1,0 +1,75 @@
+/*
+ * Many small files over few connections (RFC 9112, 9.3.2): the requests for the next files are on the wire before the
+ * first is answered, and the answers are read in their order. Where a connection is cut, only what is not answered is
+ * asked for again, on a new one: GET and PUT may be repeated.
+ *
+ * A lane is one connection, on a thread of its own. All calls of a lane come from its thread; those of several lanes at
+ * the same time.
+ */
+#ifndef SLUICE_CLIENT_PIPELINE_H
+#define SLUICE_CLIENT_PIPELINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "engine/client/client.h"
+
+#define PIPELINE_BODY_MAX (1u << 20) /* larger files are transfers of their own: client_get(), client_put() */
+#define PIPELINE_FIELDS_SIZE 512
+#define PIPELINE_LANES_MAX 16
+
+struct pipeline_item {
+    const char *remote; /* lent until done() */
+    void *tag;          /* the caller's */
+};
+
+/* The body of a GET, whole. */
+struct pipeline_answer {
+    const char *bytes;
+    size_t length;
+    bool has_modified, has_mode; /* the server told */
+    struct timespec modified;
+    unsigned mode;
+};
+
+/* What a PUT sends. */
+struct pipeline_load {
+    char *bytes; /* room for PIPELINE_BODY_MAX */
+    size_t length;
+    char *fields; /* further field lines, each with its line end; room for PIPELINE_FIELDS_SIZE */
+};
+
+struct pipeline_lane {
+    void *argument;
+    bool put;
+    unsigned window; /* requests that may be unanswered; 0: what is usual */
+    /* The next file, or false: there are no more. */
+    bool (*next)(void *argument, struct pipeline_item *item);
+    /*
+     * Of PUT: fills `load`, also a second time where the connection was cut. 0, or an enum client_result, and then it
+     * has called done() itself and the item is over.
+     */
+    int (*load)(void *argument, const struct pipeline_item *item, struct pipeline_load *load);
+    /* Of GET: takes the file over, and calls done() itself, then or later. */
+    void (*land)(void *argument, const struct pipeline_item *item, const struct pipeline_answer *answer,
+                 const struct client_transfer *transfer);
+    /*
+     * An item is over: a PUT with CLIENT_OK, or either with another result and its sentence. `too_large`: of GET: it is
+     * larger than PIPELINE_BODY_MAX and was not fetched. `transfer` has its status, bytes and who encrypted.
+     */
+    void (*done)(void *argument, const struct pipeline_item *item, int result, const char *reason, bool too_large,
+                 const struct client_transfer *transfer);
+    /* Before the lane waits for its connection, and at its end: what land() has gathered need not wait for more. */
+    void (*pause)(void *argument, bool at_end);
+};
+
+/*
+ * Runs all lanes to their end, the first one on this thread with `client`. CLIENT_OK, or the result that made a lane
+ * give up (nobody answers, authentication, interrupted), with its sentence in client_reason(client): then what next()
+ * would still give was not tried.
+ */
+int client_pipelines(struct client *client, const struct pipeline_lane *lanes, unsigned count);
+
+#endif

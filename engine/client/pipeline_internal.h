@@ -1,0 +1,58 @@
+/* Private to pipeline.c (what is asked and answered) and pipeline_lanes.c (threads, and the switch to the kernel). */
+#ifndef SLUICE_CLIENT_PIPELINE_INTERNAL_H
+#define SLUICE_CLIENT_PIPELINE_INTERNAL_H
+
+#include "engine/client/client_internal.h"
+#include "engine/client/pipeline.h"
+
+#define PIPELINE_WINDOW_MAX 64u
+#define PIPELINE_HEAD_MAX 16384u
+#define PIPELINE_OUT_ENOUGH (256u << 10) /* what waits to be sent: beyond it no more is added */
+#define FRUITLESS_MAX 3                  /* connections in a row without an answer, until a file is given up */
+#define GIVEN_UP_MAX 3                   /* files given up so, until the lane is */
+
+struct pipeline_slot {
+    struct pipeline_item item;
+    uint64_t since; /* when it was asked for */
+    uint64_t length;
+};
+
+struct pipeline {
+    struct client *client;
+    const struct pipeline_lane *lane;
+    unsigned window, window_limit; /* now, and at most */
+
+    /* Items that are not answered, in order: the first `asked` of them were asked for on this connection. */
+    struct pipeline_slot slots[PIPELINE_WINDOW_MAX];
+    unsigned first, count, asked;
+    bool no_more;
+
+    /* The connection. */
+    unsigned answers;
+    unsigned fruitless, given_up;
+    bool closing; /* nothing more is asked for on it */
+    bool settled; /* who decrypts is decided */
+    bool unflushed;
+    size_t sent, filled; /* of `out` */
+
+    /* The answer that comes now. */
+    bool in_body, body_ended, too_large;
+    uint64_t left;
+    size_t got;
+
+    char answer[PIPELINE_BODY_MAX];
+    char body[PIPELINE_BODY_MAX];
+    char out[PIPELINE_OUT_ENOUGH + PIPELINE_HEAD_MAX + PIPELINE_BODY_MAX];
+};
+
+int pipeline_run(struct client *client, const struct pipeline_lane *lane);
+
+/* 0, -EAGAIN, or -errno. Ahead of a read where nothing stands in the inbox: the direction goes to the kernel if it can.
+ */
+int pipeline_prepare_reading(struct pipeline *pipeline);
+/* Ahead of the first request. 0 or -errno. */
+int pipeline_prepare_sending(struct pipeline *pipeline);
+/* Reads where nothing stands in the inbox, and calls `take` with what does. 0, -EAGAIN, -errno. */
+int pipeline_read_body(struct pipeline *pipeline, bool *moved, int (*take)(struct pipeline *pipeline));
+
+#endif
