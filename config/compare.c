@@ -169,6 +169,7 @@ static char *meaning(const struct comparison *comparison, const struct side *sid
     case CONFIG_TYPE_RATE:
         return number(*(const uint64_t *)field);
     case CONFIG_TYPE_CHOICE:
+    case CONFIG_TYPE_CHOICES:
     case CONFIG_TYPE_NUMBER:
     case CONFIG_TYPE_DURATION:
     case CONFIG_TYPE_VERSION:
@@ -176,6 +177,7 @@ static char *meaning(const struct comparison *comparison, const struct side *sid
     case CONFIG_TYPE_ADDRESSES: /* where, not who */
     case CONFIG_TYPE_PATH:      /* by content, elsewhere */
     case CONFIG_TYPE_PATHS:
+    case CONFIG_TYPE_COMMAND: /* what follows a transfer, not who may begin one */
         break;
     }
     return text_of(NULL);

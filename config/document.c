@@ -7,6 +7,12 @@ static void print_choices(const struct config_choice *choices, FILE *out)
         fprintf(out, "%s`%s`", choice == choices ? "" : choice[1].word ? ", " : " or ", choice->word);
 }
 
+static void print_choice_set(const struct config_choice *choices, FILE *out)
+{
+    print_choices(choices, out);
+    fprintf(out, ", or several, separated by commas");
+}
+
 static void print_bounds(const struct config_key *key, const char *what, FILE *out)
 {
     char low[CONFIG_BOUND_SIZE], high[CONFIG_BOUND_SIZE];
@@ -36,11 +42,14 @@ static void print_values(const struct config_key *key, FILE *out)
         [CONFIG_TYPE_EXPRESSION] = "expression of names",
         [CONFIG_TYPE_FINGERPRINTS] = "SHA-256 sums, separated by commas",
         [CONFIG_TYPE_SANS] = "KIND:PATTERN, separated by commas",
+        [CONFIG_TYPE_COMMAND] = "program and arguments",
         [CONFIG_TYPE_GRANTS] = "who, separated by commas",
         [CONFIG_TYPE_RATE] = "bytes per second (K, M, G, T; 1.5G)",
     };
     if (key->type == CONFIG_TYPE_CHOICE)
         print_choices(key->choices, out);
+    else if (key->type == CONFIG_TYPE_CHOICES)
+        print_choice_set(key->choices, out);
     else if (key->type <= CONFIG_TYPE_DURATION)
         print_bounds(key, words[key->type], out);
     else

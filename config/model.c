@@ -37,6 +37,7 @@ static const struct shape shapes[] = {
     SHAPE("partner", partners, partner_count, config_partner),
     SHAPE("class", classes, class_count, config_class),
     SHAPE("user", users, user_count, config_user),
+    SHAPE("hook", hooks, hook_count, config_hook),
 };
 
 static const struct shape *shape_find(const char *kind)
@@ -69,7 +70,7 @@ static void check_kind(struct config_section *section, struct config_errors *err
     if (!near.best) {
         config_errors_add(errors, CONFIG_ERROR, section->file, section->line,
                           "[%s] is no kind of section: the kinds are server, store, server-profile, client-profile, "
-                          "protocol, partner, class and user",
+                          "protocol, partner, class, user and hook",
                           section->kind);
         return;
     }
@@ -437,6 +438,11 @@ const struct config_class *config_find_class(const struct config *config, const 
 const struct config_user *config_find_user(const struct config *config, const char *name)
 {
     return config_find_struct(config, "user", name);
+}
+
+const struct config_hook *config_find_hook(const struct config *config, const char *name)
+{
+    return config_find_struct(config, "hook", name);
 }
 
 const struct config_profile *config_find_profile(const struct config *config, enum config_role role, const char *name)

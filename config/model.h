@@ -192,6 +192,25 @@ struct config_user {
     bool disabled;
 };
 
+/* What a hook can run after: bits. */
+enum config_hook_event {
+    CONFIG_HOOK_RECEIVED = 1,
+    CONFIG_HOOK_SENT = 2,
+    CONFIG_HOOK_FAILED = 4,
+    CONFIG_HOOK_MESSAGE = 8
+};
+
+/* A program that the server runs after transfers. */
+struct config_hook {
+    struct config_section *section;
+    char *name;
+    unsigned on;                 /* of enum config_hook_event */
+    struct config_list command;  /* the program, an absolute path, and its arguments */
+    struct config_list partners; /* patterns (config_glob) for partners and users; empty: after all transfers */
+    unsigned timeout;            /* milliseconds that one run may take */
+    unsigned at_once;            /* runs that may go on at the same time; others wait */
+};
+
 struct config {
     char *file; /* as given to config_load */
     struct config_server server;
@@ -207,6 +226,8 @@ struct config {
     size_t class_count;
     struct config_user *users;
     size_t user_count;
+    struct config_hook *hooks;
+    size_t hook_count;
     struct config_section *sections; /* private: every section and key with its line */
     size_t section_count;
 };
@@ -228,6 +249,7 @@ const struct config_protocol *config_find_protocol(const struct config *, const 
 const struct config_partner *config_find_partner(const struct config *, const char *name);
 const struct config_class *config_find_class(const struct config *, const char *name);
 const struct config_user *config_find_user(const struct config *, const char *name);
+const struct config_hook *config_find_hook(const struct config *, const char *name);
 const struct config_profile *config_find_profile(const struct config *, enum config_role, const char *name);
 
 /*

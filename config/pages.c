@@ -109,6 +109,34 @@ static const struct config_page pages[] = {
       "groups = staff\n"
       "match_subject = CN=alice AND O=Acme\n"
       "home = people/alice\n" },
+    { "hook",
+      "The program runs as the server's user, in a session of its own, with nothing of the server's but its rights: "
+      "standard input is empty, the environment has `PATH`, `LANG` and the facts below, the folder is `/`. What it "
+      "prints (the last 1024 bytes) and how it ended stand in an event: H01I, or H01W where it failed. Neither its "
+      "failure nor its time has any effect on the transfer, which is over by then. At most 1000 runs wait; further "
+      "ones are left out, which H02W tells. When the server stops, hooks have 10 s to end.\n"
+      "\n"
+      "| variable | what it is; a fact that is not known has no variable |\n"
+      "|---|---|\n"
+      "| `SLUICE_HOOK`, `SLUICE_EVENT` | the name of the hook; `received`, `sent` or `failed` |\n"
+      "| `SLUICE_ID` | the transfer in the catalog (`sluice show ID`), where there is one |\n"
+      "| `SLUICE_DIRECTION` | `in`, `out` or `delete`: what a failed transfer was |\n"
+      "| `SLUICE_PATH` | the path on the wire, decoded: beneath the store, or beneath the visitor's home |\n"
+      "| `SLUICE_LOCAL` | the file here: an absolute path |\n"
+      "| `SLUICE_PARTNER`, `SLUICE_USER` | who the other side is |\n"
+      "| `SLUICE_PEER` | its address and port |\n"
+      "| `SLUICE_PROTOCOL`, `SLUICE_STORE` | where it came in, and the store |\n"
+      "| `SLUICE_BYTES`, `SLUICE_OFFSET` | how many were moved, and where in the file they begin: who fetches a "
+      "file in parts has a run for each |\n"
+      "| `SLUICE_STATUS`, `SLUICE_REASON` | the status of HTTP; why it failed |\n"
+      "\n"
+      "`SLUICE_PATH` and `SLUICE_LOCAL` are named by whoever sent the file and may hold any byte: in a shell script "
+      "write `\"$SLUICE_LOCAL\"`, in quotes, and never `eval` it.\n",
+      "[hook unpack]\n"
+      "on = received\n"
+      "partners = node*\n"
+      "command = /usr/local/bin/unpack --into \"/srv/unpacked files\"\n"
+      "timeout = 10m\n" },
 };
 
 const struct config_page *config_page_find(const char *kind)

@@ -302,5 +302,6 @@ void config_rules(struct config *config, struct config_errors *errors)
     config_partner_rules(config, errors);
     config_class_rules(config, errors);
     config_claim_rules(config, errors);
+    config_hook_rules(config, errors);
     check_idle(config, errors);
 }

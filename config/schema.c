@@ -14,6 +14,7 @@
 #define PROTOCOL(field) .name = #field, .offset = offsetof(struct config_protocol, field)
 #define PARTNER(field) .name = #field, .offset = offsetof(struct config_partner, field)
 #define CLASS(field) .name = #field, .offset = offsetof(struct config_class, field)
+#define HOOK(field) .name = #field, .offset = offsetof(struct config_hook, field)
 #define USER(field) .name = #field, .offset = offsetof(struct config_user, field)
 
 static const struct config_choice events[] = {
@@ -436,6 +437,30 @@ static const struct config_key user_keys[] = {
     { 0 },
 };
 
+static const struct config_choice hook_events[] = {
+    { "received", CONFIG_HOOK_RECEIVED },
+    { "sent", CONFIG_HOOK_SENT },
+    { "failed", CONFIG_HOOK_FAILED },
+    { 0 },
+};
+
+static const struct config_key hook_keys[] = {
+    { HOOK(on), .type = CONFIG_TYPE_CHOICES, .mandatory = 1, .choices = hook_events,
+      .help = "after what it runs: `received`: a file is here whole, under its name; `sent`: a file went out; "
+              "`failed`: a transfer did not come to its end" },
+    { HOOK(command), .type = CONFIG_TYPE_COMMAND, .mandatory = 1,
+      .help = "the program, an absolute path, and its arguments, between blanks; quotes hold words together; no shell "
+              "reads it" },
+    { HOOK(partners), .type = CONFIG_TYPE_PATTERNS,
+      .help = "only after transfers with these partners and users; without it: after all, those of visitors without a "
+              "name included" },
+    { HOOK(timeout), .type = CONFIG_TYPE_DURATION, .fallback = "1m", .minimum = 100, .maximum = MINUTES(24 * 60),
+      .help = "that one run may take; then it gets SIGTERM, and two seconds later SIGKILL, with all that it started" },
+    { HOOK(at_once), .type = CONFIG_TYPE_NUMBER, .fallback = "4", .minimum = 1, .maximum = 64,
+      .help = "runs that may go on at the same time; further ones wait for their turn" },
+    { 0 },
+};
+
 const struct config_kind config_kinds[] = {
     { .name = "server", .keys = server_keys, .help = "The process: its threads and its limits. May be left out." },
     { .name = "store", .named = 1, .keys = store_keys, .help = "A directory tree that is served." },
@@ -464,6 +489,7 @@ const struct config_kind config_kinds[] = {
       .named = 1,
       .keys = user_keys,
       .help = "Someone who logs in. A name that only the password file has is a user with the defaults." },
+    { .name = "hook", .named = 1, .keys = hook_keys, .help = "A program that the server runs after transfers." },
     { 0 },
 };
 

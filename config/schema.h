@@ -33,6 +33,8 @@ enum config_type {
     CONFIG_TYPE_FINGERPRINTS, /* SHA-256 in hexadecimal digits, with or without colons, separated by commas */
     CONFIG_TYPE_SANS,         /* KIND:PATTERN, separated by commas */
     CONFIG_TYPE_GRANTS,       /* user:NAME and the like, separated by commas */
+    CONFIG_TYPE_CHOICES,      /* one or more of `choices`, whose values are bits */
+    CONFIG_TYPE_COMMAND,      /* a program and its arguments */
     CONFIG_TYPE_RATE,         /* bytes per second, with an optional fraction and K, M, G or T; see config/rate.h */
 };
 

@@ -156,6 +156,29 @@ static int set_choice(const struct job *job)
     return 0;
 }
 
+static int add_choice(const struct job *job, const char *part, size_t length)
+{
+    char *word = strndup(part, length);
+    if (!word)
+        return -ENOMEM;
+    struct job one = *job;
+    int value = 0;
+    struct config_key key = *job->key;
+    key.offset = 0;
+    one.key = &key;
+    one.text = word;
+    one.base = &value;
+    int result = set_choice(&one);
+    *(unsigned *)value_field(job) |= (unsigned)value;
+    free(word);
+    return result;
+}
+
+static int set_choices(const struct job *job)
+{
+    return value_for_each_part(job, add_choice);
+}
+
 static int set_flag(const struct job *job)
 {
     bool yes = strcmp(job->text, "yes") == 0;
@@ -389,6 +412,8 @@ static int (*const setters[])(const struct job *job) = {
     [CONFIG_TYPE_FINGERPRINTS] = value_set_fingerprints,
     [CONFIG_TYPE_SANS] = value_set_sans,
     [CONFIG_TYPE_GRANTS] = value_set_grants,
+    [CONFIG_TYPE_CHOICES] = set_choices,
+    [CONFIG_TYPE_COMMAND] = value_set_command,
     [CONFIG_TYPE_RATE] = set_rate,
 };
 
@@ -452,6 +477,7 @@ void config_value_free(const struct config_key *key, void *base)
     case CONFIG_TYPE_FINGERPRINTS:
     case CONFIG_TYPE_SANS:
     case CONFIG_TYPE_GRANTS:
+    case CONFIG_TYPE_COMMAND:
         config_list_clear(at);
         break;
     case CONFIG_TYPE_ADDRESSES:
@@ -470,6 +496,7 @@ void config_value_free(const struct config_key *key, void *base)
     case CONFIG_TYPE_SIZE:
     case CONFIG_TYPE_DURATION:
     case CONFIG_TYPE_CHOICE:
+    case CONFIG_TYPE_CHOICES:
     case CONFIG_TYPE_FLAG:
     case CONFIG_TYPE_REFERENCE:
     case CONFIG_TYPE_VERSION:

@@ -35,5 +35,6 @@ int value_set_expression(const struct job *job);
 int value_set_fingerprints(const struct job *job);
 int value_set_sans(const struct job *job);
 int value_set_grants(const struct job *job);
+int value_set_command(const struct job *job);
 
 #endif

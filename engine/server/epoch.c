@@ -174,6 +174,7 @@ struct epoch *epoch_new(const struct config *config, const struct epoch_making *
         services_open(epoch, making, errors);
         epoch->gate = gate_new(config, errors);
         privileges_check(&config->server, errors);
+        hooks_check(config, errors);
     } else {
         config_errors_add(errors, CONFIG_ERROR, config->file, 0, "there is no memory for the configuration");
     }

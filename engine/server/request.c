@@ -136,11 +136,13 @@ static void report(struct session *session, const char *id, const char *directio
 void request_transferred(struct session *session, const char *direction, uint64_t bytes)
 {
     report(session, "T01I", direction, bytes, NULL);
+    after_transfer(session, direction, bytes, NULL);
 }
 
 void request_failed(struct session *session, const char *direction, uint64_t bytes, const char *why)
 {
     report(session, "T01E", direction, bytes, why);
+    after_transfer(session, direction, bytes, why);
 }
 
 void request_part_came(struct session *session, uint64_t bytes)

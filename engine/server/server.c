@@ -13,6 +13,7 @@
 /* Bytes that move go before new clients, and these before guesses: a flood of either slows itself down first. */
 #define HANDSHAKE_NICE 5
 #define PASSWORD_NICE 10
+#define HOOKS_GRACE 10000 /* milliseconds, once the server has stopped */
 
 #define DIGEST_THREADS 4 /* each reads as fast as its processor computes */
 
@@ -45,6 +46,8 @@ static int pools_open(struct server *server, struct config_errors *errors)
         rc = -ENOMEM;
     if (rc == 0)
         rc = uploads_new(&server->uploads, server->log);
+    if (rc == 0)
+        rc = hooks_new(&server->hooks, server->log);
     if (rc == 0)
         rc = jobs_new(&server->handshakes, strangers, "handshake", HANDSHAKE_NICE);
     if (rc == 0)
@@ -209,6 +212,7 @@ void server_free(struct server *server)
     digests_free(server->digests);
     jobs_free(server->files);
     uploads_free(server->uploads);
+    hooks_free(server->hooks, HOOKS_GRACE);
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_clear(&server->workers[i]);
     free(server->workers);

@@ -17,7 +17,6 @@
 #include "engine/digest/digest.h"
 #include "engine/gate/gate.h"
 #include "engine/gate/guesses.h"
-#include "engine/hook/hook.h"
 #include "engine/http/http.h"
 #include "engine/pump/pump.h"
 #include "engine/ring/jobs.h"
@@ -155,7 +154,6 @@ struct server {
     struct guesses *guesses; /* failed logins; across epochs */
     struct uploads *uploads; /* those in parts; across epochs */
     mode_t umask;            /* this process's, which a mode that a client asks for is held to */
-    struct hooks *hooks;
     atomic_uint connections;
     atomic_long limit_said; /* second in which the connection limit was last reported */
 };
@@ -391,6 +389,9 @@ void rate_tick(struct session *session);
 void rate_end(struct session *session);           /* nothing moves any more */
 void rate_count(struct session *session);         /* this request has a body, which takes its share */
 uint64_t rate_announced(struct session *session); /* to a client that asked for a limit; 0: it did not */
+
+/* after.c: what the configuration wants done after a transfer. `why`: it failed. */
+void after_transfer(const struct session *session, const char *direction, uint64_t bytes, const char *why);
 
 /* send.c, receive.c, delete.c, listing.c, manifest.c: the handlers. */
 enum flow send_begin(struct session *session);
