@@ -1,4 +1,5 @@
 #include "engine/store/digest.h"
+#include "engine/store/store_internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -49,8 +50,7 @@ static int read_digest(char *word, struct digest_set *set)
     return 0;
 }
 
-/* `text` is taken apart. */
-static int read_value(char *text, const struct stat *facts, struct digest_set *set)
+int store_digest_read(char *text, const struct stat *facts, struct digest_set *set)
 {
     char binding[VALUE_MAX];
     int length = write_binding(facts, binding, sizeof binding);
@@ -76,7 +76,7 @@ int store_digest_recall(int fd, const struct stat *facts, struct digest_set *set
     if (length < 0) /* no such attribute, none at all on this file system, or longer than any of ours */
         return errno == ENODATA || errno == EOPNOTSUPP || errno == ERANGE ? -ENOENT : -errno;
     text[length] = '\0';
-    int error = strlen(text) == (size_t)length ? read_value(text, facts, &found) : -ENOENT;
+    int error = strlen(text) == (size_t)length ? store_digest_read(text, facts, &found) : -ENOENT;
     if (error == 0)
         *set = found;
     return error;

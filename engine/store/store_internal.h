@@ -55,6 +55,10 @@ void store_descriptor_path(int fd, char path[STORE_DESCRIPTOR_SIZE]);
 int store_link_temporary(struct store_upload *upload);
 void store_forget_temporary(struct store_upload *upload); /* the name that was the temporary's is gone */
 
+/* What the attribute's text, which is taken apart, says of a file in this state; adds to `set`. 0 or -ENOENT. */
+struct digest_set;
+int store_digest_read(char *text, const struct stat *facts, struct digest_set *set);
+
 /* Overwrites `name` (of STORE_TEMPORARY_SIZE) with a fresh private name. 0 or -errno. */
 #define STORE_TEMPORARY_SIZE (sizeof STORE_PRIVATE + 32)
 int store_temporary_name(char *name);
