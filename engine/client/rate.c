@@ -51,7 +51,7 @@ static void pace(struct client *client)
     }
     snprintf(reason, sizeof reason, "nobody: SO_MAX_PACING_RATE: %s", strerror(-error));
     note(client, reason);
-    event(client->options.log, "T15W", EVENT_T("peer", client->peer), EVENT_T("path", client->remote),
+    event(client->options.log, "T18W", EVENT_T("peer", client->peer), EVENT_T("path", client->remote),
           EVENT_N("rate", client->rate), EVENT_T("reason", strerror(-error)));
 }
 

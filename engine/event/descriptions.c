@@ -50,7 +50,8 @@ const struct event_description event_descriptions[] = {
     /* T: transfers */
     { "T01I", "a transfer is done: direction, path, bytes, time, who encrypted and why" },
     { "T01E", "a transfer failed: how far it came and why" },
-    { "T15W", "a limit on the rate could not be set: what is sent goes without it" },
+    { "T16I", "an upload has another name than was asked for, which was taken: both names" },
+    { "T18W", "a limit on the rate could not be set: what is sent goes without it" },
     { "T02W", "a request was refused: its status and the reason" },
     { "T11E", "a file is not what its sender promised: its digest differs; it did not get its name, and is kept aside" },
     { "T14I", "a part of an upload has come; T01I follows when the whole has its name" },

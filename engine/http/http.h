@@ -97,6 +97,7 @@ int http_path_encode(const char *path, char *target, size_t size);
  * which in Location (RFC 9110, 10.2.2). In the answer to a HEAD that has it: the server knows it.
  */
 #define HTTP_IF_EXISTS "Sluice-If-Exists"
+#define HTTP_IF_EXISTS_RENAME "rename"
 
 struct http_range {
     uint64_t first, length;

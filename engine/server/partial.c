@@ -326,8 +326,10 @@ static void name_run(struct job *job)
 
     if (rc == 0) {
         receive_dress(session, store_partial_fd(partial));
+        store_partial_number(partial, overwrite_number(session));
         rc = store_partial_commit(partial, session_store(session), session->path,
                                   session->expects ? session->expected : NULL, &session->created, &session->facts);
+        store_partial_number(partial, NULL);
     }
     session->result = rc;
     if (rc != 0)

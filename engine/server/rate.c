@@ -64,7 +64,7 @@ static void apply(struct session *session, uint64_t rate)
     if (session->pump.way == PUMP_SEND)
         rc = channel_pace(session->channel, rate);
     if (rc < 0 && session->rate == 0)
-        event(session->worker->server->log, "T15W", EVENT_T("peer", session->peer), EVENT_T("path", session->path),
+        event(session->worker->server->log, "T18W", EVENT_T("peer", session->peer), EVENT_T("path", session->path),
               EVENT_N("rate", rate), EVENT_T("reason", strerror(-rc)));
     session->rate = session->pump.rate = rate;
 }

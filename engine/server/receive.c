@@ -65,6 +65,7 @@ static const struct file_refusal file_refusals[] = {
     { -ENOTDIR, 409, "a part of the path is a file" },
     { -ENOTEMPTY, 409, "there is a directory of this name" },
     { -EEXIST, 412, "a file of this name is there now" },
+    { -EALREADY, 409, "a file of this name is there, and this store keeps it (overwrite = no)" },
     { -ESTALE, 412, "the file is not the one that was asked for" },
     { -ENAMETOOLONG, 414, "the path is too long" },
     { -EFBIG, 413, "the file is larger than the file system takes" },
@@ -139,7 +140,7 @@ int receive_conditions(struct session *session)
         session->expects = true;
         memcpy(session->expected, etag, sizeof etag);
     }
-    return 0;
+    return overwrite_judge(session, present >= 0 || present == -EACCES);
 }
 
 /* 0, a status to refuse with, or -errno. */
@@ -254,6 +255,7 @@ static void commit_run(struct job *job)
     struct session *session = session_of_job(job);
 
     receive_dress(session, session->upload.fd);
+    session->upload.numbered = overwrite_number(session);
     session->result = store_upload_commit(&session->upload, session->expects ? session->expected : NULL,
                                           &session->created, &session->facts);
     session->uploading = false;
@@ -441,6 +443,7 @@ enum flow receive_answer(struct session *session)
 
     session_set_deadline(session, limits->idle_timeout, session_abort);
     session->status = session->created ? 201 : 204;
+    overwrite_named(session);
     request_transferred(session, "in", session->stored);
     session_remember_digests(session);
     if (session_out_begin(session) < 0)
@@ -449,6 +452,7 @@ enum flow receive_answer(struct session *session)
     http_write_status(out, session->status);
     http_write(out, "ETag: %s\r\n%s%s", etag, session->created ? "Content-Length: 0\r\n" : "",
                session->close_after ? "Connection: close\r\n" : "");
+    overwrite_write_name(session, out);
     session_write_digests(session);
     http_write_end(out);
     return session_send(session, session_next);

@@ -186,6 +186,7 @@ enum flow request_begin(struct session *session)
     session->stored = session->decoded = session->base = 0;
     session->body_ended = false;
     session->expects = false;
+    session->number = 0;
     session->failure = 0;
     session->promised.known = session->digests.known = session->digest_wanted = 0;
     session->range = (struct http_range){ 0 };

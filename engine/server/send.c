@@ -123,6 +123,7 @@ static enum flow answer(struct session *session, unsigned status, const char *et
         http_write(out, "Content-Range: bytes %llu-%llu/%llu\r\n", (unsigned long long)session->range.first,
                    (unsigned long long)(session->range.first + session->range.length - 1),
                    (unsigned long long)session->facts.st_size);
+    overwrite_write_known(session, out);
     if (rate_announced(session))
         http_write(out, HTTP_LIMIT_RATE ": %llu\r\n", (unsigned long long)rate_announced(session));
     partial_write_have(session, out);

@@ -285,6 +285,7 @@ struct session {
     atomic_uint *bodies; /* where it is counted among its partner's; NULL: nowhere */
     char expected[STORE_ETAG_SIZE]; /* what a conditional PUT may replace; "": nothing */
     bool expects, created;
+    unsigned number; /* the upload became path.number; 0: it did not */
     struct digest_set promised, digests; /* of the whole file: what the request says, and what we know */
     unsigned digest_wanted;              /* 1u << algorithm */
     enum flow (*after_digest)(struct session *session);
@@ -382,6 +383,13 @@ void session_write_digests(struct session *session);
 void session_remember_digests(struct session *session); /* of an upload that has its name now: session->facts */
 /* T11E: the file that came is not the one that was promised. `kept`: where it was set aside; NULL: it is gone. */
 void session_tell_mismatch(struct session *session, const char *kept);
+
+/* overwrite.c: an upload whose name is taken. */
+int overwrite_judge(struct session *session, bool present); /* 0, or -EALREADY: it may not be replaced */
+unsigned *overwrite_number(struct session *session); /* for struct store_upload: where it may get another name */
+void overwrite_named(struct session *session);       /* it has its name: session->path becomes that */
+void overwrite_write_name(const struct session *session, struct http_writer *out);
+void overwrite_write_known(const struct session *session, struct http_writer *out); /* to a HEAD that asks */
 
 /* rate.c: how fast bodies may move. Around each pump: */
 void rate_begin(struct session *session);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -100,13 +101,11 @@ static int rename_new(struct store_upload *upload, int parent, const char *leaf,
     return rename_over(upload, parent, leaf, created);
 }
 
-/* Called with the store's `naming` held. */
-static int give_name(struct store_upload *upload, int parent, const char *leaf, const char *expected, bool *created)
+static int take_name(struct store_upload *upload, int parent, const char *leaf, const char *expected, bool *created)
 {
     bool must_be_new = expected && *expected == '\0', must_be_there = expected && *expected;
-    int rc = may_name(upload, expected);
-    if (rc < 0)
-        return rc;
+    int rc = 0;
+
     if (!upload->temporary && !must_be_there) {
         rc = link_file(upload->fd, parent, leaf);
         if (rc != -EEXIST || must_be_new) {
@@ -119,6 +118,33 @@ static int give_name(struct store_upload *upload, int parent, const char *leaf, 
     if (rc < 0)
         return rc;
     return must_be_new ? rename_new(upload, parent, leaf, created) : rename_over(upload, parent, leaf, created);
+}
+
+/* The first free one of NAME, NAME.1, NAME.2 ... Whoever is faster, also past this store, has the name. */
+static int take_numbered(struct store_upload *upload, int parent, const char *leaf, bool *created)
+{
+    char name[NAME_MAX + 1];
+    int rc = take_name(upload, parent, leaf, "", created);
+
+    *upload->numbered = 0;
+    for (unsigned number = 1; rc == -EEXIST && number <= STORE_NUMBERED_MAX; number++) {
+        if (snprintf(name, sizeof name, "%s.%u", leaf, number) >= (int)sizeof name)
+            return -ENAMETOOLONG;
+        rc = take_name(upload, parent, name, "", created);
+        *upload->numbered = number;
+    }
+    return rc;
+}
+
+/* Called with the store's `naming` held. */
+static int give_name(struct store_upload *upload, int parent, const char *leaf, const char *expected, bool *created)
+{
+    int rc = may_name(upload, expected);
+
+    if (rc < 0)
+        return rc;
+    return upload->numbered ? take_numbered(upload, parent, leaf, created)
+                            : take_name(upload, parent, leaf, expected, created);
 }
 
 /* *parent: the directory that now has the name, to be synced and closed by the caller. */

@@ -30,6 +30,7 @@ struct store_partial {
     struct extents received; /* written, as far as this process knows */
     struct extents claimed;  /* by the map; part of `received` */
     pthread_mutex_t keeping; /* one at a time; of `over`, too */
+    unsigned *numbered;      /* as in struct store_upload */
     bool over;               /* it has its name, or was dropped: there is nothing to be claimed any more */
 };
 
@@ -447,6 +448,7 @@ static int make_upload(const struct store_partial *partial, const struct store *
                                      .directory = fcntl(partial->directory, F_DUPFD_CLOEXEC, 0),
                                      .name = strdup(path),
                                      .temporary = strdup(partial->name),
+                                     .numbered = partial->numbered,
                                      .stays = true,
                                      .store = store };
     if (upload->fd >= 0 && upload->directory >= 0 && upload->name && upload->temporary)
@@ -487,6 +489,11 @@ int store_partial_commit(struct store_partial *partial, const struct store *stor
     int rc = give_name(partial, store, path, expected, created, facts);
     pthread_mutex_unlock(&partial->keeping);
     return rc;
+}
+
+void store_partial_number(struct store_partial *partial, unsigned *numbered)
+{
+    partial->numbered = numbered;
 }
 
 int store_partial_set_aside(struct store_partial *partial, const struct store *store, const char *path,

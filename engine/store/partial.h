@@ -70,6 +70,9 @@ int store_partial_keep(struct store_partial *partial);
 int store_partial_commit(struct store_partial *partial, const struct store *store, const char *path,
                          const char *expected, bool *created, struct stat *facts);
 
+/* Before that: as `numbered` of struct store_upload. */
+void store_partial_number(struct store_partial *partial, unsigned *numbered);
+
 /* In place of that: store_upload_set_aside(). Either way it is over. */
 int store_partial_set_aside(struct store_partial *partial, const struct store *store, const char *path,
                             char name[STORE_BAD_NAME_SIZE]);

@@ -55,12 +55,19 @@ int store_open_read(const struct store *store, const char *path, struct stat *fa
 /* A strong validator from inode, size and time of change, quotes included. */
 void store_etag(const struct stat *facts, char etag[STORE_ETAG_SIZE]);
 
+#define STORE_NUMBERED_MAX 9999
+
 /* A file on its way into the store. */
 struct store_upload {
-    int fd;                    /* to write to; the store's: closed by commit and abandon */
-    int directory;             /* private */
-    char *name;                /* private */
-    char *temporary;           /* private; NULL while the file has no name */
+    int fd;          /* to write to; the store's: closed by commit and abandon */
+    int directory;   /* private */
+    char *name;      /* private */
+    char *temporary; /* private; NULL while the file has no name */
+    /*
+     * NULL, or for whoever commits: a name that is taken is no error. The file gets the first free one of NAME, NAME.1
+     * and so on, and *numbered is set to that number (0: NAME). -EEXIST: none is free up to STORE_NUMBERED_MAX.
+     */
+    unsigned *numbered;
     bool stays;                /* private; the temporary is left where it is, should it get no other name */
     const struct store *store; /* private */
 };

@@ -405,6 +405,99 @@ static void of_several_that_expect_the_same_one_wins(void **state)
     (void)state;
 }
 
+static int put_numbered(const struct tree *tree, const char *path, const char *text, unsigned *number)
+{
+    struct store_upload upload;
+    struct stat facts;
+    bool created = false;
+    int rc = store_upload_begin(tree->store, path, strlen(text), &upload);
+
+    if (rc < 0)
+        return rc;
+    assert_int_equal(write(upload.fd, text, strlen(text)), strlen(text));
+    upload.numbered = number;
+    rc = store_upload_commit(&upload, NULL, &created, &facts);
+    assert_true(rc < 0 || created);
+    return rc;
+}
+
+static void takes_the_first_free_number_where_the_name_is_taken(void **state)
+{
+    for (size_t i = 0; i < KINDS; i++) {
+        struct tree tree = plant(lacking[i]);
+        unsigned number = 77;
+        assert_int_equal(put_numbered(&tree, "d/f", "one", &number), 0);
+        assert_int_equal(number, 0);
+        assert_int_equal(put_numbered(&tree, "d/f", "two", &number), 0);
+        assert_int_equal(number, 1);
+        assert_int_equal(symlinkat("nowhere", tree.root, "d/f.2"), 0);
+        assert_int_equal(mkdirat(tree.root, "d/f.3", 0700), 0);
+        assert_int_equal(put_numbered(&tree, "d/f", "three", &number), 0);
+        assert_int_equal(number, 4);
+        must_hold(&tree, "d/f", "one");
+        must_hold(&tree, "d/f.1", "two");
+        must_hold(&tree, "d/f.4", "three");
+        int d = openat(tree.root, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_int_equal(names_in(d), 5);
+        close(d);
+        fell(&tree);
+    }
+    (void)state;
+}
+
+static void a_number_that_makes_the_name_too_long_is_refused(void **state)
+{
+    struct tree tree = plant(0);
+    char name[NAME_MAX + 1];
+    unsigned number;
+    memset(name, 'n', NAME_MAX);
+    name[NAME_MAX] = '\0';
+    assert_int_equal(put_numbered(&tree, name, "one", &number), 0);
+    assert_int_equal(put_numbered(&tree, name, "two", &number), -ENAMETOOLONG);
+    must_hold(&tree, name, "one");
+    assert_int_equal(names_in(tree.root), 1);
+    fell(&tree);
+    (void)state;
+}
+
+static void *race_for_numbers(void *argument)
+{
+    struct racer *racer = argument;
+    unsigned number = 0;
+    racer->rc = put_numbered(racer->tree, "f", racer->expected, &number);
+    if (racer->rc == 0)
+        racer->rc = (int)number;
+    return NULL;
+}
+
+static void of_several_each_gets_a_number_of_its_own(void **state)
+{
+    static const char *const texts[8] = { "a", "b", "c", "d", "e", "f", "g", "h" };
+    for (size_t i = 0; i < KINDS; i++) {
+        struct tree tree = plant(lacking[i]);
+        struct racer racers[8];
+        pthread_t threads[8];
+        unsigned seen = 0;
+        for (int k = 0; k < 8; k++) {
+            racers[k] = (struct racer){ .tree = &tree, .expected = texts[k] };
+            assert_int_equal(pthread_create(&threads[k], NULL, race_for_numbers, &racers[k]), 0);
+        }
+        for (int k = 0; k < 8; k++) {
+            char name[16] = "f";
+            pthread_join(threads[k], NULL);
+            assert_true(racers[k].rc >= 0 && racers[k].rc < 8);
+            seen |= 1u << racers[k].rc;
+            if (racers[k].rc > 0)
+                snprintf(name, sizeof name, "f.%d", racers[k].rc);
+            must_hold(&tree, name, texts[k]);
+        }
+        assert_int_equal(seen, 0xff);
+        assert_int_equal(names_in(tree.root), 8);
+        fell(&tree);
+    }
+    (void)state;
+}
+
 static void refuses_a_length_no_file_can_have(void **state)
 {
     struct tree tree = plant(0);
@@ -553,6 +646,9 @@ int main(void)
         cmocka_unit_test(takes_a_name_only_where_it_is_free),
         cmocka_unit_test(replaces_only_the_file_that_was_expected),
         cmocka_unit_test(of_several_that_expect_the_same_one_wins),
+        cmocka_unit_test(takes_the_first_free_number_where_the_name_is_taken),
+        cmocka_unit_test(a_number_that_makes_the_name_too_long_is_refused),
+        cmocka_unit_test(of_several_each_gets_a_number_of_its_own),
         cmocka_unit_test(refuses_a_length_no_file_can_have),
         cmocka_unit_test(is_as_long_as_what_was_written),
         cmocka_unit_test(a_full_disk_is_refused_and_leaves_nothing),
