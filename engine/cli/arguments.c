@@ -21,7 +21,16 @@ enum option_id {
     CONNECT_TIMEOUT,
     IDLE_TIMEOUT,
     LIMIT_RATE,
-    JSON
+    VERIFY,
+    NO_VERIFY,
+    DIGEST,
+    JSON,
+    LINKS,
+    CHECKSUM,
+    INCLUDE,
+    EXCLUDE,
+    FILES_FROM,
+    DRY_RUN
 };
 
 static const struct option options[] = {
@@ -37,7 +46,17 @@ static const struct option options[] = {
     { "connect-timeout", required_argument, NULL, CONNECT_TIMEOUT },
     { "idle-timeout", required_argument, NULL, IDLE_TIMEOUT },
     { "limit-rate", required_argument, NULL, LIMIT_RATE },
+    { "verify", no_argument, NULL, VERIFY },
+    { "no-verify", no_argument, NULL, NO_VERIFY },
+    { "digest", required_argument, NULL, DIGEST },
     { "json", no_argument, NULL, JSON },
+    { "recursive", no_argument, NULL, 'r' },
+    { "links", required_argument, NULL, LINKS },
+    { "checksum", no_argument, NULL, CHECKSUM },
+    { "include", required_argument, NULL, INCLUDE },
+    { "exclude", required_argument, NULL, EXCLUDE },
+    { "files-from", required_argument, NULL, FILES_FROM },
+    { "dry-run", no_argument, NULL, DRY_RUN },
     { "quiet", no_argument, NULL, 'q' },
     { "verbose", no_argument, NULL, 'v' },
     { "help", no_argument, NULL, 'h' },
@@ -56,6 +75,19 @@ static const char common_help[] =
     "      --idle-timeout S      seconds without progress (60)\n"
     "      --limit-rate RATE     bytes per second of a transfer, with K, M, G or T behind it: 800K, 100M, 1.5G; a\n"
     "                            partner's limit_rate holds, too\n"
+    "      --verify              compare digests with the server, and fail where that cannot be done; without it put does\n"
+    "                            where it can be done, and get where it goes on with an earlier part\n"
+    "      --no-verify           compare no digests\n"
+    "      --digest ALGORITHM    sha-256 (default) or sha-512\n"
+    "Of get and put, for directories (in which files that have the same size and time on both sides are skipped):\n"
+    "  -r, --recursive           a SOURCE that is a directory is moved with all in it, also without '/' at its end\n"
+    "      --links HOW           symbolic links: follow (default: the file they lead to, within the directory), skip,\n"
+    "                            keep (get: as links, if they stay within the directory)\n"
+    "      --checksum            a file is the same if its digest is, whatever its time\n"
+    "      --include, --exclude GLOB  which files; the first that matches decides. With a '/' it is held against the\n"
+    "                            path within the directory, else against the name; with '/' at its end, directories\n"
+    "      --files-from FILE     only what FILE names, one a line or each ended by NUL; - is standard input\n"
+    "      --dry-run             tells what would be moved\n"
     "For https:// URLs only; a partner's profile is in the configuration:\n"
     "      --cacert FILE         whom to trust (else the system's store)\n"
     "      --cert FILE --key FILE  our certificate and key, PEM\n"
@@ -64,10 +96,10 @@ static const char common_help[] =
     "      --ciphers LIST        suites, separated by commas\n"
     "      --offload HOW         auto (default), required, off: who encrypts, the kernel or OpenSSL\n"
     "\n"
-    "Exit codes: 0 all is done; else that of the first failure: 1 something else, 2 arguments, 3 configuration or\n"
+    "Exit codes: 0 all is done; 12 some files failed and some did not; else that of the failure: 1 something else, 2 arguments, 3 configuration or\n"
     "offload = required without kTLS, 4 no address answered, 5 TLS handshake, 6 refused by the server (3xx, 4xx),\n"
     "7 the server failed (5xx, not HTTP), 8 the connection broke or the body was cut short, 9 a local file,\n"
-    "130 interrupted. Whatever it is, no incomplete file has taken its name.\n";
+    "10 the digests differ, 130 interrupted. Whatever it is, no incomplete file has taken its name.\n";
 
 int arguments_wrong(const struct arguments *arguments, const char *format, ...)
 {
@@ -115,6 +147,55 @@ static int parse_seconds(const char *text, unsigned *milliseconds)
     return 0;
 }
 
+static int parse_links(const char *text, enum arguments_links *links)
+{
+    static const char *const words[] = { [LINKS_FOLLOW] = "follow", [LINKS_SKIP] = "skip", [LINKS_KEEP] = "keep" };
+    for (unsigned i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strcmp(text, words[i]) == 0) {
+            *links = (enum arguments_links)i;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+static const char *add_rule(struct arguments *arguments, bool include, const char *pattern)
+{
+    if (!pattern[0])
+        return "a pattern";
+    if (arguments->rule_count == ARGUMENTS_RULES_MAX)
+        return "one of at most 256 patterns";
+    arguments->rules[arguments->rule_count].include = include;
+    arguments->rules[arguments->rule_count++].pattern = pattern;
+    return NULL;
+}
+
+/* 0, or what was expected. */
+static const char *take_tree_option(struct arguments *arguments, int option, const char *value)
+{
+    switch (option) {
+    case 'r':
+        arguments->recursive = true;
+        return NULL;
+    case LINKS:
+        return parse_links(value, &arguments->links) < 0 ? "skip, follow or keep" : NULL;
+    case CHECKSUM:
+        arguments->checksum = true;
+        return NULL;
+    case INCLUDE:
+    case EXCLUDE:
+        return add_rule(arguments, option == INCLUDE, value);
+    case FILES_FROM:
+        arguments->files_from = value;
+        return NULL;
+    case DRY_RUN:
+        arguments->dry_run = true;
+        return NULL;
+    default:
+        return "an option of the list";
+    }
+}
+
 /* 0, or what was expected. */
 static const char *take_option(struct arguments *arguments, int option, const char *value)
 {
@@ -156,17 +237,37 @@ static const char *take_option(struct arguments *arguments, int option, const ch
         return parse_seconds(value, &arguments->connect_timeout) < 0 ? "seconds" : NULL;
     case IDLE_TIMEOUT:
         return parse_seconds(value, &arguments->idle_timeout) < 0 ? "seconds" : NULL;
+    case VERIFY:
+    case NO_VERIFY:
+        arguments->verify = option == VERIFY ? CLIENT_VERIFY_ALWAYS : CLIENT_VERIFY_NEVER;
+        return NULL;
+    case DIGEST:
+        return digest_by_name(value, strlen(value), &arguments->digest) ? NULL : "sha-256 or sha-512";
     case LIMIT_RATE:
         return config_rate_parse(value, &arguments->limit_rate) < 0 ? "bytes per second: 1K or more, such as 100M" : NULL;
     default:
-        return "an option of the list";
+        return take_tree_option(arguments, option, value);
     }
+}
+
+static bool has_tree_options(const struct arguments *arguments)
+{
+    return arguments->recursive || arguments->links != LINKS_FOLLOW || arguments->checksum || arguments->rule_count > 0 ||
+           arguments->files_from || arguments->dry_run;
 }
 
 static int check(const struct arguments *arguments)
 {
+    if (has_tree_options(arguments) && strcmp(arguments->subcommand, "ls") == 0)
+        return arguments_wrong(arguments,
+                               "-r, --links, --checksum, --include, --exclude, --files-from and --dry-run are for get "
+                               "and put");
+    if (arguments->links == LINKS_KEEP && strcmp(arguments->subcommand, "put") == 0)
+        return arguments_wrong(arguments, "--links keep is for get: a server takes files, not links");
     if (arguments->limit_rate && strcmp(arguments->subcommand, "ls") == 0)
         return arguments_wrong(arguments, "--limit-rate is for get and put");
+    if (arguments->verify != CLIENT_VERIFY_USUAL && strcmp(arguments->subcommand, "ls") == 0)
+        return arguments_wrong(arguments, "--verify and --no-verify are for get and put");
     if ((arguments->cert == NULL) != (arguments->key == NULL))
         return arguments_wrong(arguments, "--cert and --key go together");
     if (arguments->insecure && arguments->cacert)
@@ -183,7 +284,7 @@ int arguments_parse(struct arguments *arguments, int argc, char **argv, const ch
     *arguments = (struct arguments){ .subcommand = argv[0] };
     *exit_code = CLIENT_USAGE;
     opterr = 0;
-    while ((option = getopt_long(argc, argv, ":c:qvh", options, &index)) != -1) {
+    while ((option = getopt_long(argc, argv, ":c:rqvh", options, &index)) != -1) {
         if (option == 'h') {
             printf("%s%s", usage, common_help);
             *exit_code = CLIENT_OK;

@@ -5,6 +5,11 @@
 #include <stdbool.h>
 
 #include "config/model.h"
+#include "engine/client/client.h"
+
+#define ARGUMENTS_RULES_MAX 256
+
+enum arguments_links { LINKS_FOLLOW, LINKS_SKIP, LINKS_KEEP };
 
 struct arguments {
     const char *subcommand;
@@ -20,6 +25,18 @@ struct arguments {
     unsigned connect_timeout, idle_timeout; /* milliseconds; 0: the default */
     bool quiet, json, verbose;
     uint64_t limit_rate; /* bytes per second; 0: no limit */
+    enum client_verify verify;
+    enum digest_algorithm digest;
+
+    /* Of get and put: directories and many files. */
+    bool recursive, checksum, dry_run;
+    enum arguments_links links;
+    const char *files_from; /* NULL: all; "-": standard input */
+    struct {
+        bool include;
+        const char *pattern;
+    } rules[ARGUMENTS_RULES_MAX]; /* in the order in which they were given */
+    unsigned rule_count;
 
     char **names; /* what is not an option */
     int name_count;

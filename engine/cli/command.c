@@ -63,7 +63,8 @@ int command_end(struct command *command)
         close(command->signal_fd);
     if (fflush(stdout) != 0 && command->exit_code == CLIENT_OK)
         command_fail(command, CLIENT_LOCAL, "standard output: %s", strerror(errno));
-    return command->exit_code;
+    bool partial = command->exit_code != CLIENT_OK && command->exit_code != CLIENT_INTERRUPTED;
+    return partial && command->succeeded > 0 ? CLIENT_PARTIAL : command->exit_code;
 }
 
 static int note(struct command *command, int result)
@@ -177,6 +178,8 @@ static int connect_to(struct command *command, const struct remote *remote)
                                       .connect_timeout = arguments->connect_timeout,
                                       .idle_timeout = arguments->idle_timeout,
                                       .interrupt_fd = command->signal_fd,
+                                      .verify = arguments->verify,
+                                      .digest = arguments->digest,
                                       .limit_rate = arguments->limit_rate };
     struct config_errors errors = { 0 };
 
@@ -230,6 +233,7 @@ static int run_end(struct command *command, struct transfer_run *run, int result
         report_json(command->out, last, result, client_reason(command->client), report_cpu_seconds() - run->cpu);
     else if (result == CLIENT_OK && !command->arguments->quiet)
         report_line(command->out, last);
+    command->succeeded += result == CLIENT_OK;
     if (result != CLIENT_OK) {
         char *name = printable(what);
         command_fail(command, result, "%s: %s", name ? name : "?", client_reason(command->client));

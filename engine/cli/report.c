@@ -15,10 +15,19 @@ static const struct {
     int result;
     const char *word;
 } result_words[] = {
-    { CLIENT_OK, "ok" },           { CLIENT_FAILED, "failed" },           { CLIENT_USAGE, "usage" },
-    { CLIENT_CONFIG, "config" },   { CLIENT_CONNECT, "connect" },         { CLIENT_TLS, "tls" },
-    { CLIENT_REFUSED, "refused" }, { CLIENT_SERVER, "server" },           { CLIENT_CUT, "cut" },
-    { CLIENT_LOCAL, "local" },     { CLIENT_INTERRUPTED, "interrupted" },
+    { CLIENT_OK, "ok" },
+    { CLIENT_FAILED, "failed" },
+    { CLIENT_USAGE, "usage" },
+    { CLIENT_CONFIG, "config" },
+    { CLIENT_CONNECT, "connect" },
+    { CLIENT_TLS, "tls" },
+    { CLIENT_REFUSED, "refused" },
+    { CLIENT_SERVER, "server" },
+    { CLIENT_CUT, "cut" },
+    { CLIENT_LOCAL, "local" },
+    { CLIENT_DIGEST, "digest" },
+    { CLIENT_PARTIAL, "partial" },
+    { CLIENT_INTERRUPTED, "interrupted" },
 };
 
 static const char *result_word(int result)
@@ -47,10 +56,14 @@ void report_line(FILE *out, const struct client_transfer *transfer)
     char limit[CONFIG_RATE_SIZE];
     double seconds = transfer->seconds > 0 ? transfer->seconds : 1e-9;
 
-    fprintf(out, "%s %s -> %s  %" PRIu64 " bytes in %.2f s, %s, %s %s%s, path %s; tx %s; rx %s",
-            put ? "sent" : "got ", from ? from : "?", to ? to : "?", transfer->bytes, transfer->seconds,
+    fprintf(out, "%s %s -> %s  %" PRIu64 " bytes in %.2f s, %s, %s %s%s, path %s; tx %s; rx %s", put ? "sent" : "got ",
+            from ? from : "?", to ? to : "?", transfer->bytes, transfer->seconds,
             rate_text((double)transfer->bytes / seconds, rate, sizeof rate), transfer->version, transfer->suite,
             transfer->resumed ? " (resumed)" : "", transfer->path, transfer->tx, transfer->rx);
+    if (transfer->verified)
+        fprintf(out, "; verified %.*s", (int)strcspn(transfer->digest, ":"), transfer->digest);
+    else if (transfer->unverified && transfer->unverified[0])
+        fprintf(out, "; not verified: %s", transfer->unverified);
     if (transfer->limit)
         fprintf(out, "; held to %s/s by %s", config_rate_text(transfer->limit, limit), transfer->limited_by);
     fputc('\n', out);
@@ -105,10 +118,40 @@ void report_json(FILE *out, const struct client_transfer *transfer, int result, 
     field(&writer, "rx", transfer->rx);
     field(&writer, "version", transfer->version);
     field(&writer, "suite", transfer->suite);
+    http_write(&writer, ",\"verified\":%s", transfer->verified ? "true" : "false");
+    field(&writer, "digest", transfer->digest ? transfer->digest : "");
+    field(&writer, "unverified", transfer->unverified ? transfer->unverified : "");
     http_write(&writer, ",\"limit\":%" PRIu64, transfer->limit);
     field(&writer, "limited_by", transfer->limited_by ? transfer->limited_by : "");
     http_write(&writer, ",\"resumed\":%s,\"cpu_seconds\":%.6f,\"max_resident_kib\":%ld}",
                transfer->resumed ? "true" : "false", cpu_seconds, peak_resident_kib());
+    put_line(out, &writer);
+}
+
+void report_plan(FILE *out, const char *direction, const char *remote, uint64_t bytes)
+{
+    char text[JSON_SIZE];
+    struct http_writer writer = { .bytes = text, .capacity = sizeof text };
+
+    http_write(&writer, "{\"would\":\"%s\"", direction);
+    field(&writer, "remote", remote);
+    http_write(&writer, ",\"bytes\":%" PRIu64 "}", bytes);
+    put_line(out, &writer);
+}
+
+void report_summary(FILE *out, const struct report_summary *summary)
+{
+    char bytes[JSON_SIZE];
+    struct http_writer writer = { .bytes = bytes, .capacity = sizeof bytes };
+
+    http_write(&writer, "{\"summary\":\"%s\"", summary->direction);
+    field(&writer, "remote", summary->remote);
+    field(&writer, "local", summary->local);
+    http_write(&writer,
+               ",\"dry_run\":%s,\"files\":%" PRIu64 ",\"skipped\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"bytes\":%" PRIu64
+               ",\"seconds\":%.6f,\"cpu_seconds\":%.6f,\"max_resident_kib\":%ld}",
+               summary->dry_run ? "true" : "false", summary->moved, summary->skipped, summary->failed, summary->bytes,
+               summary->seconds, report_cpu_seconds(), peak_resident_kib());
     put_line(out, &writer);
 }
 

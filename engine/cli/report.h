@@ -16,6 +16,18 @@ void report_line(FILE *out, const struct client_transfer *transfer);
 /* With `reason` of a failure, "" otherwise; `cpu_seconds`: of this transfer. The resident memory is the process's. */
 void report_json(FILE *out, const struct client_transfer *transfer, int result, const char *reason, double cpu_seconds);
 
+/* A file that --dry-run leaves alone: {"would":"get","remote":..,"bytes":..} */
+void report_plan(FILE *out, const char *direction, const char *remote, uint64_t bytes);
+
+/* The end of a tree. */
+struct report_summary {
+    const char *direction, *remote, *local;
+    bool dry_run;
+    uint64_t moved, skipped, failed, bytes;
+    double seconds;
+};
+void report_summary(FILE *out, const struct report_summary *summary);
+
 /* One entry of a listing. */
 void report_entry(FILE *out, const struct client_entry *entry, int json);
 
