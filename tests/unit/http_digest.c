@@ -44,8 +44,8 @@ static void reads_several_and_passes_over_what_it_does_not_know(void **state)
         "a, b;c=1, *x=?1;y=\"s\\\"\\\\\", sha-512=:%s:",
         "  a=(1 \"b\" tok;p=1 );q,\t b=-1.5 , sha-512=:%s:;x;y=a/b:c",
         "unixsum=30637, sha-512=:%s:",
-        "sha-512=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==:, "
-        "sha-512=:%s:",
+        ("sha-512=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==:, "
+         "sha-512=:%s:"),
     };
     (void)state;
 
