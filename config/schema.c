@@ -140,6 +140,10 @@ static const struct config_key server_keys[] = {
     { SERVER(group), .type = CONFIG_TYPE_WORD, .help = "the system's group to become; without it: the user's own" },
     { SERVER(password_file), .type = CONFIG_TYPE_PATH, .access = 1,
       .help = "names and password hashes, as `sluice passwd` writes them; without it nobody logs in with a password" },
+    { SERVER(catalog), .type = CONFIG_TYPE_PATH,
+      .help = "the file in which transfers are recorded, in and out, for `sluice history`: SQLite, made where there is "
+              "none, in a directory that there must be; `sluice get` and `put` to partners record there, too, where "
+              "they may write it; without it nothing is recorded" },
     { SERVER(strict_partner_profiles), .type = CONFIG_TYPE_FLAG, .fallback = "no", .access = 1,
       .help = "a partner whose `profile` is missing as a server-profile is refused, not only warned about (T47W)" },
     { SERVER(expiry_warning_days), .type = CONFIG_TYPE_NUMBER, .fallback = "30", .maximum = 3650,

@@ -218,8 +218,9 @@ int server_check(const struct config *config, struct config_errors *errors)
 {
     const struct epoch_making making = { 0 };
     struct epoch *epoch = epoch_new(config, &making, errors);
+    int recordable = record_check(&config->server, errors);
 
     epoch_drop(epoch);
     tls_inventory_warn(config, errors); /* a server that runs tells of them as events */
-    return epoch ? 0 : -EINVAL;
+    return epoch && recordable == 0 ? 0 : -EINVAL;
 }

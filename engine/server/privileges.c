@@ -78,6 +78,20 @@ static int become(const char *name, const struct who *who)
     return is_already(who) ? 0 : -ENOTRECOVERABLE;
 }
 
+void privileges_whom(const struct config_server *settings, uid_t *user, gid_t *group)
+{
+    struct who who = { (uid_t)-1, (gid_t)-1 };
+    struct config_errors errors = { 0 };
+
+    *user = (uid_t)-1;
+    *group = (gid_t)-1;
+    if ((settings->user || settings->group) && find_who(settings, &who, &errors) == 0) {
+        *user = who.user;
+        *group = who.group;
+    }
+    config_errors_clear(&errors);
+}
+
 int privileges_check(const struct config_server *settings, struct config_errors *errors)
 {
     struct who who;

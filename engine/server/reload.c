@@ -1,5 +1,6 @@
 /* A new model is checked as a whole, then taken over as a whole, by each worker between two things that it does. */
 #include "engine/server/server_internal.h"
+#include "engine/server/uploads.h"
 
 #include <errno.h>
 #include <string.h>
@@ -46,6 +47,7 @@ static void say_lasting(const struct server *server, const struct config_server 
     say_restart(server, "file_threads", then->file_threads != now->file_threads);
     say_restart(server, "user", differ(then->user, now->user));
     say_restart(server, "group", differ(then->group, now->group));
+    say_restart(server, "catalog", differ(then->catalog, now->catalog));
     say_restart(server, "events", then->events != now->events);
     say_restart(server, "events_to", then->events_to != now->events_to);
 }
@@ -137,6 +139,7 @@ static void take_over(struct server *server, struct epoch *epoch, struct plan *p
     plan_take(server, plan);
     server->epoch = epoch;
     swap_workers(server);
+    uploads_follow(server->uploads, epoch); /* its threads run already */
     size_t closed = bindings_sweep(server);
     epoch_drop(before);
     say_lasting(server, &epoch->config->server);

@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static uint64_t microseconds(void)
+uint64_t request_clock(void)
 {
     struct timespec now;
 
@@ -18,6 +18,7 @@ static uint64_t microseconds(void)
 
 void request_release(struct session *session)
 {
+    record_release(session);
     if (session->file >= 0)
         close(session->file);
     session->file = -1;
@@ -105,8 +106,10 @@ enum flow request_refuse_because(struct session *session, unsigned status, const
     http_write_end(out);
     if (!session->request || session->request->method != HTTP_HEAD)
         http_write(out, "%.*s", (int)body.length, text);
-    if (session->opened)
+    if (session->opened) {
         tell_refusal(session, status, why);
+        record_refused(session, status, why);
+    }
     return session_send(session, session_next);
 }
 
@@ -118,12 +121,14 @@ enum flow request_refuse(struct session *session, unsigned status, const char *w
 static void report(struct session *session, const char *id, const char *direction, uint64_t bytes, const char *reason)
 {
     const struct channel_facts *facts = channel_facts(session->channel);
-    char limit[CONFIG_RATE_SIZE];
+    char limit[CONFIG_RATE_SIZE], transfer[CATALOG_ID_SIZE];
 
+    catalog_id_print(session->transfer, transfer);
     event(session->worker->server->log, id, EVENT_T("direction", direction), EVENT_T("path", session->path),
           EVENT_T("reason", reason), EVENT_N("status", session->status), EVENT_N("bytes", bytes),
-          EVENT_N("us", microseconds() - session->began),
+          EVENT_N("us", request_clock() - session->began),
           EVENT_T("pump", session->pump.path ? pump_path_name(&session->pump) : "none"),
+          EVENT_T("transfer", session->transfer ? transfer : NULL),
           EVENT_T("limit", session->rate ? config_rate_text(session->rate, limit) : NULL),
           EVENT_T("tx", channel_why(session->channel, CHANNEL_TX)),
           EVENT_T("rx", channel_why(session->channel, CHANNEL_RX)), EVENT_T("version", facts->version),
@@ -135,12 +140,14 @@ static void report(struct session *session, const char *id, const char *directio
 
 void request_transferred(struct session *session, const char *direction, uint64_t bytes)
 {
+    record_ended(session, direction, bytes, "T01I", NULL);
     report(session, "T01I", direction, bytes, NULL);
     after_transfer(session, direction, bytes, NULL);
 }
 
 void request_failed(struct session *session, const char *direction, uint64_t bytes, const char *why)
 {
+    record_ended(session, direction, bytes, "T01E", why);
     report(session, "T01E", direction, bytes, why);
     after_transfer(session, direction, bytes, why);
 }
@@ -181,9 +188,10 @@ enum flow request_begin(struct session *session)
     const struct config_server *limits = &session->epoch->config->server;
     const char *why;
 
-    session->began = microseconds();
+    session->began = request_clock();
     session->status = 0;
     session->stored = session->decoded = session->base = 0;
+    record_begin(session);
     session->body_ended = false;
     session->expects = false;
     session->number = 0;

@@ -77,6 +77,8 @@ static int lasting_set(struct lasting *lasting, const struct config_server *sett
                                  .events_to = settings->events_to };
     if (settings->user && !(lasting->user = strdup(settings->user)))
         return -ENOMEM;
+    if (settings->catalog && !(lasting->catalog = strdup(settings->catalog)))
+        return -ENOMEM;
     return settings->group && !(lasting->group = strdup(settings->group)) ? -ENOMEM : 0;
 }
 
@@ -128,11 +130,18 @@ int server_new(struct server **made, const struct server_options *options, struc
         rc = pools_open(server, errors);
     if (rc == 0)
         rc = bindings_open(server, errors);
+    struct catalog *catalog = NULL;
+    if (rc == 0)
+        rc = record_open(server, &catalog, errors);
     uid_t before = geteuid();
     if (rc == 0)
         rc = privileges_drop(&server->epoch->config->server, errors);
     if (rc == 0 && geteuid() != before)
         rc = epoch_check_stores(server->epoch, errors);
+    if (rc == 0)
+        rc = record_start(server, catalog);
+    else
+        catalog_close(catalog);
     if (rc < 0) {
         server_free(server);
         return rc;
@@ -215,6 +224,7 @@ void server_free(struct server *server)
     hooks_free(server->hooks, HOOKS_GRACE);
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_clear(&server->workers[i]);
+    record_stop(server);
     free(server->workers);
     while (server->bindings) {
         struct binding *binding = server->bindings;
@@ -226,6 +236,7 @@ void server_free(struct server *server)
     guesses_free(server->guesses);
     free(server->lasting.user);
     free(server->lasting.group);
+    free(server->lasting.catalog);
     pthread_cond_destroy(&server->swap_done);
     pthread_mutex_destroy(&server->swap_lock);
     free(server);

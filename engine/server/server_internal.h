@@ -14,9 +14,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "engine/catalog/writer.h"
 #include "engine/digest/digest.h"
 #include "engine/gate/gate.h"
 #include "engine/gate/guesses.h"
+#include "engine/hook/hook.h"
 #include "engine/http/http.h"
 #include "engine/pump/pump.h"
 #include "engine/ring/jobs.h"
@@ -131,7 +133,7 @@ struct lasting {
     unsigned workers, handshake_threads, file_threads;
     enum config_events events;
     enum config_events_to events_to;
-    char *user, *group;
+    char *user, *group, *catalog;
 };
 
 struct server {
@@ -150,10 +152,12 @@ struct server {
     struct jobs *handshakes, *files;
     struct jobs *passwords; /* apart: a hash takes as long as dozens of handshakes, which it must not hold up */
     struct digests *digests;
+    struct catalog_writer *catalog; /* NULL: nothing is recorded */
     struct peers *peers;
     struct guesses *guesses; /* failed logins; across epochs */
     struct uploads *uploads; /* those in parts; across epochs */
     mode_t umask;            /* this process's, which a mode that a client asks for is held to */
+    struct hooks *hooks;
     atomic_uint connections;
     atomic_long limit_said; /* second in which the connection limit was last reported */
 };
@@ -196,6 +200,8 @@ void expiry_tick(struct worker *worker, uint64_t now); /* milliseconds: begins t
 
 /* privileges.c: becomes the model's user and group, where it names them. 0, or -errno after the reason was added. */
 int privileges_drop(const struct config_server *settings, struct config_errors *errors);
+/* Whom the process becomes; both -1: it stays who it is, or there is nobody of that name. */
+void privileges_whom(const struct config_server *settings, uid_t *user, gid_t *group);
 int privileges_check(const struct config_server *settings, struct config_errors *errors); /* whether there are such */
 
 /*
@@ -290,6 +296,8 @@ struct session {
     unsigned digest_wanted;              /* 1u << algorithm */
     enum flow (*after_digest)(struct session *session);
     char aside[STORE_BAD_NAME_SIZE]; /* where a file was put that is not the one that was promised */
+    uint64_t transfer; /* its id in the catalog; 0: none yet */
+    bool recorded;     /* with how it ended */
     unsigned failure; /* the status that a failed upload is answered with; 0: the connection is broken off */
     const char *failure_why;
 };
@@ -353,6 +361,7 @@ enum flow request_refuse(struct session *session, unsigned status,
                          const char *why); /* answers with an error and its reason */
 /* The same, with something else for the log than for the peer. */
 enum flow request_refuse_because(struct session *session, unsigned status, const char *say, const char *why);
+uint64_t request_clock(void); /* microseconds, monotonic: as session->began */
 bool request_has_body(const struct session *session);
 void request_release(struct session *session); /* lets go of what the request holds */
 void request_transferred(struct session *session, const char *direction, uint64_t bytes);
@@ -400,6 +409,20 @@ uint64_t rate_announced(struct session *session); /* to a client that asked for 
 
 /* after.c: what the configuration wants done after a transfer. `why`: it failed. */
 void after_transfer(const struct session *session, const char *direction, uint64_t bytes, const char *why);
+
+/*
+ * record.c: the catalog. record_open() as whoever the process is at start, record_start() as whom it has become; 0 or
+ * -errno, the first after the reasons were added.
+ */
+int record_check(const struct config_server *settings, struct config_errors *errors);
+int record_open(struct server *server, struct catalog **catalog, struct config_errors *errors);
+int record_start(struct server *server, struct catalog *catalog); /* takes it over */
+void record_stop(struct server *server);
+void record_begin(struct session *session);
+void record_tick(struct session *session); /* a transfer that takes long is recorded as running */
+void record_ended(struct session *session, const char *direction, uint64_t bytes, const char *event, const char *why);
+void record_refused(struct session *session, unsigned status, const char *why);
+void record_release(struct session *session);
 
 /* send.c, receive.c, delete.c, listing.c, manifest.c: the handlers. */
 enum flow send_begin(struct session *session);

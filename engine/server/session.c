@@ -188,6 +188,7 @@ void session_tick(struct session *session, uint64_t now)
 {
     const struct config_server *limits = &session->epoch->config->server;
 
+    record_tick(session);
     if (partial_tick(session) && session->deadline) {
         session->moved_seen = session->pump.moved;
         session->deadline = now;
