@@ -1,21 +1,18 @@
-#include "engine/client/client_internal.h"
+#include "engine/client/put.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <string.h>
 #include <unistd.h>
 
-struct source {
-    const char *local;
-    int fd; /* or -errno */
-    struct stat facts;
-};
+#include "engine/client/exists.h"
+#include "engine/client/verify.h"
 
 /* O_NONBLOCK: so that a FIFO is refused, not waited for. It goes again: with it a ring would not wait for the disk. */
 static void source_open(void *argument)
 {
-    struct source *source = argument;
+    struct put_source *source = argument;
     source->fd = open(source->local, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (source->fd < 0)
         source->fd = -errno;
@@ -63,6 +60,31 @@ static int file_failed(struct client *client, const struct pump *pump, int error
     return client_fail(client, CLIENT_LOCAL, "%s became shorter while it was sent; the server has nothing of it", name);
 }
 
+static int send_range(struct client *client, const struct client_request *request, uint64_t from, uint64_t length)
+{
+    struct client_pump run = {
+        .pump = { .way = PUMP_SEND, .file = request->file, .offset = request->offset + from, .length = length },
+        .before = from,
+        .total = request->length,
+        .listen = true,
+    };
+    int error = client_run_pump(client, &run);
+    client->last.bytes = from + run.pump.moved;
+    client_note_path(client, &run.pump);
+    if (error < 0 && (run.pump.fault == PUMP_FAULT_FILE || run.pump.fault == PUMP_FAULT_SHRUNK)) {
+        client_note_session(client);
+        return file_failed(client, &run.pump, error);
+    }
+    return error;
+}
+
+/* The server names the file when it has its last byte: until then there is a way back. */
+static int send_last_byte(struct client *client, const struct client_request *request)
+{
+    int error = request->still_right(request->still_right_argument);
+    return error < 0 ? error : send_range(client, request, request->length - 1, 1);
+}
+
 int client_send_body(struct client *client, const struct client_request *request)
 {
     if (request->length == 0)
@@ -72,34 +94,85 @@ int client_send_body(struct client *client, const struct client_request *request
         client_note_session(client);
         return error;
     }
-    struct client_pump run = {
-        .pump = { .way = PUMP_SEND, .file = request->file, .length = request->length },
-        .total = request->length,
-        .listen = true,
-    };
-    error = client_run_pump(client, &run);
-    client->last.bytes = run.pump.moved;
-    client_note_path(client, &run.pump);
-    if (error < 0 && (run.pump.fault == PUMP_FAULT_FILE || run.pump.fault == PUMP_FAULT_SHRUNK)) {
-        client_note_session(client);
-        return file_failed(client, &run.pump, error);
-    }
+    uint64_t held_back = request->still_right ? 1 : 0;
+    if (request->length > held_back)
+        error = send_range(client, request, 0, request->length - held_back);
+    if (error == 0 && held_back)
+        error = send_last_byte(client, request);
     if (error == 0)
         error = flush(client);
     client_note_session(client);
     return error;
 }
 
-static int judge(struct client *client, uint64_t length)
+bool put_changed(struct put_source *source)
+{
+    struct stat now;
+    const struct stat *then = &source->facts;
+
+    source->stale = fstat(source->fd, &now) < 0 || now.st_size != then->st_size ||
+                    now.st_mtim.tv_sec != then->st_mtim.tv_sec || now.st_mtim.tv_nsec != then->st_mtim.tv_nsec ||
+                    now.st_ctim.tv_sec != then->st_ctim.tv_sec || now.st_ctim.tv_nsec != then->st_ctim.tv_nsec;
+    return source->stale;
+}
+
+static int still_right(void *argument)
+{
+    return put_changed(argument) ? PUT_CHANGED : 0;
+}
+
+void put_describe(const struct put_source *source, struct http_writer *fields)
+{
+    char modified[HTTP_TIME_SIZE];
+
+    http_time(&source->facts.st_mtim, modified);
+    http_write(fields, HTTP_MODIFIED ": %s\r\n" HTTP_MODE ": 0%03o\r\n", modified, source->facts.st_mode & 0777u);
+}
+
+static bool is_done(unsigned status)
+{
+    return status == 200 || status == 201 || status == 204;
+}
+
+int put_judge(struct client *client)
 {
     unsigned status = client->last.status;
-    if (status != 200 && status != 201 && status != 204) {
-        if (status >= 300)
-            return client_unwelcome(client);
-        client->keep = false;
-        return client_fail(client, CLIENT_SERVER, "%s answers a PUT with %u %s", client->peer, status,
-                           http_reason(status));
+    if (is_done(status)) {
+        exists_note_name(client);
+        return CLIENT_OK;
     }
+    if (status == 422) {
+        client_unwelcome(client);
+        return client_fail(client, CLIENT_DIGEST,
+                           "%s has got other bytes than were sent: the digests differ, and the file did not get its "
+                           "name; send it again",
+                           client->peer);
+    }
+    if (status >= 300)
+        return client_unwelcome(client);
+    client->keep = false;
+    return client_fail(client, CLIENT_SERVER, "%s answers a PUT with %u %s", client->peer, status, http_reason(status));
+}
+
+int put_verify(struct client *client, struct verify *verify, const char *remote, uint64_t size)
+{
+    const struct http_head *head = http_reader_result(client->reader);
+    const char *tag = http_field(head, "ETag");
+    struct digest_set said = { 0 };
+    char etag[256] = "";
+
+    if (tag && strlen(tag) < sizeof etag)
+        strcpy(etag, tag);
+    bool told = http_digests(head, "Repr-Digest", &said) == 0;
+    return verify_sent(verify, remote, etag, size, told ? &said : NULL);
+}
+
+static int judge_body(struct client *client, uint64_t length)
+{
+    int result = put_judge(client);
+    if (result != CLIENT_OK)
+        return result;
+    unsigned status = client->last.status;
     if (client->last.bytes == length) {
         char *bytes;
         size_t got;
@@ -112,9 +185,62 @@ static int judge(struct client *client, uint64_t length)
                        http_reason(status));
 }
 
-static int put(struct client *client, const char *local, const char *remote)
+/* A small file goes with its digest, which the server holds against what it got. */
+static int write_fields(struct verify *verify, const struct put_source *source, bool small, struct http_writer *fields)
 {
-    struct source source = { .local = local };
+    struct digest_set set = { 0 };
+    int result = small ? verify_digest(verify, &set) : CLIENT_OK;
+
+    put_describe(source, fields);
+    exists_write_fields(verify->client, fields);
+    http_write_digests(fields, "Repr-Digest", &set);
+    return result;
+}
+
+static int put_whole(struct client *client, struct put_source *source, const char *remote, struct verify *verify)
+{
+    char text[512];
+    struct http_writer fields = { .bytes = text, .capacity = sizeof text - 1 };
+    uint64_t size = (uint64_t)source->facts.st_size;
+    int result = write_fields(verify, source, size < PUT_PARTS_FROM, &fields);
+
+    if (result != CLIENT_OK)
+        return result;
+    text[fields.length] = '\0';
+    const struct client_request request = { .method = "PUT",
+                                            .remote = remote,
+                                            .fields = text,
+                                            .file = source->fd,
+                                            .has_body = true,
+                                            .length = size,
+                                            .covers = size,
+                                            .ask_first = client->options.if_exists != CLIENT_IF_EXISTS_REPLACE,
+                                            .still_right = still_right,
+                                            .still_right_argument = source };
+    result = client_exchange(client, &request);
+    if (result != CLIENT_OK && source->stale)
+        return PUT_CHANGED;
+    if (result == CLIENT_OK)
+        result = judge_body(client, size);
+    if (result == CLIENT_DIGEST && put_changed(source))
+        return PUT_CHANGED; /* it is not the one whose digest went ahead of it */
+    if (result == CLIENT_OK)
+        result = put_verify(client, verify, remote, size);
+    /* Between the look at it and its last byte. */
+    if (result == CLIENT_OK && put_changed(source) && !client->last.verified) {
+        char name[512];
+        return client_fail(client, CLIENT_LOCAL,
+                           "%s changed while it was sent: what %s has may be a mixture; send it again",
+                           client_escape(source->local, name, sizeof name), client->peer);
+    }
+    return result;
+}
+
+/* 0, an enum client_result, or PUT_CHANGED. */
+static int put_once(struct client *client, const char *local, const char *remote)
+{
+    struct put_source source = { .local = local };
+    struct verify verify;
     char name[512];
 
     client_job(client, source_open, &source);
@@ -124,20 +250,38 @@ static int put(struct client *client, const char *local, const char *remote)
         close(source.fd);
         return client_fail(client, CLIENT_LOCAL, "%s is not a regular file", client_escape(local, name, sizeof name));
     }
-    const struct client_request request = {
-        .method = "PUT", .remote = remote, .file = source.fd, .has_body = true, .length = (uint64_t)source.facts.st_size
-    };
-    int result = client_exchange(client, &request);
-    if (result == CLIENT_OK)
-        result = judge(client, request.length);
+    int result = PUT_NO_PARTS;
+    if (source.facts.st_size >= PUT_PARTS_FROM)
+        result = put_parts(client, &source, remote);
+    if (result == PUT_NO_PARTS) {
+        if (source.facts.st_size >= PUT_PARTS_FROM)
+            snprintf(client->note, sizeof client->note,
+                     "the server takes no uploads in parts: it went in one piece, which starts over after a cut");
+        verify_begin(&verify, client, verify_wanted(client, true, false), source.fd);
+        verify_whole(&verify, (uint64_t)source.facts.st_size);
+        result = put_whole(client, &source, remote, &verify);
+        verify_end(&verify);
+    }
     close(source.fd);
     return result;
 }
 
 int client_put(struct client *client, const char *local, const char *remote)
 {
+    char name[512];
     int result = client_begin(client, "put", remote, local);
+
     if (result == CLIENT_OK)
-        result = put(client, local, remote);
-    return client_finish(client, result);
+        result = exists_before_put(client, local, remote, &remote);
+    if (result == CLIENT_OK)
+        result = put_once(client, local, remote);
+    if (result == PUT_CHANGED)
+        result = put_once(client, local, remote);
+    if (result == PUT_CHANGED)
+        result = client_fail(client, CLIENT_LOCAL,
+                             "%s changes while it is sent, twice by now; %s has nothing of it under that name: send it "
+                             "when nobody writes to it",
+                             client_escape(local, name, sizeof name), client->peer);
+    result = exists_after_put(client, result);
+    return client_finish(client, result == EXISTS_DONE ? CLIENT_OK : result);
 }

@@ -136,7 +136,7 @@ static void take_over(struct server *server, struct epoch *epoch, struct plan *p
     size_t opened = count(plan->fresh);
 
     config_compare(before->config, epoch->config, &difference);
-    plan_take(server, plan);
+    plan_adopt(server, plan);
     server->epoch = epoch;
     swap_workers(server);
     uploads_follow(server->uploads, epoch); /* its threads run already */

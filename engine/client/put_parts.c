@@ -1,0 +1,354 @@
+/*
+ * Sending a file in parts, over several streams (RFC 9110, 14.5; engine/server/partial.c says what the server does).
+ * What the server has is asked for first, so that the same command, run again, sends only what is missing.
+ */
+#include "engine/client/put.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <openssl/sha.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/client/exists.h"
+#include "engine/client/streams.h"
+#include "engine/client/verify.h"
+
+#define TOKEN_SIZE 33
+#define ROUNDS 8 /* times that a server may say that something is missing after all */
+#define STREAMS_USUAL 4
+#define STREAM_BYTES (UINT64_C(32) << 20) /* what makes another one worth its handshake */
+
+struct sending {
+    struct client *client; /* of the first stream, on the caller's thread */
+    struct put_source *source;
+    const char *remote;
+    uint64_t size, kept;
+    char token[TOKEN_SIZE];
+    struct plan *plan;
+    client_progress *shown; /* what the client had */
+    void *shown_argument;
+};
+
+/* -- what the server has ------------------------------------------------------------------------------------------- */
+
+/* Of the source as it is now, so that another state of it is another upload. */
+static void make_token(struct sending *sending)
+{
+    static const char digits[] = "0123456789abcdef";
+    const struct stat *facts = &sending->source->facts;
+    unsigned char sum[SHA256_DIGEST_LENGTH];
+    char text[256 + 4096];
+
+    int length = snprintf(text, sizeof text, "%" PRIu64 " %lld.%ld %lld.%ld %" PRIu64 " %" PRIu64 " %s", sending->size,
+                          (long long)facts->st_mtim.tv_sec, facts->st_mtim.tv_nsec, (long long)facts->st_ctim.tv_sec,
+                          facts->st_ctim.tv_nsec, (uint64_t)facts->st_ino, (uint64_t)facts->st_dev, sending->remote);
+    SHA256((unsigned char *)text, (size_t)length < sizeof text ? (size_t)length : sizeof text - 1, sum);
+    for (size_t i = 0; i < TOKEN_SIZE / 2; i++) {
+        sending->token[2 * i] = digits[sum[i] >> 4];
+        sending->token[2 * i + 1] = digits[sum[i] & 15];
+    }
+    sending->token[TOKEN_SIZE - 1] = '\0';
+}
+
+/* What an answer tells. 0, PUT_NO_PARTS, or an enum client_result. */
+static int read_have(struct client *client, struct extents *have)
+{
+    const char *text = http_field(http_reader_result(client->reader), "Sluice-Upload-Have");
+
+    if (!text)
+        return PUT_NO_PARTS;
+    extents_clear(have);
+    int rc = extents_parse(have, text);
+    if (rc == -ENOMEM)
+        return client_fail(client, CLIENT_FAILED, "no memory");
+    if (rc < 0)
+        return client_fail(client, CLIENT_SERVER, "%s says what it has of an upload in a way that cannot be read",
+                           client->peer);
+    return 0;
+}
+
+static int read_away(struct client *client, int result)
+{
+    char *bytes;
+    size_t length;
+
+    if (client->keep && client_body_to_memory(client, CLIENT_HEAD_LIMIT, &bytes, &length) == 0)
+        free(bytes);
+    else
+        client->keep = false;
+    return result;
+}
+
+static int ask(struct sending *sending, struct extents *have)
+{
+    char fields[64];
+    struct client *client = sending->client;
+    const struct client_request request = { .method = "HEAD", .remote = sending->remote, .fields = fields };
+
+    snprintf(fields, sizeof fields, "Sluice-Upload: %s\r\n", sending->token);
+    int result = client_exchange(client, &request);
+    if (result != CLIENT_OK)
+        return result;
+    return read_away(client, read_have(client, have));
+}
+
+/* The server need not keep what will never be gone on with. Where that cannot be told, it finds out by itself. */
+static void give_up(struct sending *sending)
+{
+    char fields[64];
+    struct client *client = sending->client;
+    const struct client_request request = { .method = "DELETE", .remote = sending->remote, .fields = fields };
+
+    snprintf(fields, sizeof fields, "Sluice-Upload: %s\r\n", sending->token);
+    if (client_exchange(client, &request) == CLIENT_OK)
+        read_away(client, 0);
+}
+
+/* -- parts --------------------------------------------------------------------------------------------------------- */
+
+/* Called about five times a second while a part is on its way. */
+static void part_moved(void *argument, uint64_t moved, uint64_t total, const char *path)
+{
+    (void)total;
+    (void)path;
+    stream_moved(argument, moved);
+}
+
+/* An upload is one server's: where a partner has several addresses, all streams go where the first one is. */
+static bool same_address(void *argument, const struct config_address *address)
+{
+    return address == argument;
+}
+
+static void ready(void *argument, struct stream *stream)
+{
+    struct sending *sending = argument;
+
+    stream->client->may_use = same_address;
+    stream->client->may_use_argument = (void *)sending->client->address;
+    client_watch(stream->client, part_moved, stream);
+}
+
+static void show(void *argument, const char *path)
+{
+    struct sending *sending = argument;
+
+    if (sending->shown)
+        sending->shown(sending->shown_argument, plan_done(sending->plan), sending->size, path);
+}
+
+/* What of a part that was cut off did not arrive the server will tell in the end. */
+static enum stream_verdict judge_failure(struct client *client, int result)
+{
+    unsigned status = client->last.status;
+
+    if (result == CLIENT_CUT || result == CLIENT_CONNECT)
+        return client->cut_short ? STREAM_ON : STREAM_AGAIN;
+    client->last.bytes = 0;
+    /* The upload is held by another server, or by one that is ending; or there is too much to do for now. */
+    if ((result == CLIENT_REFUSED && status == 409) || (result == CLIENT_SERVER && status == 503))
+        return STREAM_AGAIN;
+    return STREAM_STOP;
+}
+
+/* The first stream knows what the server knows; the others share its options only. */
+static void write_condition(const struct sending *sending, char *fields, size_t size)
+{
+    struct http_writer writer = { .bytes = fields, .capacity = size - 1, .length = strlen(fields) };
+
+    exists_write_fields(sending->client, &writer);
+    fields[writer.length] = '\0';
+}
+
+static enum stream_verdict send_part(void *argument, struct stream *stream, int *result)
+{
+    struct sending *sending = argument;
+    struct client *client = stream->client;
+    char fields[200 + EXISTS_FIELDS_SIZE];
+    const struct client_request request = { .method = "PUT",
+                                            .remote = sending->remote,
+                                            .fields = fields,
+                                            .file = sending->source->fd,
+                                            .offset = stream->first,
+                                            .has_body = true,
+                                            .length = stream->length };
+
+    snprintf(fields, sizeof fields, "Sluice-Upload: %s\r\nContent-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n",
+             sending->token, stream->first, stream->first + stream->length - 1, sending->size);
+    write_condition(sending, fields, sizeof fields);
+    *result = client_exchange(client, &request);
+    if (*result != CLIENT_OK)
+        return judge_failure(client, *result);
+    if (client->last.status == 200 || client->last.status == 204) {
+        read_away(client, CLIENT_OK);
+        return STREAM_ON;
+    }
+    *result = client_unwelcome(client);
+    return judge_failure(client, *result);
+}
+
+/* One stream fills most links; more help where one core encrypts slower than that, or far away. */
+static unsigned choose_streams(const struct client *client, uint64_t missing)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    uint64_t useful = missing / PLAN_SMALLEST, streams = client->options.streams;
+
+    if (streams == 0) {
+        streams = missing / STREAM_BYTES;
+        streams = streams > STREAMS_USUAL ? STREAMS_USUAL : streams;
+        streams = cores > 0 && streams > (uint64_t)cores ? (uint64_t)cores : streams;
+    }
+    if (streams > useful)
+        streams = useful;
+    if (streams > PLAN_STREAMS_MAX)
+        streams = PLAN_STREAMS_MAX;
+    return streams ? (unsigned)streams : 1;
+}
+
+/* Of the last round, which is the only one unless something got lost. */
+static void note_streams(struct client *client, const struct streams *streams)
+{
+    struct client_transfer *last = &client->last;
+
+    last->retries += streams->retries;
+    free(client->stream_list);
+    client->stream_list = calloc(streams->count, sizeof *client->stream_list);
+    last->stream_list = client->stream_list;
+    last->streams = client->stream_list ? streams->count : 0;
+    for (unsigned i = 0; i < last->streams; i++) {
+        const struct stream *stream = &streams->streams[i];
+        struct client_stream *shown = &client->stream_list[i];
+
+        snprintf(shown->peer, sizeof shown->peer, "%s", stream->peer);
+        snprintf(shown->path, sizeof shown->path, "%s", stream->path);
+        shown->bytes = stream->bytes;
+        shown->retries = stream->retries;
+        if (stream->path[0] && strcmp(client->path, "none") == 0)
+            snprintf(client->path, sizeof client->path, "%s", stream->path);
+    }
+}
+
+static void run_streams(struct sending *sending, struct streams *streams)
+{
+    struct client *client = sending->client;
+
+    sending->shown = client->progress;
+    sending->shown_argument = client->progress_argument;
+    streams_run(streams);
+    client_watch(client, sending->shown, sending->shown_argument);
+    client->may_use = NULL;
+    note_streams(client, streams);
+}
+
+/* Sends what is missing. 0 or an enum client_result. */
+static int send_missing(struct sending *sending, const struct extents *have)
+{
+    struct client *client = sending->client;
+    unsigned count = choose_streams(client, sending->size - extents_total(have));
+    struct streams *streams = calloc(1, sizeof *streams);
+
+    sending->plan = plan_new(sending->size, have, count);
+    if (!streams || !sending->plan) {
+        plan_free(sending->plan);
+        free(streams);
+        return client_fail(client, CLIENT_FAILED, "no memory");
+    }
+    *streams = (struct streams){ .client = client,
+                                 .plan = sending->plan,
+                                 .count = count,
+                                 .direction = "put",
+                                 .move = send_part,
+                                 .ready = ready,
+                                 .tick = show,
+                                 .argument = sending };
+    run_streams(sending, streams);
+    int result = streams->result;
+    if (result != CLIENT_OK)
+        client_fail(client, result, "%s", streams->reason);
+    plan_free(sending->plan);
+    free(streams);
+    return result;
+}
+
+/* -- the end ------------------------------------------------------------------------------------------------------- */
+
+/* 0: the file has its name; PUT_NO_PARTS: something is missing yet, `have` is told; else a result. */
+static int finish(struct sending *sending, struct verify *verify, struct extents *have)
+{
+    struct client *client = sending->client;
+    struct digest_set set;
+    char text[1024];
+    struct http_writer fields = { .bytes = text, .capacity = sizeof text - 1 };
+    int result = verify_digest(verify, &set);
+
+    if (result != CLIENT_OK)
+        return result;
+    if (put_changed(sending->source))
+        return PUT_CHANGED;
+    http_write(&fields, "Sluice-Upload: %s\r\nContent-Range: bytes */%" PRIu64 "\r\n", sending->token, sending->size);
+    put_describe(sending->source, &fields);
+    exists_write_fields(client, &fields);
+    http_write_digests(&fields, "Repr-Digest", &set);
+    text[fields.length] = '\0';
+    const struct client_request request = {
+        .method = "PUT", .remote = sending->remote, .fields = text, .has_body = true, .covers = sending->size
+    };
+    result = client_exchange(client, &request);
+    if (result != CLIENT_OK)
+        return result;
+    if (client->last.status == 409 && read_have(client, have) == 0)
+        return read_away(client, PUT_NO_PARTS);
+    result = put_judge(client);
+    if (result != CLIENT_OK)
+        return result;
+    return read_away(client, put_verify(client, verify, sending->remote, sending->size));
+}
+
+/* Until all has arrived: after a server that was started again, or a cut, some of what was sent did not. */
+static int send_all(struct sending *sending, struct verify *verify, struct extents *have)
+{
+    struct client *client = sending->client;
+    int result = PUT_NO_PARTS;
+
+    for (unsigned round = 0; round < ROUNDS && result == PUT_NO_PARTS; round++) {
+        result = send_missing(sending, have);
+        if (result == CLIENT_OK)
+            result = finish(sending, verify, have);
+    }
+    if (result == PUT_NO_PARTS)
+        return client_fail(client, CLIENT_SERVER, "%s loses again and again what it has got of the file; try later",
+                           client->peer);
+    return result;
+}
+
+/* A request goes ahead of the parts, which a server that takes none answers as any HEAD. */
+int put_parts(struct client *client, struct put_source *source, const char *remote)
+{
+    struct sending sending = {
+        .client = client, .source = source, .remote = remote, .size = (uint64_t)source->facts.st_size
+    };
+    struct extents have = { 0 };
+    struct verify verify;
+
+    make_token(&sending);
+    int result = ask(&sending, &have);
+    if (result != CLIENT_OK)
+        return result;
+    sending.kept = extents_total(&have);
+    verify_begin(&verify, client, verify_wanted(client, true, sending.kept > 0), source->fd);
+    verify_whole(&verify, sending.size);
+    result = send_all(&sending, &verify, &have);
+    verify_end(&verify);
+    if (result != CLIENT_OK && result != CLIENT_INTERRUPTED && put_changed(source)) {
+        result = PUT_CHANGED;
+        give_up(&sending);
+    }
+    if (result == CLIENT_OK)
+        client->last.bytes = sending.size - sending.kept;
+    client->last.resumed_bytes = sending.kept;
+    extents_clear(&have);
+    return result;
+}
