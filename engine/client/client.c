@@ -1,4 +1,5 @@
 #include "engine/client/client_internal.h"
+#include "engine/client/verify.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -133,6 +134,7 @@ void client_free(struct client *client)
     tls_context_drop(client->context);
     http_reader_free(client->reader);
     free(client->inbox);
+    free(client->stream_list);
     free(client->remote);
     free(client->local);
     client_login_wipe(client);
@@ -147,6 +149,8 @@ void client_watch(struct client *client, client_progress *progress, void *argume
 
 void client_show(struct client *client, const struct pump *pump, uint64_t before, uint64_t total)
 {
+    if (client->verify)
+        verify_reached(client->verify, before + pump->moved);
     if (client->progress)
         client->progress(client->progress_argument, before + pump->moved, total, pump_path_name(pump));
 }
@@ -221,7 +225,10 @@ int client_begin(struct client *client, const char *direction, const char *remot
     client->why[CHANNEL_TX][0] = client->why[CHANNEL_RX][0] = '\0';
     client->version[0] = client->suite[0] = '\0';
     client->digest[0] = client->unverified[0] = '\0';
-    client->limited_by[0] = '\0';
+    client->note[0] = '\0';
+    free(client->stream_list);
+    client->stream_list = NULL;
+    client->limited_by[0] = client->skipped[0] = '\0';
     snprintf(client->path, sizeof client->path, "none");
     client->last = (struct client_transfer){ .direction = direction,
                                              .remote = client->remote ? client->remote : "",
@@ -232,7 +239,9 @@ int client_begin(struct client *client, const char *direction, const char *remot
                                              .version = client->version,
                                              .suite = client->suite,
                                              .digest = client->digest,
+                                             .note = client->note,
                                              .unverified = client->unverified,
+                                             .skipped = client->skipped,
                                              .limited_by = client->limited_by };
     clock_gettime(CLOCK_MONOTONIC, &client->started);
     if (!client->remote || !client->local)

@@ -78,7 +78,13 @@ struct client {
     char why[2][CLIENT_WHY_SIZE]; /* by enum channel_way */
     char version[16], suite[64], path[16], limited_by[96];
     uint64_t rate; /* bytes per second on this connection; 0: no limit */
+    char skipped[96];
+    unsigned number; /* the file became NAME.number; 0: NAME */
+    bool numbers;    /* the server was seen to give such names itself */
+    struct verify *verify; /* follows the body that is received, from its first byte; NULL: nobody does */
     char digest[DIGEST_HEX_SIZE + 16], unverified[CLIENT_WHY_SIZE];
+    char note[CLIENT_WHY_SIZE];
+    struct client_stream *stream_list;
     char reason[1024];
 };
 
@@ -148,6 +154,7 @@ struct client_request {
     int file;           /* of the body */
     uint64_t offset;    /* in it */
     bool has_body;
+    bool ask_first; /* Expect: 100-continue however short the body is */
     uint64_t length;
     /* Asked before the last byte of the body is sent: 0, or -errno, which ends it. Or NULL. */
     int (*still_right)(void *argument);

@@ -1,7 +1,10 @@
-#include "engine/client/client_internal.h"
+#include "engine/client/exists.h"
+#include "engine/client/fetch.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -14,7 +17,9 @@
 struct landing {
     const char *local;
     uint64_t size;
-    time_t modified; /* 0: as it comes */
+    struct timespec modified; /* 0: as it comes */
+    const char *expected;     /* as in store_upload_commit() */
+    unsigned *numbered;       /* as in struct store_upload */
     char *directory;
     const char *name; /* within `local` */
     struct store *store;
@@ -44,14 +49,30 @@ static void landing_open(void *argument)
 static void landing_commit(void *argument)
 {
     struct landing *landing = argument;
-    const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = landing->modified } };
+    const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, landing->modified };
     struct stat facts;
     bool created;
 
     /* A file system without times is no reason to lose the file. */
-    if (landing->modified > 0)
+    if (landing->modified.tv_sec > 0)
         (void)!futimens(landing->upload.fd, times);
-    landing->result = store_upload_commit(&landing->upload, NULL, &created, &facts);
+    landing->upload.numbered = landing->numbered;
+    landing->result = store_upload_commit(&landing->upload, landing->expected, &created, &facts);
+}
+
+static void landing_set_aside(void *argument)
+{
+    struct landing *landing = argument;
+    char name[NAME_MAX + sizeof PART_BAD_SUFFIX];
+    struct stat facts;
+    bool created;
+
+    snprintf(name, sizeof name, "%s" PART_BAD_SUFFIX, landing->name);
+    landing->result = store_upload_rename(&landing->upload, name);
+    if (landing->result == 0)
+        landing->result = store_upload_commit(&landing->upload, NULL, &created, &facts);
+    else
+        store_upload_abandon(&landing->upload);
 }
 
 static void landing_abandon(void *argument)
@@ -120,7 +141,7 @@ static int ask(struct client *client, const char *remote)
                        http_reason(head->status));
 }
 
-static int fetch(struct client *client, int fd, uint64_t offset)
+static int fetch_body(struct client *client, int fd, uint64_t offset)
 {
     int error = client_body_to_file(client, fd, offset);
     if (error >= 0)
@@ -130,8 +151,29 @@ static int fetch(struct client *client, int fd, uint64_t offset)
     return client_fail_channel(client, error, "in the middle of the file");
 }
 
-static int fetch_into(struct client *client, struct landing *landing)
+/* The digest is computed beside the transfer, and compared before the file gets its name. */
+static int fetch_verified(const struct fetch *fetch, struct landing *landing)
 {
+    struct client *client = fetch->client;
+    struct verify verify;
+    struct digest_set said;
+    bool told = verify_said(client, &said);
+
+    verify_begin(&verify, client, verify_wanted(client, false, false), landing->upload.fd);
+    client->verify = &verify;
+    int result = fetch_body(client, landing->upload.fd, 0);
+    client->verify = NULL;
+    if (result == CLIENT_OK)
+        result =
+            verify_fetched(&verify, fetch->remote, fetch->source.etag, client->last.bytes, told ? &said : NULL);
+    verify_end(&verify);
+    return result;
+}
+
+static int fetch_into(const struct fetch *fetch, struct landing *landing)
+{
+    struct client *client = fetch->client;
+
     if (landing_split(landing) < 0)
         return client_fail(client, CLIENT_FAILED, "no memory");
     client_job(client, landing_open, landing);
@@ -139,27 +181,54 @@ static int fetch_into(struct client *client, struct landing *landing)
         client->keep = false;
         return landing_failed(client, landing);
     }
-    int result = fetch(client, landing->upload.fd, 0);
+    int result = fetch_verified(fetch, landing);
+    if (result == CLIENT_DIGEST) {
+        client_job(client, landing_set_aside, landing);
+        verify_aside(client, landing->result);
+        return result;
+    }
     client_job(client, result == CLIENT_OK ? landing_commit : landing_abandon, landing);
-    if (result == CLIENT_OK && landing->result < 0)
-        return client_fail_local(client, "finishing", landing->result);
+    if (result == CLIENT_OK)
+        result = exists_after_get(client, landing->result);
+    return result < 0 && result != EXISTS_DONE ? client_fail_local(client, "finishing", result) : result;
+}
+
+/* In one piece, to where nothing is left of it when it ends early. */
+static int get_whole(struct client *client, const struct fetch *fetch)
+{
+    struct landing landing = { .local = fetch->local,
+                               .size = fetch->source.size,
+                               .modified = fetch->modified,
+                               .expected = exists_expected(client),
+                               .numbered = exists_number(client) };
+    int result = fetch_into(fetch, &landing);
+    landing_close(&landing);
     return result;
+}
+
+static void forget_part(void *argument)
+{
+    part_remove(argument); /* what stays is in nobody's way */
 }
 
 static int get_file(struct client *client, const char *remote, const char *local)
 {
-    int result = ask(client, remote);
-    if (result != CLIENT_OK)
-        return result;
-    const struct http_head *head = http_reader_result(client->reader);
-    const char *modified = http_field(head, "Last-Modified");
-    struct landing landing = { .local = local, .size = UINT64_MAX };
-    if (head->framing == HTTP_BODY_LENGTH || head->framing == HTTP_BODY_NONE)
-        landing.size = head->length;
-    if (modified && http_date_parse(modified, &landing.modified) < 0)
-        landing.modified = 0;
-    result = fetch_into(client, &landing);
-    landing_close(&landing);
+    struct fetch fetch;
+    int result = fetch_begin(&fetch, client, remote, local);
+
+    while (result == CLIENT_OK) {
+        result = fetch_ask(&fetch);
+        if (result == CLIENT_OK && fetch.in_parts)
+            result = fetch_parts(&fetch);
+        else if (result == CLIENT_OK)
+            result = get_whole(client, &fetch);
+        if (result != FETCH_AGAIN)
+            break;
+        result = CLIENT_OK;
+    }
+    if (result == CLIENT_OK && !fetch.in_parts)
+        client_job(client, forget_part, &fetch.part);
+    fetch_end(&fetch);
     return result;
 }
 
@@ -169,7 +238,7 @@ static int get_fd(struct client *client, const char *remote, int fd)
     if (result != CLIENT_OK)
         return result;
     off_t position = lseek(fd, 0, SEEK_CUR);
-    result = fetch(client, fd, position < 0 ? RING_NO_OFFSET : (uint64_t)position);
+    result = fetch_body(client, fd, position < 0 ? RING_NO_OFFSET : (uint64_t)position);
     if (position >= 0)
         lseek(fd, position + (off_t)client->last.bytes, SEEK_SET);
     return result;
@@ -202,9 +271,11 @@ int client_get(struct client *client, const char *remote, const char *local)
     int result = client_begin(client, "get", remote, local);
     if (result == CLIENT_OK)
         result = check_target(client, local, &as_it_is);
+    if (result == CLIENT_OK && !as_it_is)
+        result = exists_before_get(client, remote, local);
     if (result == CLIENT_OK)
         result = as_it_is ? get_as_it_is(client, remote, local) : get_file(client, remote, local);
-    return client_finish(client, result);
+    return client_finish(client, result == EXISTS_DONE ? CLIENT_OK : result);
 }
 
 int client_get_fd(struct client *client, const char *remote, int fd, const char *local)

@@ -57,14 +57,14 @@ void verify_end(struct verify *verify)
     verify->follow = NULL;
 }
 
-const char *verify_want(const struct verify *verify)
+const char *verify_want(const struct client *client, bool wanted)
 {
     static const char *const wants[] = {
         [DIGEST_SHA_256] = "Want-Repr-Digest: sha-256=10\r\n",
         [DIGEST_SHA_512] = "Want-Repr-Digest: sha-512=10\r\n",
     };
 
-    return verify->follow ? wants[verify->client->options.digest] : "";
+    return wanted ? wants[client->options.digest] : "";
 }
 
 bool verify_said(const struct client *client, struct digest_set *set)
@@ -132,7 +132,7 @@ static int ask(struct verify *verify, const char *remote, const char *etag, uint
     struct http_writer writer = { .bytes = fields, .capacity = sizeof fields - 1 };
 
     *theirs = (struct digest_set){ 0 };
-    http_write(&writer, "%s", verify_want(verify));
+    http_write(&writer, "%s", verify_want(client, true));
     if (strong)
         http_write(&writer, "If-Match: %s\r\n", etag);
     if (writer.overflow)

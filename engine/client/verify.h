@@ -33,7 +33,7 @@ void verify_reached(struct verify *verify, uint64_t front);
 void verify_whole(struct verify *verify, uint64_t size);
 
 /* What a request must hold for its answer to bring a digest: a field with its line end, or "". */
-const char *verify_want(const struct verify *verify);
+const char *verify_want(const struct client *client, bool wanted);
 /* The digests that the last answer's head brought. False: none. */
 bool verify_said(const struct client *client, struct digest_set *set);
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/digest/digest.h"
@@ -41,4 +42,19 @@ int store_upload_set_aside(struct store_upload *upload, char name[STORE_BAD_NAME
         store_forget_temporary(upload);
     store_upload_abandon(upload);
     return error;
+}
+
+int store_upload_rename(struct store_upload *upload, const char *path)
+{
+    int error = store_check_file(path);
+    char *name = error == 0 ? strdup(path) : NULL;
+
+    if (error == 0 && !name)
+        error = -ENOMEM;
+    if (error < 0)
+        return error;
+    free(upload->name);
+    upload->name = name;
+    upload->numbered = NULL;
+    return 0;
 }

@@ -99,6 +99,8 @@ struct store_batch {
 };
 void store_upload_commit_all(struct store_batch *items, size_t count); /* at most STORE_BATCH_MAX */
 void store_upload_abandon(struct store_upload *upload);
+/* It is to take another name than it began with, just that. 0 or -errno, with nothing changed. */
+int store_upload_rename(struct store_upload *upload, const char *path);
 
 /*
  * Keeps the upload's file for inspection under a private name, beside where it would have stood, in place of an earlier
