@@ -21,6 +21,7 @@ enum option_id {
     CONNECT_TIMEOUT,
     IDLE_TIMEOUT,
     LIMIT_RATE,
+    IF_EXISTS,
     VERIFY,
     NO_VERIFY,
     DIGEST,
@@ -46,6 +47,7 @@ static const struct option options[] = {
     { "connect-timeout", required_argument, NULL, CONNECT_TIMEOUT },
     { "idle-timeout", required_argument, NULL, IDLE_TIMEOUT },
     { "limit-rate", required_argument, NULL, LIMIT_RATE },
+    { "if-exists", required_argument, NULL, IF_EXISTS },
     { "verify", no_argument, NULL, VERIFY },
     { "no-verify", no_argument, NULL, NO_VERIFY },
     { "digest", required_argument, NULL, DIGEST },
@@ -73,9 +75,12 @@ static const char common_help[] =
     "      --json                one JSON object per line on standard output instead of text\n"
     "      --connect-timeout S   seconds for each address and for the handshake (10)\n"
     "      --idle-timeout S      seconds without progress (60)\n"
+    "      --if-exists HOW       where the target is there: replace (default: unless it is the same), skip, fail (exit\n"
+    "                            code 11), or rename: the file becomes NAME.1, NAME.2 and so on\n"
     "      --limit-rate RATE     bytes per second of a transfer, with K, M, G or T behind it: 800K, 100M, 1.5G; a\n"
     "                            partner's limit_rate holds, too\n"
-    "      --verify              compare digests with the server, and fail where that cannot be done; without it put does\n"
+    "      --verify              compare digests with the server, and fail where that cannot be done; without it put "
+    "does\n"
     "                            where it can be done, and get where it goes on with an earlier part\n"
     "      --no-verify           compare no digests\n"
     "      --digest ALGORITHM    sha-256 (default) or sha-512\n"
@@ -96,10 +101,11 @@ static const char common_help[] =
     "      --ciphers LIST        suites, separated by commas\n"
     "      --offload HOW         auto (default), required, off: who encrypts, the kernel or OpenSSL\n"
     "\n"
-    "Exit codes: 0 all is done; 12 some files failed and some did not; else that of the failure: 1 something else, 2 arguments, 3 configuration or\n"
+    "Exit codes: 0 all is done; 12 some files failed and some did not; else that of the failure: 1 something else, 2 "
+    "arguments, 3 configuration or\n"
     "offload = required without kTLS, 4 no address answered, 5 TLS handshake, 6 refused by the server (3xx, 4xx),\n"
     "7 the server failed (5xx, not HTTP), 8 the connection broke or the body was cut short, 9 a local file,\n"
-    "10 the digests differ, 130 interrupted. Whatever it is, no incomplete file has taken its name.\n";
+    "10 the digests differ, 11 the target is there (--if-exists fail), 130 interrupted. Whatever it is, no incomplete file has taken its name.\n";
 
 int arguments_wrong(const struct arguments *arguments, const char *format, ...)
 {
@@ -131,6 +137,21 @@ static int parse_offload(const char *text, enum config_offload *offload)
     for (unsigned i = 0; i < sizeof words / sizeof *words; i++) {
         if (strcmp(text, words[i]) == 0) {
             *offload = (enum config_offload)i;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+static int parse_if_exists(const char *text, enum client_if_exists *if_exists)
+{
+    static const char *const words[] = { [CLIENT_IF_EXISTS_REPLACE] = "replace",
+                                         [CLIENT_IF_EXISTS_FAIL] = "fail",
+                                         [CLIENT_IF_EXISTS_SKIP] = "skip",
+                                         [CLIENT_IF_EXISTS_RENAME] = "rename" };
+    for (unsigned i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strcmp(text, words[i]) == 0) {
+            *if_exists = (enum client_if_exists)i;
             return 0;
         }
     }
@@ -243,8 +264,12 @@ static const char *take_option(struct arguments *arguments, int option, const ch
         return NULL;
     case DIGEST:
         return digest_by_name(value, strlen(value), &arguments->digest) ? NULL : "sha-256 or sha-512";
+    case IF_EXISTS:
+        arguments->says_if_exists = true;
+        return parse_if_exists(value, &arguments->if_exists) < 0 ? "replace, skip, fail or rename" : NULL;
     case LIMIT_RATE:
-        return config_rate_parse(value, &arguments->limit_rate) < 0 ? "bytes per second: 1K or more, such as 100M" : NULL;
+        return config_rate_parse(value, &arguments->limit_rate) < 0 ? "bytes per second: 1K or more, such as 100M"
+                                                                    : NULL;
     default:
         return take_tree_option(arguments, option, value);
     }
@@ -252,8 +277,8 @@ static const char *take_option(struct arguments *arguments, int option, const ch
 
 static bool has_tree_options(const struct arguments *arguments)
 {
-    return arguments->recursive || arguments->links != LINKS_FOLLOW || arguments->checksum || arguments->rule_count > 0 ||
-           arguments->files_from || arguments->dry_run;
+    return arguments->recursive || arguments->links != LINKS_FOLLOW || arguments->checksum ||
+           arguments->rule_count > 0 || arguments->files_from || arguments->dry_run;
 }
 
 static int check(const struct arguments *arguments)
@@ -266,6 +291,8 @@ static int check(const struct arguments *arguments)
         return arguments_wrong(arguments, "--links keep is for get: a server takes files, not links");
     if (arguments->limit_rate && strcmp(arguments->subcommand, "ls") == 0)
         return arguments_wrong(arguments, "--limit-rate is for get and put");
+    if (arguments->says_if_exists && strcmp(arguments->subcommand, "ls") == 0)
+        return arguments_wrong(arguments, "--if-exists is for get and put");
     if (arguments->verify != CLIENT_VERIFY_USUAL && strcmp(arguments->subcommand, "ls") == 0)
         return arguments_wrong(arguments, "--verify and --no-verify are for get and put");
     if ((arguments->cert == NULL) != (arguments->key == NULL))

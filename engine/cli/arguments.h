@@ -24,6 +24,8 @@ struct arguments {
 
     unsigned connect_timeout, idle_timeout; /* milliseconds; 0: the default */
     bool quiet, json, verbose;
+    enum client_if_exists if_exists;
+    bool says_if_exists; /* it was given */
     uint64_t limit_rate; /* bytes per second; 0: no limit */
     enum client_verify verify;
     enum digest_algorithm digest;

@@ -180,6 +180,7 @@ static int connect_to(struct command *command, const struct remote *remote)
                                       .interrupt_fd = command->signal_fd,
                                       .verify = arguments->verify,
                                       .digest = arguments->digest,
+                                      .if_exists = arguments->if_exists,
                                       .limit_rate = arguments->limit_rate };
     struct config_errors errors = { 0 };
 

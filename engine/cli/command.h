@@ -13,9 +13,9 @@
 
 struct command {
     const struct arguments *arguments;
-    FILE *out;     /* for the lines at a transfer's end */
-    int exit_code; /* of the first failure */
-    bool hopeless; /* what failed will fail for every other file, too */
+    FILE *out;          /* for the lines at a transfer's end */
+    int exit_code;      /* of the first failure */
+    bool hopeless;      /* what failed will fail for every other file, too */
     uint64_t succeeded; /* files that were moved, or need not be: where others failed, the exit code says so */
 
     /* private */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,49 +10,13 @@
 
 #include "engine/cli/report.h"
 #include "engine/cli/command.h"
+#include "engine/cli/tree.h"
 
-#define DEPTH_MAX 64 /* a server may make up a tree that never ends */
-
-static const char usage[] = "Usage: sluice get [OPTION]... SOURCE... DESTINATION\n"
-                            "Fetches remote files. A SOURCE that ends in '/' is a directory: all of it is fetched, as "
-                            "cp -r would. DESTINATION is\n"
-                            "a file or a directory; - is standard output, for one file.\n";
-
-/* The entries of one directory, copied: the client is needed for the files before the listing is over. */
-struct entries {
-    struct {
-        char *name;
-        bool directory;
-    } * items;
-    size_t count, capacity;
-    bool no_memory;
-};
-
-static int collect(void *argument, const struct client_entry *entry)
-{
-    struct entries *entries = argument;
-    if (entries->count == entries->capacity) {
-        size_t capacity = entries->capacity ? entries->capacity * 2 : 64;
-        void *grown = realloc(entries->items, capacity * sizeof *entries->items);
-        if (!grown)
-            return entries->no_memory = true;
-        entries->items = grown;
-        entries->capacity = capacity;
-    }
-    char *name = strdup(entry->name);
-    if (!name)
-        return entries->no_memory = true;
-    entries->items[entries->count].name = name;
-    entries->items[entries->count++].directory = entry->directory;
-    return 0;
-}
-
-static void entries_free(struct entries *entries)
-{
-    for (size_t i = 0; i < entries->count; i++)
-        free(entries->items[i].name);
-    free(entries->items);
-}
+static const char usage[] =
+    "Usage: sluice get [OPTION]... SOURCE... DESTINATION\n"
+    "Fetches remote files. A SOURCE that ends in '/', or with -r is one, is a directory: all of it "
+    "is fetched, as cp -r\n"
+    "would. DESTINATION is a file or a directory; - is standard output, for one file.\n";
 
 /* A symbolic link that stands in the way could lead out of the destination: it is not followed. */
 static int make_directory(struct command *command, const char *local)
@@ -69,56 +34,6 @@ static int make_directory(struct command *command, const char *local)
                             local);
     }
     return command_fail(command, CLIENT_LOCAL, "making the directory %s: %s", local, strerror(error));
-}
-
-static int list(struct command *command, const struct remote *server, const char *path, struct entries *entries)
-{
-    struct client *client = command_client(command, server);
-    if (!client)
-        return command->exit_code;
-    int result = client_list(client, path, collect, entries);
-    if (result == CLIENT_OK && entries->no_memory)
-        return command_fail(command, CLIENT_FAILED, "no memory for the listing of /%s", path);
-    if (result != CLIENT_OK)
-        return command_fail(command, result, "/%s: %s", path, client_reason(client));
-    return CLIENT_OK;
-}
-
-static void get_tree(struct command *command, const struct remote *server, const char *path, const char *local,
-                     unsigned depth);
-
-static void get_entry(struct command *command, const struct remote *server, const char *path, const char *local,
-                      const char *name, bool directory, unsigned depth)
-{
-    char *from = path_join(path, name, strlen(name));
-    char *to = path_join(local, name, strlen(name));
-    char *inside = from && directory ? path_join(from, "", 0) : NULL;
-
-    if (!from || !to || (directory && !inside)) {
-        command_fail(command, CLIENT_FAILED, "no memory");
-    } else if (!directory) {
-        command_get(command, server, from, to);
-    } else if (make_directory(command, to) == CLIENT_OK) {
-        get_tree(command, server, inside, to, depth + 1);
-    }
-    free(from);
-    free(to);
-    free(inside);
-}
-
-/* `path` is "" or ends in '/'; `local` exists. A file that fails does not keep the others from coming. */
-static void get_tree(struct command *command, const struct remote *server, const char *path, const char *local,
-                     unsigned depth)
-{
-    struct entries entries = { 0 };
-
-    if (depth > DEPTH_MAX)
-        command_fail(command, CLIENT_SERVER, "/%s: more than %u directories deep", path, DEPTH_MAX);
-    else if (list(command, server, path, &entries) == CLIENT_OK) {
-        for (size_t i = 0; i < entries.count && !command->hopeless; i++)
-            get_entry(command, server, path, local, entries.items[i].name, entries.items[i].directory, depth);
-    }
-    entries_free(&entries);
 }
 
 struct destination {
@@ -148,15 +63,45 @@ static bool is_there(const char *path)
     return stat(path, &facts) == 0 && S_ISDIR(facts.st_mode);
 }
 
+static void would_get(struct command *command, const char *path)
+{
+    char *name = printable(path);
+
+    command->succeeded++;
+    if (command->arguments->json)
+        report_plan(command->out, "get", path, UINT64_MAX);
+    else if (!command->arguments->quiet)
+        fprintf(command->out, "would get %s\n", name ? name : "?");
+    free(name);
+}
+
+/* With -r a directory need not be written as one; whether it is one, the server knows. */
+static bool get_recursively(struct command *command, const struct remote *source, const char *local)
+{
+    char *path = path_join(source->path, "", 0);
+    bool is_tree = true;
+
+    if (!path)
+        command_fail(command, CLIENT_FAILED, "no memory");
+    else
+        is_tree = tree_get(command, source, path, local, true);
+    free(path);
+    return is_tree;
+}
+
 static void get_source(struct command *command, const struct remote *source, const struct destination *destination)
 {
     char *local = local_name(command, source, destination);
     if (!local)
         return;
-    if (!path_is_directory(source->path))
-        command_get(command, source, source->path, local);
-    else if (is_there(local) || make_directory(command, local) == CLIENT_OK)
-        get_tree(command, source, source->path, local, 0);
+    if (path_is_directory(source->path))
+        tree_get(command, source, source->path, local, false);
+    else if (!command->arguments->recursive || !get_recursively(command, source, local)) {
+        if (command->arguments->dry_run)
+            would_get(command, source->path);
+        else
+            command_get(command, source, source->path, local);
+    }
     free(local);
 }
 
@@ -173,7 +118,7 @@ static int prepare(struct command *command, struct destination *destination, int
     }
     remote_clear(&remote);
     destination->is_directory = is_there(destination->path) || path_is_directory(destination->path) || source_count > 1;
-    if (destination->is_directory && !is_there(destination->path))
+    if (destination->is_directory && !is_there(destination->path) && !command->arguments->dry_run)
         return make_directory(command, destination->path);
     return CLIENT_OK;
 }

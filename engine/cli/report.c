@@ -26,6 +26,7 @@ static const struct {
     { CLIENT_CUT, "cut" },
     { CLIENT_LOCAL, "local" },
     { CLIENT_DIGEST, "digest" },
+    { CLIENT_EXISTS, "exists" },
     { CLIENT_PARTIAL, "partial" },
     { CLIENT_INTERRUPTED, "interrupted" },
 };
@@ -47,8 +48,21 @@ double report_cpu_seconds(void)
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
+static void report_skipped(FILE *out, const struct client_transfer *transfer)
+{
+    bool put = strcmp(transfer->direction, "put") == 0;
+    char *name = printable(put ? transfer->remote : transfer->local);
+
+    fprintf(out, "kept %s: %s\n", name ? name : "?", transfer->skipped);
+    free(name);
+}
+
 void report_line(FILE *out, const struct client_transfer *transfer)
 {
+    if (transfer->skipped && transfer->skipped[0]) {
+        report_skipped(out, transfer);
+        return;
+    }
     bool put = strcmp(transfer->direction, "put") == 0;
     char *from = printable(put ? transfer->local : transfer->remote);
     char *to = printable(put ? transfer->remote : transfer->local);
@@ -121,6 +135,7 @@ void report_json(FILE *out, const struct client_transfer *transfer, int result, 
     http_write(&writer, ",\"verified\":%s", transfer->verified ? "true" : "false");
     field(&writer, "digest", transfer->digest ? transfer->digest : "");
     field(&writer, "unverified", transfer->unverified ? transfer->unverified : "");
+    field(&writer, "skipped", transfer->skipped ? transfer->skipped : "");
     http_write(&writer, ",\"limit\":%" PRIu64, transfer->limit);
     field(&writer, "limited_by", transfer->limited_by ? transfer->limited_by : "");
     http_write(&writer, ",\"resumed\":%s,\"cpu_seconds\":%.6f,\"max_resident_kib\":%ld}",
@@ -135,7 +150,9 @@ void report_plan(FILE *out, const char *direction, const char *remote, uint64_t 
 
     http_write(&writer, "{\"would\":\"%s\"", direction);
     field(&writer, "remote", remote);
-    http_write(&writer, ",\"bytes\":%" PRIu64 "}", bytes);
+    if (bytes != UINT64_MAX)
+        http_write(&writer, ",\"bytes\":%" PRIu64, bytes);
+    http_write(&writer, "}");
     put_line(out, &writer);
 }
 

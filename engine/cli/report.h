@@ -16,7 +16,7 @@ void report_line(FILE *out, const struct client_transfer *transfer);
 /* With `reason` of a failure, "" otherwise; `cpu_seconds`: of this transfer. The resident memory is the process's. */
 void report_json(FILE *out, const struct client_transfer *transfer, int result, const char *reason, double cpu_seconds);
 
-/* A file that --dry-run leaves alone: {"would":"get","remote":..,"bytes":..} */
+/* A file that --dry-run leaves alone: {"would":"get","remote":..,"bytes":..}. UINT64_MAX: its size is not known. */
 void report_plan(FILE *out, const char *direction, const char *remote, uint64_t bytes);
 
 /* The end of a tree. */

@@ -32,7 +32,20 @@ enum client_result {
     CLIENT_CUT = 8,          /* the connection broke or the body was cut short; nothing took its name */
     CLIENT_LOCAL = 9,        /* a local file: missing, no room, no permission */
     CLIENT_DIGEST = 10,      /* the file that arrived is not the one that was sent; it did not take its name */
+    CLIENT_EXISTS = 11,      /* the target is there, and is to be left as it is */
+    CLIENT_PARTIAL = 12,     /* of several files some failed; an exit code only */
     CLIENT_INTERRUPTED = 130 /* `interrupt_fd` became readable; nothing took its name */
+};
+
+/*
+ * What becomes of a transfer whose target is there: it is replaced in one step, unless it is seen to be the same; it is
+ * a failure; it is passed over; the file gets the first free name of NAME.1, NAME.2 and so on.
+ */
+enum client_if_exists {
+    CLIENT_IF_EXISTS_REPLACE,
+    CLIENT_IF_EXISTS_FAIL,
+    CLIENT_IF_EXISTS_SKIP,
+    CLIENT_IF_EXISTS_RENAME
 };
 
 /* What is verified with a digest: PUTs and what goes on with an earlier part; all, or else it is a failure; nothing. */
@@ -54,7 +67,18 @@ struct client_options {
     int interrupt_fd;                       /* once readable, every call ends soon (a signalfd); 0: none */
     enum client_verify verify;
     enum digest_algorithm digest; /* to verify with */
+    unsigned streams;             /* of one transfer; 0: chosen by size, cores and addresses; at most 64 */
+    int retries;                  /* new connections in a row, where that of a large GET broke; 0: 5, negative: none */
+    enum client_if_exists if_exists;
     uint64_t limit_rate;          /* bytes per second of a transfer, all its streams together; 0: no limit */
+};
+
+/* One connection's share of a transfer. */
+struct client_stream {
+    char peer[300]; /* whom it was connected to last */
+    char path[16];
+    uint64_t bytes;
+    unsigned retries;
 };
 
 /* What happened in one transfer. Strings live until the next call on the client. */
@@ -68,9 +92,14 @@ struct client_transfer {
     const char *tx, *rx; /* channel_why() of each direction as the body ended */
     const char *version, *suite;
     bool resumed;
-    bool verified;          /* the digest of our file is that of the server's */
-    const char *digest;     /* "sha-256:" and hex, of our file; "": was not computed */
-    const char *unverified; /* why it is not verified; "" where it is */
+    bool verified;                           /* the digest of our file is that of the server's */
+    const char *digest;                      /* "sha-256:" and hex, of our file; "": was not computed */
+    const char *unverified;                  /* why it is not verified; "" where it is */
+    uint64_t resumed_bytes;                  /* that were here before; `bytes` does not count them */
+    const char *note;                        /* what is not as one would expect: why one stream, why not resumed; "" */
+    const struct client_stream *stream_list; /* `streams` of them, where it was moved in ranges; else none */
+    unsigned streams, retries;
+    const char *skipped;    /* why nothing was moved, and yet nothing failed; "" where something was */
     uint64_t limit;         /* bytes per second that the body was held to on this connection; 0: none */
     const char *limited_by; /* whom: "our kernel", "the server", "reading slowly", "nobody: ..."; "" without a limit */
 };
@@ -86,7 +115,10 @@ void client_watch(struct client *client, client_progress *progress, void *argume
 /*
  * Fetches remote path (not encoded, without leading slash) into a local file, which takes its name in one step when it
  * is complete and on disk; until then what stood there is untouched. A symbolic link of that name is replaced, not
- * followed. What is neither a file nor a directory (/dev/null, a FIFO) is written to as it is.
+ * followed. A file of 1 MiB or more, of a server that gives parts, comes over several streams where that pays, and what
+ * came of it when the transfer failed stays beside it (NAME.part and NAME.part.journal): the next call goes on from
+ * there, or starts over where the source has changed. What is neither a file nor a directory (/dev/null, a FIFO) is
+ * written to as it is.
  */
 int client_get(struct client *client, const char *remote, const char *local);
 /*
@@ -110,6 +142,12 @@ struct client_entry {
 };
 typedef int client_visit(void *argument, const struct client_entry *entry);
 int client_list(struct client *client, const char *remote, client_visit *visit, void *argument);
+
+/*
+ * Whether the server says that remote path has the bytes of an open file of `size` bytes (HEAD and Want-Repr-Digest, RFC
+ * 9530). False, too, where it cannot be known.
+ */
+bool client_same(struct client *client, const char *remote, int fd, uint64_t size);
 
 const struct client_transfer *client_last(const struct client *client);
 const char *client_reason(const struct client *client); /* of the last result that was not CLIENT_OK; else "" */

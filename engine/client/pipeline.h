@@ -66,6 +66,12 @@ struct pipeline_lane {
 };
 
 /*
+ * Whether this client's files may go so: not where each is held to a rate, nor where fetching must be verified, which
+ * asks the server once more for each.
+ */
+bool client_pipelines_do(const struct client *client, bool put);
+
+/*
  * Runs all lanes to their end, the first one on this thread with `client`. CLIENT_OK, or the result that made a lane
  * give up (nobody answers, authentication, interrupted), with its sentence in client_reason(client): then what next()
  * would still give was not tried.

@@ -97,6 +97,13 @@ static void *lane_main(void *argument)
     return NULL;
 }
 
+bool client_pipelines_do(const struct client *client, bool put)
+{
+    if (client->options.limit_rate > 0)
+        return false;
+    return put || client->options.verify != CLIENT_VERIFY_ALWAYS;
+}
+
 int client_pipelines(struct client *client, const struct pipeline_lane *lanes, unsigned count)
 {
     struct lane_thread threads[PIPELINE_LANES_MAX] = { 0 };

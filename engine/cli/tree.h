@@ -1,0 +1,115 @@
+/*
+ * Directories and many files: what is to be moved is known first, as a tree, then moved (tree_move.c), then told of.
+ *
+ *     tree.c         a tree in memory
+ *     tree_filter.c  --include, --exclude, --files-from
+ *     tree_read.c    what there is, on either side
+ *     tree_move.c    small files over pipelined lanes, large ones by themselves, and the summary
+ *     tree_get.c  tree_put.c
+ */
+#ifndef SLUICE_CLI_TREE_H
+#define SLUICE_CLI_TREE_H
+
+#include <pthread.h>
+#include <time.h>
+
+#include "engine/cli/command.h"
+#include "engine/client/pipeline.h"
+#include "engine/store/store.h"
+
+#define TREE_ENTRIES_MAX 8000000u
+#define TREE_PATH_MAX 4096
+
+enum tree_kind {
+    TREE_FILE,
+    TREE_DIRECTORY,
+    TREE_LINK,
+    TREE_OTHER, /* a FIFO, a socket, a device */
+    TREE_FAULT  /* cannot be read: `words` says why */
+};
+
+struct tree_entry {
+    char *full; /* the tree's prefix and the path within; any bytes */
+    enum tree_kind kind;
+    bool left_out;              /* by a filter */
+    bool large;                 /* turned out to be too large for a pipeline */
+    bool to_file, to_directory; /* where a link leads */
+    bool coarse;                /* `modified` is whole seconds, or unknown where it is 0; `mode` is unknown */
+    unsigned mode;
+    uint64_t size;
+    struct timespec modified;
+    char *words; /* of a link its target, of a fault its reason; else NULL */
+};
+
+struct tree {
+    struct tree_entry *items;
+    size_t count, capacity;
+    char *prefix; /* what `full` begins with: the remote directory, "" or with a slash at its end */
+    size_t prefix_length;
+};
+
+int tree_init(struct tree *tree, const char *prefix); /* 0 or -ENOMEM */
+void tree_clear(struct tree *tree);
+/* Adds a copy of `entry`, at `path` within the tree. 0, -ENOMEM, -E2BIG. */
+int tree_add(struct tree *tree, const char *path, const struct tree_entry *entry, const char *words);
+void tree_sort(struct tree *tree); /* by path: a directory before what is in it. The first of two of a path stays */
+/* In a sorted tree. NULL: there is none. */
+struct tree_entry *tree_find(const struct tree *tree, const char *path);
+const char *tree_path(const struct tree *tree, const struct tree_entry *entry); /* within the tree */
+
+/* tree_filter.c: marks what is left out. Names of --files-from that are not there are failures, told of. */
+int tree_filter(struct command *command, struct tree *tree);
+/* Whether rules take a path. `directory`: only what leaves out a whole directory counts. */
+bool tree_rules_take(const struct arguments *arguments, const char *path, bool directory);
+
+/*
+ * tree_read.c: fills and sorts a tree. CLIENT_OK or a result that is not yet told: its sentence is client_reason() of
+ * the remote one, `why` of the local one.
+ */
+int tree_read_remote(struct client *client, struct tree *tree, bool only_manifest);
+int tree_read_local(const struct store *root, struct tree *tree, char *why, size_t size);
+
+/* tree_move.c: one move of a tree. */
+struct tree_run {
+    struct command *command;
+    struct tree *tree;
+    struct store *store; /* the local side */
+    const char *local;   /* its name */
+    const char *shown;   /* of the remote side */
+    bool put;
+    struct timespec started;
+
+    pthread_mutex_t lock; /* for all below, and for telling */
+    size_t next;
+    struct tree_entry **small; /* what the lanes move */
+    size_t small_count;
+    uint64_t moved_bytes, total_bytes;
+    uint64_t moved, skipped, failed;
+    int last_result; /* of tree_run_one() */
+    struct progress progress;
+    double shown_at;
+    char session[200]; /* version, suite, and who encrypts, of the last file */
+};
+
+int tree_run_begin(struct tree_run *run);                         /* CLIENT_OK, or told of */
+void tree_run_lanes(struct tree_run *run, struct client *client); /* all of `small` */
+void tree_run_moved(struct tree_run *run, struct tree_entry *entry, const struct client_transfer *transfer);
+void tree_run_failed(struct tree_run *run, const struct tree_entry *entry, int result, const char *why,
+                     const struct client_transfer *transfer); /* NULL: none was begun */
+void tree_run_skipped(struct tree_run *run);
+/* Notes that a file is to be moved: in a lane, or where it is large or must be watched, by itself. */
+void tree_run_plan(struct tree_run *run, struct client *client, struct tree_entry *entry);
+/* A file was moved by itself, with that result, and told of. */
+void tree_run_one(struct tree_run *run, int result);
+/* Whether the local file has the digest of the remote one. */
+bool tree_same_digest(const struct tree_run *run, struct client *client, const struct tree_entry *entry);
+void tree_run_would(struct tree_run *run, const struct tree_entry *entry);        /* --dry-run */
+char *tree_run_local(const struct tree_run *run, const struct tree_entry *entry); /* for free() */
+void tree_run_end(struct tree_run *run);                                          /* the summary */
+
+/* A whole tree. `path`: "" or with a slash at its end; `local` is there, or is made by get. */
+/* False: with `or_file`, there is no such directory, which was not told. */
+bool tree_get(struct command *command, const struct remote *server, const char *path, const char *local, bool or_file);
+void tree_put(struct command *command, const struct remote *server, const char *local, const char *path);
+
+#endif

@@ -1,0 +1,468 @@
+/*
+ * Moving a tree's files: small ones over a few lanes, each with a connection and a thread of its own.
+ *
+ * What arrives is written to files without a name; some dozens of them are synced and named together, for what takes
+ * time is the file system's journal, and it is written once for all of them.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/printable.h"
+#include "engine/cli/report.h"
+#include "engine/cli/tree.h"
+#include "engine/digest/digest.h"
+#include "engine/http/digest.h"
+#include "engine/http/http.h"
+
+#define LANES 4
+#define FILES_PER_LANE 16 /* fewer are not worth another handshake */
+#define BATCH_FILES 32
+#define BATCH_BYTES (8u << 20)
+#define BATCH_PATIENCE 0.5 /* seconds until what has arrived gets its name, however few it is */
+
+struct landed {
+    struct tree_entry *entry;
+    struct client_transfer transfer;
+};
+
+struct lane {
+    struct tree_run *run;
+    size_t count, bytes;
+    struct timespec since;
+    struct store_batch batch[BATCH_FILES];
+    struct landed landed[BATCH_FILES];
+};
+
+static double seconds_since(const struct timespec *start)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) / 1e9;
+}
+
+/* -- what is told; under the run's lock ---------------------------------------------------------------------------- */
+
+char *tree_run_local(const struct tree_run *run, const struct tree_entry *entry)
+{
+    const char *path = tree_path(run->tree, entry);
+    return path_join(run->local, path, strlen(path));
+}
+
+static void tell_json(struct tree_run *run, const struct tree_entry *entry, const struct client_transfer *transfer,
+                      int result, const char *why)
+{
+    struct client_transfer told = {
+        .path = "none", .tx = "", .rx = "", .version = "", .suite = "", .digest = "", .unverified = ""
+    };
+    char *local = tree_run_local(run, entry);
+
+    if (transfer)
+        told = *transfer;
+    told.direction = run->put ? "put" : "get";
+    told.remote = entry->full;
+    told.local = local ? local : "";
+    report_json(run->command->out, &told, result, why, 0);
+    free(local);
+}
+
+static void note_session(struct tree_run *run, const struct client_transfer *transfer)
+{
+    snprintf(run->session, sizeof run->session, "%s %s, path %s; tx %s; rx %s", transfer->version, transfer->suite,
+             transfer->path, transfer->tx, transfer->rx);
+}
+
+static void show_progress(struct tree_run *run)
+{
+    double now = seconds_since(&run->started);
+    if (!run->command->shows_progress || now - run->shown_at < 0.2)
+        return;
+    run->shown_at = now;
+    progress_update(&run->progress, run->moved_bytes, run->total_bytes, "");
+}
+
+void tree_run_moved(struct tree_run *run, struct tree_entry *entry, const struct client_transfer *transfer)
+{
+    pthread_mutex_lock(&run->lock);
+    run->moved++;
+    run->moved_bytes += transfer->bytes;
+    run->command->succeeded++;
+    note_session(run, transfer);
+    if (run->command->arguments->json)
+        tell_json(run, entry, transfer, CLIENT_OK, "");
+    show_progress(run);
+    pthread_mutex_unlock(&run->lock);
+}
+
+void tree_run_failed(struct tree_run *run, const struct tree_entry *entry, int result, const char *why,
+                     const struct client_transfer *transfer)
+{
+    char *name = printable(run->put ? tree_path(run->tree, entry) : entry->full);
+
+    pthread_mutex_lock(&run->lock);
+    run->failed++;
+    progress_end(&run->progress);
+    if (run->command->arguments->json)
+        tell_json(run, entry, transfer, result, why);
+    command_fail(run->command, result, "%s: %s", name ? name : "?", why);
+    pthread_mutex_unlock(&run->lock);
+    free(name);
+}
+
+void tree_run_skipped(struct tree_run *run)
+{
+    run->skipped++;
+    run->command->succeeded++;
+}
+
+void tree_run_plan(struct tree_run *run, struct client *client, struct tree_entry *entry)
+{
+    run->total_bytes += entry->size;
+    if (entry->size > PIPELINE_BODY_MAX || !client_pipelines_do(client, run->put))
+        entry->large = true;
+    else
+        run->small[run->small_count++] = entry;
+}
+
+void tree_run_one(struct tree_run *run, int result)
+{
+    run->last_result = result;
+    run->failed += result != CLIENT_OK;
+    run->moved += result == CLIENT_OK;
+    if (result == CLIENT_OK)
+        run->moved_bytes += client_last(run->command->client)->bytes;
+    if (result == CLIENT_OK)
+        note_session(run, client_last(run->command->client));
+}
+
+bool tree_same_digest(const struct tree_run *run, struct client *client, const struct tree_entry *entry)
+{
+    struct stat facts;
+    bool same = false;
+
+    int fd = store_open_read(run->store, tree_path(run->tree, entry), &facts);
+    if (fd < 0)
+        return false;
+    if (S_ISREG(facts.st_mode))
+        same = client_same(client, entry->full, fd, (uint64_t)facts.st_size);
+    close(fd);
+    return same;
+}
+
+void tree_run_would(struct tree_run *run, const struct tree_entry *entry)
+{
+    const struct arguments *arguments = run->command->arguments;
+    struct client_transfer transfer = { .direction = run->put ? "put" : "get", .bytes = entry->size };
+
+    run->moved++;
+    run->moved_bytes += entry->size;
+    run->command->succeeded++;
+    if (arguments->json) {
+        report_plan(run->command->out, transfer.direction, entry->full, entry->size);
+    } else if (!arguments->quiet) {
+        char *name = printable(run->put ? tree_path(run->tree, entry) : entry->full);
+        fprintf(run->command->out, "would %s %s  %" PRIu64 " bytes\n", transfer.direction, name ? name : "?",
+                entry->size);
+        free(name);
+    }
+}
+
+/* -- files that arrive --------------------------------------------------------------------------------------------- */
+
+static void say_local(struct tree_run *run, const struct tree_entry *entry, const char *doing, int error,
+                      const struct client_transfer *transfer)
+{
+    char why[300];
+    const char *reason = error == -EXDEV || error == -ELOOP ? "the path leads out of the destination"
+                         : error == -EISDIR                 ? "there is a directory of this name"
+                         : error == -ENOTDIR                ? "a part of the path is a file"
+                                                            : strerror(-error);
+    snprintf(why, sizeof why, "%s it here: %s", doing, reason);
+    tree_run_failed(run, entry, CLIENT_LOCAL, why, transfer);
+}
+
+static void name_landed(struct lane *lane)
+{
+    size_t count = lane->count;
+
+    if (count == 0)
+        return;
+    lane->count = lane->bytes = 0;
+    store_upload_commit_all(lane->batch, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct landed *landed = &lane->landed[i];
+        if (lane->batch[i].result == 0)
+            tree_run_moved(lane->run, landed->entry, &landed->transfer);
+        else
+            say_local(lane->run, landed->entry, "finishing", lane->batch[i].result, &landed->transfer);
+    }
+}
+
+static int write_all(int fd, const char *bytes, size_t length)
+{
+    while (length > 0) {
+        ssize_t written = write(fd, bytes, length);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return written < 0 ? -errno : -EIO;
+        bytes += written;
+        length -= (size_t)written;
+    }
+    return 0;
+}
+
+/* A file system without times or modes is no reason to lose the file. */
+static void set_facts(int fd, const struct tree_entry *entry, const struct pipeline_answer *answer)
+{
+    struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, entry->modified };
+
+    if (answer->has_modified)
+        times[1] = answer->modified;
+    if (answer->has_mode || !entry->coarse)
+        (void)!fchmod(fd, (mode_t)(answer->has_mode ? answer->mode : entry->mode));
+    if (answer->has_modified || !entry->coarse || entry->modified.tv_sec != 0)
+        (void)!futimens(fd, times);
+}
+
+static void land(void *argument, const struct pipeline_item *item, const struct pipeline_answer *answer,
+                 const struct client_transfer *transfer)
+{
+    struct lane *lane = argument;
+    struct tree_entry *entry = item->tag;
+    struct store_batch *place = &lane->batch[lane->count];
+
+    *place = (struct store_batch){ 0 };
+    int error = store_upload_begin(lane->run->store, tree_path(lane->run->tree, entry), answer->length, &place->upload);
+    if (error == 0)
+        error = write_all(place->upload.fd, answer->bytes, answer->length);
+    if (error < 0) {
+        store_upload_abandon(&place->upload);
+        say_local(lane->run, entry, "writing", error, transfer);
+        return;
+    }
+    set_facts(place->upload.fd, entry, answer);
+    if (lane->count == 0)
+        clock_gettime(CLOCK_MONOTONIC, &lane->since);
+    lane->landed[lane->count++] = (struct landed){ .entry = entry, .transfer = *transfer };
+    lane->bytes += answer->length;
+    if (lane->count == BATCH_FILES || lane->bytes >= BATCH_BYTES)
+        name_landed(lane);
+}
+
+static void pause_lane(void *argument, bool at_end)
+{
+    struct lane *lane = argument;
+    if (at_end || (lane->count > 0 && seconds_since(&lane->since) > BATCH_PATIENCE))
+        name_landed(lane);
+}
+
+/* -- files that are sent ------------------------------------------------------------------------------------------- */
+
+static int read_all(int fd, char *bytes, size_t length)
+{
+    for (size_t done = 0; done < length;) {
+        ssize_t got = pread(fd, bytes + done, length - done, (off_t)done);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -errno;
+        if (got == 0)
+            return -ENODATA;
+        done += (size_t)got;
+    }
+    return 0;
+}
+
+/* What the server compares what it got with. */
+static int write_digest(struct http_writer *fields, const struct pipeline_load *load)
+{
+    struct digest_set set = { 0 };
+    struct digest_run *run;
+
+    int error = digest_run_new(&run, 1u << DIGEST_SHA_256);
+    if (error < 0)
+        return error;
+    error = digest_run_add(run, load->bytes, load->length);
+    if (error == 0)
+        error = digest_run_end(run, &set);
+    if (error == 0)
+        http_write_digests(fields, "Repr-Digest", &set);
+    digest_run_free(run);
+    return error;
+}
+
+/* The file as it is now, not as it was found. 0 or -errno. */
+static int load_file(struct tree_run *run, const struct tree_entry *entry, struct pipeline_load *load)
+{
+    struct stat facts;
+    char modified[HTTP_TIME_SIZE];
+
+    int fd = store_open_read(run->store, tree_path(run->tree, entry), &facts);
+    if (fd < 0)
+        return fd;
+    int error = S_ISREG(facts.st_mode) ? 0 : -EISDIR;
+    if (error == 0 && (uint64_t)facts.st_size > PIPELINE_BODY_MAX)
+        error = -EFBIG;
+    if (error == 0)
+        error = read_all(fd, load->bytes, (size_t)facts.st_size);
+    close(fd);
+    load->length = (size_t)facts.st_size;
+    http_time(&facts.st_mtim, modified);
+    struct http_writer fields = { .bytes = load->fields, .capacity = PIPELINE_FIELDS_SIZE - 1 };
+    http_write(&fields, HTTP_MODIFIED ": %s\r\n" HTTP_MODE ": %04o\r\n", modified, facts.st_mode & 0777);
+    if (error == 0)
+        error = write_digest(&fields, load);
+    load->fields[fields.length] = '\0';
+    return error;
+}
+
+static void mark_large(struct tree_run *run, struct tree_entry *entry)
+{
+    pthread_mutex_lock(&run->lock);
+    entry->large = true;
+    pthread_mutex_unlock(&run->lock);
+}
+
+static int load(void *argument, const struct pipeline_item *item, struct pipeline_load *load)
+{
+    struct lane *lane = argument;
+    struct tree_entry *entry = item->tag;
+    char why[200];
+
+    int error = load_file(lane->run, entry, load);
+    if (error == 0)
+        return 0;
+    if (error == -EFBIG) {
+        mark_large(lane->run, entry);
+        return CLIENT_FAILED;
+    }
+    snprintf(why, sizeof why, "reading it: %s",
+             error == -ENODATA ? "it became shorter"
+             : error == -EXDEV ? "a symbolic link that leads out of the tree"
+                               : strerror(-error));
+    tree_run_failed(lane->run, entry, CLIENT_LOCAL, why, NULL);
+    return CLIENT_LOCAL;
+}
+
+/* -- lanes --------------------------------------------------------------------------------------------------------- */
+
+static bool next(void *argument, struct pipeline_item *item)
+{
+    struct lane *lane = argument;
+    struct tree_run *run = lane->run;
+    struct tree_entry *entry = NULL;
+
+    pthread_mutex_lock(&run->lock);
+    if (run->next < run->small_count)
+        entry = run->small[run->next++];
+    pthread_mutex_unlock(&run->lock);
+    if (entry)
+        *item = (struct pipeline_item){ .remote = entry->full, .tag = entry };
+    return entry;
+}
+
+static void done(void *argument, const struct pipeline_item *item, int result, const char *reason, bool too_large,
+                 const struct client_transfer *transfer)
+{
+    struct lane *lane = argument;
+    struct tree_entry *entry = item->tag;
+
+    if (too_large)
+        mark_large(lane->run, entry);
+    else if (result == CLIENT_OK)
+        tree_run_moved(lane->run, entry, transfer);
+    else
+        tree_run_failed(lane->run, entry, result, reason, transfer);
+}
+
+int tree_run_begin(struct tree_run *run)
+{
+    clock_gettime(CLOCK_MONOTONIC, &run->started);
+    pthread_mutex_init(&run->lock, NULL);
+    progress_begin(&run->progress, run->shown);
+    run->small = calloc(run->tree->count + 1, sizeof(struct tree_entry *));
+    return run->small ? CLIENT_OK : command_fail(run->command, CLIENT_FAILED, "no memory");
+}
+
+static void say_untried(struct tree_run *run, int result, const char *reason)
+{
+    size_t left = run->small_count - run->next;
+
+    if (result == CLIENT_OK || left == 0)
+        return;
+    run->failed += left;
+    run->next = run->small_count;
+    command_fail(run->command, result, "%zu more files were not tried: %s", left, reason);
+}
+
+void tree_run_lanes(struct tree_run *run, struct client *client)
+{
+    unsigned count = (unsigned)(run->small_count / FILES_PER_LANE) + 1;
+    struct pipeline_lane works[LANES];
+    struct lane *lanes = calloc(LANES, sizeof *lanes);
+
+    if (!lanes) {
+        say_untried(run, CLIENT_FAILED, "no memory");
+        return;
+    }
+    count = count < LANES ? count : LANES;
+    for (unsigned i = 0; i < count; i++) {
+        lanes[i].run = run;
+        works[i] = (struct pipeline_lane){ .argument = &lanes[i],
+                                           .put = run->put,
+                                           .next = next,
+                                           .load = load,
+                                           .land = land,
+                                           .done = done,
+                                           .pause = pause_lane };
+    }
+    int result = run->small_count > 0 ? client_pipelines(client, works, count) : CLIENT_OK;
+    progress_end(&run->progress);
+    say_untried(run, result, client_reason(client));
+    free(lanes);
+}
+
+static void tell_summary(struct tree_run *run)
+{
+    double seconds = seconds_since(&run->started);
+    char rate[24];
+    char *from = printable(run->put ? run->local : run->shown), *to = printable(run->put ? run->shown : run->local);
+    bool dry = run->command->arguments->dry_run;
+
+    fprintf(run->command->out,
+            "%s %s -> %s  %" PRIu64 " files, %" PRIu64 " bytes in %.2f s, %s; %" PRIu64 " skipped, %" PRIu64
+            " failed%s%s\n",
+            dry        ? "plan"
+            : run->put ? "sent"
+                       : "got ",
+            from ? from : "?", to ? to : "?", run->moved, run->moved_bytes, seconds,
+            rate_text((double)run->moved_bytes / (seconds > 0 ? seconds : 1e-9), rate, sizeof rate), run->skipped,
+            run->failed, run->session[0] ? "; " : "", run->session);
+    free(from);
+    free(to);
+}
+
+void tree_run_end(struct tree_run *run)
+{
+    const struct arguments *arguments = run->command->arguments;
+    const struct report_summary summary = { .direction = run->put ? "put" : "get",
+                                            .remote = run->shown,
+                                            .local = run->local,
+                                            .dry_run = arguments->dry_run,
+                                            .moved = run->moved,
+                                            .skipped = run->skipped,
+                                            .failed = run->failed,
+                                            .bytes = run->moved_bytes,
+                                            .seconds = seconds_since(&run->started) };
+
+    if (arguments->json)
+        report_summary(run->command->out, &summary);
+    else if (!arguments->quiet)
+        tell_summary(run);
+    free(run->small);
+    pthread_mutex_destroy(&run->lock);
+}
