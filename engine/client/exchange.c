@@ -218,7 +218,7 @@ static bool connection_was_gone(const struct client *client, int error)
 
 int client_exchange(struct client *client, const struct client_request *request)
 {
-    bool expect = request->has_body && request->length > EXPECT_FROM;
+    bool expect = request->has_body && request->length > (request->ask_first ? 0 : EXPECT_FROM);
     bool retried = false;
 
     for (;;) {

@@ -20,7 +20,7 @@ void client_limit(struct client *client, unsigned streams)
 
 static void note(struct client *client, const char *by)
 {
-    client->last.limit = client->rate;
+    client->last.limit = client->options.limit_rate;
     snprintf(client->limited_by, sizeof client->limited_by, "%s", by);
 }
 
