@@ -6,6 +6,8 @@ int cli_serve(int argc, char **argv);
 int cli_get(int argc, char **argv);
 int cli_put(int argc, char **argv);
 int cli_ls(int argc, char **argv);
+int cli_history(int argc, char **argv);
+int cli_show(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_cert(int argc, char **argv);
 int cli_passwd(int argc, char **argv);

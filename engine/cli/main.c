@@ -15,6 +15,8 @@ static const struct subcommand subcommands[] = {
     { "get", cli_get, "fetch files: sluice get PARTNER:PATH... DESTINATION" },
     { "put", cli_put, "send files: sluice put FILE... PARTNER:PATH" },
     { "ls", cli_ls, "list a directory: sluice ls PARTNER:PATH" },
+    { "history", cli_history, "what was transferred, in and out" },
+    { "show", cli_show, "all about one transfer: sluice show ID" },
     { "check", cli_check, "is my configuration right?" },
     { "cert", cli_cert, "which certificates are used, and for how long are they good?" },
     { "passwd", cli_passwd, "set, remove or list the passwords with which users log in" },

@@ -45,7 +45,7 @@ const char *rate_text(double bytes_per_second, char *text, size_t size)
     return scaled(bytes_per_second, units, text, size);
 }
 
-static const char *bytes_text(uint64_t bytes, char *text, size_t size)
+const char *bytes_text(uint64_t bytes, char *text, size_t size)
 {
     static const char *const units[] = { "B", "kB", "MB", "GB", "TB", NULL };
     return scaled((double)bytes, units, text, size);

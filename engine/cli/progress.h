@@ -27,5 +27,6 @@ const char *progress_line(char *line, size_t size, unsigned width, const char *n
 
 /* "1.15 GB/s": decimal units, three digits. Returns `text`. */
 const char *rate_text(double bytes_per_second, char *text, size_t size);
+const char *bytes_text(uint64_t bytes, char *text, size_t size); /* "1.15 GB" */
 
 #endif
