@@ -278,7 +278,7 @@ static int leave(struct part *part, const char *name, bool replace)
     return rc == 0 && sync_file(part->directory) < 0 ? -EIO : rc;
 }
 
-int part_commit(struct part *part, struct timespec modified, bool replace)
+static int make_ready(struct part *part, struct timespec modified)
 {
     const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, modified };
     struct stat facts;
@@ -290,8 +290,32 @@ int part_commit(struct part *part, struct timespec modified, bool replace)
     /* A file system without times is no reason to lose the file. */
     if (modified.tv_sec > 0)
         (void)!futimens(part->fd, times);
-    int rc = sync_file(part->fd);
-    return rc == 0 ? leave(part, part->leaf, replace) : rc;
+    return sync_file(part->fd);
+}
+
+/* NAME, or where that is taken the first of NAME.1, NAME.2 and so on that is free. */
+static int leave_numbered(struct part *part, unsigned *numbered)
+{
+    char name[NAME_MAX + 1];
+    int rc = leave(part, part->leaf, false);
+
+    *numbered = 0;
+    for (unsigned number = 1; rc == -EEXIST && number <= STORE_NUMBERED_MAX; number++) {
+        if (snprintf(name, sizeof name, "%s.%u", part->leaf, number) >= (int)sizeof name)
+            return -ENAMETOOLONG;
+        rc = leave(part, name, false);
+        *numbered = number;
+    }
+    return rc;
+}
+
+int part_commit(struct part *part, struct timespec modified, bool replace, unsigned *numbered)
+{
+    int rc = make_ready(part, modified);
+
+    if (rc < 0)
+        return rc;
+    return numbered ? leave_numbered(part, numbered) : leave(part, part->leaf, replace);
 }
 
 int part_set_aside(struct part *part)

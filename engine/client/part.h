@@ -49,10 +49,11 @@ int part_save(struct part *part, const struct extents *have);
 
 /*
  * The whole is there: it is synced, gets its time (0: as it is) and the name, in one step. `replace` false: -EEXIST
- * where the name is taken. On an error before that all is as it was; -EIO: it has its name, but the disk did not take
- * the directory.
+ * where the name is taken; `numbered` not NULL: then it is the first free one of NAME, NAME.1, NAME.2 and so on, and
+ * *numbered which. On an error before that all is as it was; -EIO: it has its name, but the disk did not take the
+ * directory.
  */
-int part_commit(struct part *part, struct timespec modified, bool replace);
+int part_commit(struct part *part, struct timespec modified, bool replace, unsigned *numbered);
 int part_set_aside(struct part *part); /* as NAME.bad, for inspection; what had that name is replaced */
 int part_remove(struct part *part);    /* also where there is none */
 void part_close(struct part *part);

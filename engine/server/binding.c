@@ -272,7 +272,7 @@ void plan_drop(struct server *server, struct plan *plan)
     *plan = (struct plan){ 0 };
 }
 
-void plan_take(struct server *server, struct plan *plan)
+void plan_adopt(struct server *server, struct plan *plan)
 {
     for (struct binding *binding = server->bindings; binding; binding = binding->next)
         binding->service = NULL;

@@ -102,7 +102,7 @@ static int bindings_open(struct server *server, struct config_errors *errors)
     int rc = plan_make(server, server->epoch, &plan, errors);
 
     if (rc == 0)
-        plan_take(server, &plan);
+        plan_adopt(server, &plan);
     else
         plan_drop(server, &plan);
     return rc;

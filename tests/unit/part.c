@@ -102,18 +102,38 @@ static void gives_the_name_only_to_the_whole(void **state)
     put_text("", "old");
     leave_half();
     must_open(&part);
-    assert_int_equal(part_commit(&part, old, true), -EBADMSG);
+    assert_int_equal(part_commit(&part, old, true, NULL), -EBADMSG);
     assert_text("", "old");
     assert_true(exists(PART_SUFFIX) && exists(PART_JOURNAL_SUFFIX));
     assert_int_equal(ftruncate(part.fd, SIZE), 0);
-    assert_int_equal(part_commit(&part, old, false), -EEXIST);
+    assert_int_equal(part_commit(&part, old, false, NULL), -EEXIST);
     assert_text("", "old");
-    assert_int_equal(part_commit(&part, old, true), 0);
+    assert_int_equal(part_commit(&part, old, true, NULL), 0);
     part_close(&part);
     assert_int_equal(stat(local, &facts), 0);
     assert_int_equal(facts.st_size, SIZE);
     assert_int_equal(facts.st_mtim.tv_sec, old.tv_sec);
     assert_int_equal(facts.st_mtim.tv_nsec, old.tv_nsec);
+    assert_false(exists(PART_SUFFIX) || exists(PART_JOURNAL_SUFFIX));
+}
+
+static void takes_a_number_where_the_name_is_taken(void **state)
+{
+    struct part part;
+    unsigned number = 99;
+
+    (void)state;
+    put_text("", "old");
+    put_text(".1", "older");
+    leave_half();
+    must_open(&part);
+    assert_int_equal(ftruncate(part.fd, SIZE), 0);
+    assert_int_equal(part_commit(&part, old, false, &number), 0);
+    part_close(&part);
+    assert_int_equal(number, 2);
+    assert_text("", "old");
+    assert_text(".1", "older");
+    assert_true(exists(".2"));
     assert_false(exists(PART_SUFFIX) || exists(PART_JOURNAL_SUFFIX));
 }
 
@@ -289,7 +309,7 @@ static void refuses_a_file_there_is_no_room_for(void **state)
 
 static int clean(void **state)
 {
-    static const char *const suffixes[] = { "", PART_SUFFIX, PART_JOURNAL_SUFFIX, PART_BAD_SUFFIX };
+    static const char *const suffixes[] = { "", PART_SUFFIX, PART_JOURNAL_SUFFIX, PART_BAD_SUFFIX, ".1", ".2" };
     (void)state;
     for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
         remove(path_of(suffixes[i]));
@@ -399,6 +419,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(finds_what_an_earlier_transfer_left),
         TEST(gives_the_name_only_to_the_whole),
+        TEST(takes_a_number_where_the_name_is_taken),
         TEST(one_process_at_a_time_has_it),
         TEST(two_that_found_nothing_do_not_share_a_file),
         TEST(leaves_alone_what_is_not_its_own),
