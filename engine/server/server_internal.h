@@ -121,11 +121,11 @@ struct plan {
 
 /*
  * Finds the server's bindings again that an epoch asks for, and binds the others. 0, or -errno after the reasons were
- * added (but for -ENOMEM). Then one of the two: plan_take() makes the server's bindings those of the plan, which the
+ * added (but for -ENOMEM). Then one of the two: plan_adopt() makes the server's bindings those of the plan, which the
  * workers must be told; plan_drop() leaves all as it was.
  */
 int plan_make(struct server *server, const struct epoch *epoch, struct plan *plan, struct config_errors *errors);
-void plan_take(struct server *server, struct plan *plan);
+void plan_adopt(struct server *server, struct plan *plan);
 void plan_drop(struct server *server, struct plan *plan);
 
 /* What stays as it was at start, whatever a reload finds. */
@@ -291,6 +291,7 @@ struct session {
     atomic_uint *bodies; /* where it is counted among its partner's; NULL: nowhere */
     char expected[STORE_ETAG_SIZE]; /* what a conditional PUT may replace; "": nothing */
     bool expects, created;
+    bool kept;       /* the store lets nothing be replaced, and there is something */
     unsigned number; /* the upload became path.number; 0: it did not */
     struct digest_set promised, digests; /* of the whole file: what the request says, and what we know */
     unsigned digest_wanted;              /* 1u << algorithm */
@@ -398,6 +399,7 @@ int overwrite_judge(struct session *session, bool present); /* 0, or -EALREADY: 
 unsigned *overwrite_number(struct session *session); /* for struct store_upload: where it may get another name */
 void overwrite_named(struct session *session);       /* it has its name: session->path becomes that */
 void overwrite_write_name(const struct session *session, struct http_writer *out);
+void overwrite_write_kept(const struct session *session, unsigned status, struct http_writer *out); /* in a refusal */
 void overwrite_write_known(const struct session *session, struct http_writer *out); /* to a HEAD that asks */
 
 /* rate.c: how fast bodies may move. Around each pump: */
