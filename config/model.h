@@ -168,6 +168,10 @@ struct config_partner {
     char *home;                /* a folder of the store that is all it sees; NULL: the whole store */
     char *login;               /* outgoing: the user name to log in with; NULL: none */
     char *login_password_file; /* outgoing: its first line is the password */
+    unsigned at_once;          /* queued transfers with it that may run at the same time */
+    unsigned retry_fast;       /* quick tries after the first */
+    unsigned retry_wait;       /* milliseconds before the first slow try; doubled after each */
+    unsigned retry_max;        /* tries after the first, quick ones included */
     uint64_t limit_rate;       /* bytes per second: of a transfer to it, and of all its sessions here. 0: no limit */
 };
 

@@ -401,6 +401,15 @@ static const struct config_key partner_keys[] = {
       .help =
           "how fast bodies may move, at most: those of a transfer to this partner, however many streams it has, and "
           "those of all sessions of this partner with our server taken together" },
+    { PARTNER(at_once), .type = CONFIG_TYPE_NUMBER, .fallback = "2", .minimum = 1, .maximum = 32,
+      .help = "queued transfers with this partner that may run at the same time" },
+    { PARTNER(retry_fast), .type = CONFIG_TYPE_NUMBER, .fallback = "3", .maximum = 100,
+      .help = "how often a queued transfer that failed is tried again quickly, 2 s later" },
+    { PARTNER(retry_wait), .type = CONFIG_TYPE_DURATION, .fallback = "1m", .minimum = SECONDS(1),
+      .maximum = MINUTES(24 * 60),
+      .help = "how long it waits then, before it is tried again; twice as long each time, up to a day" },
+    { PARTNER(retry_max), .type = CONFIG_TYPE_NUMBER, .fallback = "12", .maximum = 10000,
+      .help = "how often it is tried again at all, quick tries included; then it has failed" },
     { 0 },
 };
 

@@ -31,7 +31,8 @@ enum option_id {
     INCLUDE,
     EXCLUDE,
     FILES_FROM,
-    DRY_RUN
+    DRY_RUN,
+    QUEUE
 };
 
 static const struct option options[] = {
@@ -59,6 +60,7 @@ static const struct option options[] = {
     { "exclude", required_argument, NULL, EXCLUDE },
     { "files-from", required_argument, NULL, FILES_FROM },
     { "dry-run", no_argument, NULL, DRY_RUN },
+    { "queue", no_argument, NULL, QUEUE },
     { "quiet", no_argument, NULL, 'q' },
     { "verbose", no_argument, NULL, 'v' },
     { "help", no_argument, NULL, 'h' },
@@ -93,6 +95,8 @@ static const char common_help[] =
     "                            path within the directory, else against the name; with '/' at its end, directories\n"
     "      --files-from FILE     only what FILE names, one a line or each ended by NUL; - is standard input\n"
     "      --dry-run             tells what would be moved\n"
+    "      --queue               leave single files to the running `sluice serve`, which tries again where that helps;\n"
+    "                            prints the id, for `sluice show`, `hold`, `release`, `cancel` and `retry`\n"
     "For https:// URLs only; a partner's profile is in the configuration:\n"
     "      --cacert FILE         whom to trust (else the system's store)\n"
     "      --cert FILE --key FILE  our certificate and key, PEM\n"
@@ -230,6 +234,9 @@ static const char *take_option(struct arguments *arguments, int option, const ch
     case 'v':
         arguments->verbose = true;
         return NULL;
+    case QUEUE:
+        arguments->queue = true;
+        return NULL;
     case JSON:
         arguments->json = true;
         return NULL;
@@ -289,6 +296,8 @@ static int check(const struct arguments *arguments)
                                "and put");
     if (arguments->links == LINKS_KEEP && strcmp(arguments->subcommand, "put") == 0)
         return arguments_wrong(arguments, "--links keep is for get: a server takes files, not links");
+    if (arguments->queue && (has_tree_options(arguments) || strcmp(arguments->subcommand, "ls") == 0))
+        return arguments_wrong(arguments, "--queue is for the single files of get and put: a [watch] queues a folder");
     if (arguments->limit_rate && strcmp(arguments->subcommand, "ls") == 0)
         return arguments_wrong(arguments, "--limit-rate is for get and put");
     if (arguments->says_if_exists && strcmp(arguments->subcommand, "ls") == 0)

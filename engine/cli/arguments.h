@@ -26,6 +26,7 @@ struct arguments {
     bool quiet, json, verbose;
     enum client_if_exists if_exists;
     bool says_if_exists; /* it was given */
+    bool queue; /* to be carried out by the running server */
     uint64_t limit_rate; /* bytes per second; 0: no limit */
     enum client_verify verify;
     enum digest_algorithm digest;

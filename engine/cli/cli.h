@@ -11,6 +11,7 @@ int cli_show(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_cert(int argc, char **argv);
 int cli_passwd(int argc, char **argv);
+int cli_order(int argc, char **argv); /* retry, hold, release, cancel */
 int cli_doctor(int argc, char **argv);
 int cli_import_cft(int argc, char **argv);
 

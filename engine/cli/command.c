@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "engine/cli/cli.h"
+#include "engine/cli/enqueue.h"
 #include "engine/cli/report.h"
 
 /* Session keys live in this process: neither a crash nor another process of the user gets at them. */
@@ -97,7 +98,7 @@ static int fail_with_errors(struct command *command, int result, struct config_e
     return note(command, result);
 }
 
-static const struct config *load_config(struct command *command)
+const struct config *command_config(struct command *command)
 {
     struct config_errors errors = { 0 };
     const char *file = command->arguments->config_file;
@@ -135,7 +136,7 @@ static int partner_options(struct command *command, const char *name, struct cli
         return command_fail(command, CLIENT_USAGE,
                             "--%s is for https:// URLs; for partner \"%s\" set it in its profile",
                             command->arguments->first_tls_option, name);
-    const struct config *config = load_config(command);
+    const struct config *config = command_config(command);
     if (!config)
         return CLIENT_CONFIG;
     const struct config_partner *partner = config_find_partner(config, name);
@@ -246,6 +247,8 @@ static int run_end(struct command *command, struct transfer_run *run, int result
 int command_get(struct command *command, const struct remote *server, const char *path, const char *local)
 {
     struct transfer_run run;
+    if (command->arguments->queue)
+        return command_enqueue(command, server, CATALOG_IN, local, path);
     struct client *client = command_client(command, server);
     if (!client)
         return command->exit_code;
@@ -256,6 +259,8 @@ int command_get(struct command *command, const struct remote *server, const char
 int command_get_stdout(struct command *command, const struct remote *server, const char *path)
 {
     struct transfer_run run;
+    if (command->arguments->queue)
+        return command_fail(command, CLIENT_USAGE, "--queue cannot fetch to standard output: name a file");
     struct client *client = command_client(command, server);
     if (!client)
         return command->exit_code;
@@ -267,6 +272,8 @@ int command_get_stdout(struct command *command, const struct remote *server, con
 int command_put(struct command *command, const struct remote *server, const char *local, const char *path)
 {
     struct transfer_run run;
+    if (command->arguments->queue)
+        return command_enqueue(command, server, CATALOG_OUT, local, path);
     struct client *client = command_client(command, server);
     if (!client)
         return command->exit_code;

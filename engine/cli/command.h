@@ -38,6 +38,9 @@ int command_end(struct command *command); /* returns the exit code */
 int command_run(int argc, char **argv, const char *usage,
                 void (*work)(struct command *command, const struct arguments *arguments));
 
+/* The configuration, read when it is first needed. NULL after the reason was told and noted. */
+const struct config *command_config(struct command *command);
+
 /* The client for a remote name, or NULL after the reason was told and noted. */
 struct client *command_client(struct command *command, const struct remote *remote);
 

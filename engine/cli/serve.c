@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "config/model.h"
+#include "engine/queue/queue.h"
 #include "engine/server/server.h"
 
 #define GRACE_MS 30000
@@ -47,7 +48,8 @@ struct wishes {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct server *server;
-    unsigned stops; /* SIGTERM and SIGINT so far */
+    struct queue *queue; /* NULL: the configuration names no catalog */
+    unsigned stops;      /* SIGTERM and SIGINT so far */
     bool reload;
     bool stopping; /* server_stop() is waited for, and may be hurried */
     bool over;     /* it has stopped: nothing is heard any more */
@@ -119,6 +121,41 @@ static void reload(struct server *server, const char *file)
                rc == 0 ? "Serving" : "Serving the configuration from before: the new one is wrong, see the events");
 }
 
+static struct queue_model current_model(struct server *server)
+{
+    struct queue_model model = { .drop = server_let_go };
+
+    model.config = server_model(server, &model.holder);
+    return model;
+}
+
+/* Without it the server serves; only what is queued does not begin. */
+static struct queue *open_queue(struct server *server, struct event_log *log)
+{
+    struct queue_model model = current_model(server);
+    struct queue_options options = { .catalog = model.config->server.catalog,
+                                     .log = log,
+                                     .hooks = server_hooks(server) };
+    struct queue *queue = NULL;
+
+    if (!options.catalog) {
+        server_let_go(model.holder);
+        return NULL;
+    }
+    int rc = queue_new(&queue, &options, &model);
+    if (rc < 0)
+        event(log, "Q03W", EVENT_T("reason", strerror(-rc)));
+    return rc < 0 ? NULL : queue;
+}
+
+static void follow(struct wishes *wishes)
+{
+    if (!wishes->queue)
+        return;
+    struct queue_model model = current_model(wishes->server);
+    queue_follow(wishes->queue, &model);
+}
+
 static void stop(struct wishes *wishes)
 {
     pthread_mutex_lock(&wishes->lock);
@@ -126,10 +163,12 @@ static void stop(struct wishes *wishes)
     unsigned grace = wishes->stops > 1 ? 0 : GRACE_MS;
     pthread_mutex_unlock(&wishes->lock);
     sd_notify(0, "STOPPING=1\nSTATUS=Waiting for transfers that run");
+    queue_free(wishes->queue);
+    wishes->queue = NULL;
     server_stop(wishes->server, grace);
 }
 
-static int run(struct server *server, const char *file, const sigset_t *signals)
+static int run(struct server *server, struct event_log *log, const char *file, const sigset_t *signals)
 {
     struct wishes wishes = {
         .signals = signals, .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .server = server
@@ -142,9 +181,12 @@ static int run(struct server *server, const char *file, const sigset_t *signals)
         server_stop(server, 0);
         return 1;
     }
+    wishes.queue = open_queue(server, log);
     sd_notify(0, "READY=1\nSTATUS=Serving");
-    while (wait_for_wish(&wishes))
+    while (wait_for_wish(&wishes)) {
         reload(server, file);
+        follow(&wishes);
+    }
     stop(&wishes);
     pthread_mutex_lock(&wishes.lock);
     wishes.over = true;
@@ -175,7 +217,7 @@ static int serve(struct config *config, const char *file, struct config_errors *
     if (rc < 0)
         rc = 3;
     else
-        rc = server_start(server) < 0 ? 1 : run(server, file, signals);
+        rc = server_start(server) < 0 ? 1 : run(server, log, file, signals);
     server_free(server);
     event_log_free(log);
     return rc;

@@ -44,6 +44,12 @@ const struct event_description event_descriptions[] = {
     { "C02W", "transfers go on, but cannot be recorded now (catalog): why, how many records wait in memory" },
     { "C03W", "records of transfers were lost: how many, and one of them" },
     { "C04W", "a transfer's process ended without a word: it has failed, or waits to be tried again" },
+    /* Q: the queue */
+    { "Q01I", "a queued transfer is done" },
+    { "Q02W", "a queued transfer failed and will be tried again: when, and why it failed" },
+    { "Q02E", "a queued transfer failed for good: why; `sluice retry` begins it anew" },
+    { "Q03W", "the catalog cannot be used: no queued transfer begins until it can" },
+    { "Q04I", "a queued transfer was ended by an operator: held or cancelled" },
     /* H: hooks: programs that run after transfers */
     { "H01I", "a hook has run: its output, how long it took" },
     { "H01W", "a hook failed: its exit status, or what ended it; the transfer is as it was" },

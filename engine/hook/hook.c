@@ -48,7 +48,7 @@ static void poke(struct hooks *hooks)
 static void tell_left_out(struct hooks *hooks, const struct hook_task *task, const char *why)
 {
     event(hooks->log, "H02W", EVENT_T("hook", task->hook), EVENT_T("on", task->event), EVENT_T("reason", why),
-          EVENT_T("id", task->id), EVENT_T("path", task->path), EVENT_T("partner", task->partner));
+          EVENT_T("transfer", task->id), EVENT_T("path", task->path), EVENT_T("partner", task->partner));
 }
 
 static void tell_end(struct hooks *hooks, const struct hook_child *child, const char *reason)
@@ -56,7 +56,7 @@ static void tell_end(struct hooks *hooks, const struct hook_child *child, const 
     const struct hook_task *task = child->task;
 
     event(hooks->log, reason ? "H01W" : "H01I", EVENT_T("hook", task->hook), EVENT_T("on", task->event),
-          EVENT_T("reason", reason), EVENT_T("id", task->id), EVENT_T("path", task->path),
+          EVENT_T("reason", reason), EVENT_T("transfer", task->id), EVENT_T("path", task->path),
           EVENT_T("partner", task->partner), EVENT_N("ms", clock_ms() - child->began),
           EVENT_T("output", child->length ? child->tail : NULL), EVENT_T("cut", child->cut ? "yes" : NULL));
 }
@@ -321,7 +321,7 @@ void hooks_run(struct hooks *hooks, const struct config *config, const struct ho
             submit(hooks, task);
         else
             event(hooks->log, "H02W", EVENT_T("hook", hook->name), EVENT_T("reason", "there is no memory for it"),
-                  EVENT_T("id", facts->id), EVENT_T("path", facts->path));
+                  EVENT_T("transfer", facts->id), EVENT_T("path", facts->path));
     }
 }
 

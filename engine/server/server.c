@@ -195,6 +195,22 @@ int server_start(struct server *server)
     return 0;
 }
 
+const struct config *server_model(struct server *server, void **holder)
+{
+    *holder = epoch_hold(server->epoch);
+    return server->epoch->config;
+}
+
+void server_let_go(void *holder)
+{
+    epoch_drop(holder);
+}
+
+struct hooks *server_hooks(struct server *server)
+{
+    return server->hooks;
+}
+
 void server_stop(struct server *server, unsigned grace)
 {
     for (unsigned i = 0; i < server->workers_running; i++)

@@ -49,6 +49,14 @@ int server_reload(struct server *server, struct config *config, struct config_er
  */
 int server_check(const struct config *config, struct config_errors *errors);
 
+/*
+ * The current model, for others who follow it: it stays until *holder was given to server_let_go(), from any thread.
+ * From the thread that starts and stops the server.
+ */
+const struct config *server_model(struct server *server, void **holder);
+void server_let_go(void *holder);
+struct hooks *server_hooks(struct server *server); /* until server_free() */
+
 /* Ends: no new connections, those that move a body may go on for `grace` milliseconds. Waits for all threads. */
 void server_stop(struct server *server, unsigned grace);
 /* From another thread, while server_stop() waits, and once at most: what still runs is ended at once. */

@@ -1,0 +1,117 @@
+#include "engine/cli/enqueue.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/catalog/job.h"
+#include "engine/cli/report.h"
+
+int catalog_of(const char *subcommand, const struct config *config, enum catalog_use use, struct catalog **catalog)
+{
+    char why[CATALOG_WHY_SIZE];
+
+    *catalog = NULL;
+    if (!config->server.catalog) {
+        fprintf(stderr, "sluice %s: %s names no catalog: add `catalog = FILE` to its [server]\n", subcommand,
+                config->file);
+        return CLIENT_CONFIG;
+    }
+    if (catalog_open(catalog, config->server.catalog, use, why) == 0)
+        return CLIENT_OK;
+    fprintf(stderr, "sluice %s: %s\n", subcommand, why);
+    return CLIENT_LOCAL;
+}
+
+/* Where somebody else, in another directory, finds it. For free(); NULL: no memory, or there is no directory. */
+static char *absolute(const char *local)
+{
+    char *here, *path = NULL;
+
+    if (local[0] == '/')
+        return strdup(local);
+    here = getcwd(NULL, 0);
+    if (here && asprintf(&path, "%s/%s", here, local) < 0)
+        path = NULL;
+    free(here);
+    return path;
+}
+
+static int check_source(struct command *command, const char *local, uint64_t *size)
+{
+    struct stat facts;
+
+    if (stat(local, &facts) < 0)
+        return command_fail(command, CLIENT_LOCAL, "%s: %s", local, strerror(errno));
+    if (!S_ISREG(facts.st_mode))
+        return command_fail(command, CLIENT_LOCAL, "%s is no file: --queue sends files, one job each", local);
+    *size = (uint64_t)facts.st_size;
+    return CLIENT_OK;
+}
+
+static int add(struct command *command, struct catalog_record *record)
+{
+    const struct arguments *arguments = command->arguments;
+    const struct queue_request request = { .verify = arguments->verify,
+                                           .digest = arguments->digest,
+                                           .limit_rate = arguments->limit_rate };
+    char text[QUEUE_REQUEST_SIZE], id[CATALOG_ID_SIZE];
+    struct catalog *catalog;
+
+    int result = catalog_of(arguments->subcommand, command->config, CATALOG_WRITE, &catalog);
+    if (result != CLIENT_OK) {
+        command->hopeless = true;
+        command->exit_code = command->exit_code ? command->exit_code : result;
+        return result;
+    }
+    size_t length = queue_request_print(&request, text);
+    if (catalog_job_add(catalog, record, catalog_now(), text, length) < 0) {
+        result = command_fail(command, CLIENT_LOCAL, "it could not be queued: %s", catalog_reason(catalog));
+    } else {
+        catalog_id_print(record->id, id);
+        if (arguments->json)
+            fprintf(command->out, "{\"queued\":\"%s\"}\n", id);
+        else if (!arguments->quiet)
+            fprintf(command->out, "queued: %s\n", id);
+    }
+    catalog_close(catalog);
+    return result;
+}
+
+int command_enqueue(struct command *command, const struct remote *server, enum catalog_direction direction,
+                    const char *local, const char *path)
+{
+    uint64_t size = CATALOG_UNKNOWN;
+
+    if (server->kind != REMOTE_PARTNER)
+        return command_fail(command, CLIENT_USAGE, "--queue is for partners of the configuration, not for URLs");
+    const struct config *config = command_config(command);
+    if (!config)
+        return CLIENT_CONFIG;
+    const struct config_partner *partner = config_find_partner(config, server->name);
+    if (!partner || !partner->client_profile || partner->host.count == 0)
+        return command_fail(command, CLIENT_CONFIG, "%s: [partner %s] %s", config->file, server->name,
+                            !partner                   ? "is not there"
+                            : !partner->client_profile ? "has no client-profile"
+                                                       : "has no `host`");
+    if (direction == CATALOG_OUT && check_source(command, local, &size) != CLIENT_OK)
+        return CLIENT_LOCAL;
+    char *full = absolute(local);
+    if (!full)
+        return command_fail(command, CLIENT_LOCAL, "%s: where it is cannot be told: %s", local, strerror(errno));
+    struct catalog_record record = {
+        .state = CATALOG_WAITING,
+        .direction = direction,
+        .kind = CATALOG_FILE,
+        .role = CATALOG_CLIENT,
+        .partner = server->name,
+        .remote = path,
+        .local = full,
+        .size = size,
+    };
+    int result = add(command, &record);
+    free(full);
+    return result;
+}

@@ -1,0 +1,19 @@
+/* --queue: what is left to the running `sluice serve`, through the catalog that both name in their configuration. */
+#ifndef SLUICE_CLI_ENQUEUE_H
+#define SLUICE_CLI_ENQUEUE_H
+
+#include "engine/catalog/catalog.h"
+#include "engine/cli/command.h"
+#include "engine/queue/queue.h"
+
+/* The catalog of a configuration, opened. 0, or an exit code after the sentence was printed. */
+int catalog_of(const char *subcommand, const struct config *config, enum catalog_use use, struct catalog **catalog);
+
+/*
+ * Records one file as waiting: `local` is made absolute, and for a put there must be such a file. Prints the id.
+ * Returns enum client_result.
+ */
+int command_enqueue(struct command *command, const struct remote *server, enum catalog_direction direction,
+                    const char *local, const char *path);
+
+#endif

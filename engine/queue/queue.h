@@ -1,0 +1,73 @@
+/*
+ * The queue: carries out the transfers that wait in the catalog, some at once for each partner, and tries those again
+ * that may come right.
+ *
+ * One thread has the catalog; each transfer that runs has a thread of its own, which is a client like `sluice get`.
+ * What another process does to the catalog (a transfer more, `sluice cancel`) is seen within QUEUE_LOOK_MS. Where this
+ * process ends, however it does, what ran is waiting again at the next start.
+ *     Q01I  a queued transfer is done
+ *     Q02W  a queued transfer failed, and will be tried again: when, and why it failed
+ *     Q02E  a queued transfer failed, and will not be tried again
+ *     Q03W  the catalog cannot be used: nothing new is begun, and what ended is recorded as soon as that is possible
+ *     Q04I  a queued transfer was ended by an operator: held or cancelled
+ */
+#ifndef SLUICE_QUEUE_H
+#define SLUICE_QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/catalog/catalog.h"
+#include "engine/client/client.h"
+#include "engine/hook/hook.h"
+
+#define QUEUE_LOOK_MS 500
+#define QUEUE_RUNNING_MAX 32     /* with all partners together */
+#define QUEUE_FAST_MS 2000       /* between quick tries */
+#define QUEUE_WAIT_MAX 86400000u /* milliseconds: no wait is longer */
+
+struct queue;
+
+/* A model that somebody else owns: `drop` is called once it is not used any more, from any thread. */
+struct queue_model {
+    const struct config *config;
+    void (*drop)(void *holder);
+    void *holder;
+};
+
+struct queue_options {
+    const char *catalog;   /* the file; copied */
+    struct event_log *log; /* lent */
+    struct hooks *hooks;   /* lent; NULL: none are run */
+};
+
+/* Starts the thread. Takes the model over, also where it fails. 0 or -errno. */
+int queue_new(struct queue **queue, const struct queue_options *options, const struct queue_model *model);
+/* From here on transfers begin under another model; those that run keep theirs. Takes it over. */
+void queue_follow(struct queue *queue, const struct queue_model *model);
+/* Interrupts what runs, which is waiting again then, and ends. NULL is allowed. */
+void queue_free(struct queue *queue);
+
+/* -- what to do, as it stands in a job ----------------------------------------------------------------------------- */
+
+struct queue_request {
+    enum client_verify verify;
+    enum digest_algorithm digest;
+    uint64_t limit_rate; /* bytes per second; 0: the partner's */
+};
+
+#define QUEUE_REQUEST_SIZE 256
+/* As text: "key=value" in lines, so that an operator can read the file. Returns the length. */
+size_t queue_request_print(const struct queue_request *request, char text[QUEUE_REQUEST_SIZE]);
+/* 0, or -EINVAL: something else wrote it. */
+int queue_request_parse(const char *text, size_t length, struct queue_request *request);
+
+/* -- whether and when to try again --------------------------------------------------------------------------------- */
+
+/* Whether what failed so may come right by itself: not authentication, checks, 4xx, digests, or a local file. */
+bool queue_may_heal(int result, unsigned status);
+/* After `retries` further tries. False: there shall be no more. *wait: milliseconds until the next. */
+bool queue_retry(const struct config_partner *partner, unsigned retries, uint64_t *wait);
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * Private to engine/queue:
+ *     schedule.c  whether and when to try again        request.c  what stands in a job
+ *     work.c      one transfer on a thread of its own  queue.c    the thread that has the catalog
+ */
+#ifndef SLUICE_QUEUE_INTERNAL_H
+#define SLUICE_QUEUE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "engine/queue/queue.h"
+
+/* One model, as long as it is used. */
+struct queue_hold {
+    struct queue_model model;
+    atomic_uint users;
+};
+struct queue_hold *queue_hold_new(const struct queue_model *model); /* with one user; takes it over */
+struct queue_hold *queue_hold_more(struct queue_hold *hold);
+void queue_hold_drop(struct queue_hold *hold); /* NULL is allowed */
+
+/* What a try came to. */
+struct queue_outcome {
+    int result; /* enum client_result */
+    unsigned status;
+    char reason[1024];
+    uint64_t bytes, begun, ended;
+    double seconds;
+    char digest[160], pump[16], version[16], suite[64], tx[256], rx[256];
+    bool resumed;
+};
+
+struct queue_work {
+    struct queue_work *next;
+    uint64_t id;
+    enum catalog_direction direction;
+    enum catalog_kind kind;
+    char *partner, *remote, *local;
+    void *message;
+    size_t message_length;
+    uint64_t size;
+    unsigned retries;
+    struct queue_request request;
+
+    struct queue_hold *hold;
+    struct event_log *log;
+    int interrupt; /* eventfd: readable once it shall end */
+    int done;      /* the queue's eventfd, written to at the end */
+    pthread_t thread;
+    atomic_bool ended;
+    bool interrupted;
+    struct queue_outcome outcome; /* the thread's until `ended` */
+};
+
+/* Copies a record; NULL: no memory. */
+struct queue_work *queue_work_new(const struct catalog_record *record);
+void queue_work_free(struct queue_work *work); /* after its thread has been joined, or never was; NULL is allowed */
+int queue_work_start(struct queue_work *work); /* 0 or -errno */
+void queue_work_interrupt(struct queue_work *work);
+
+#endif
