@@ -32,6 +32,8 @@ enum option_id {
     EXCLUDE,
     FILES_FROM,
     DRY_RUN,
+    STREAMS,
+    RETRIES,
     QUEUE
 };
 
@@ -52,6 +54,8 @@ static const struct option options[] = {
     { "verify", no_argument, NULL, VERIFY },
     { "no-verify", no_argument, NULL, NO_VERIFY },
     { "digest", required_argument, NULL, DIGEST },
+    { "streams", required_argument, NULL, STREAMS },
+    { "retries", required_argument, NULL, RETRIES },
     { "json", no_argument, NULL, JSON },
     { "recursive", no_argument, NULL, 'r' },
     { "links", required_argument, NULL, LINKS },
@@ -81,6 +85,10 @@ static const char common_help[] =
     "                            code 11), or rename: the file becomes NAME.1, NAME.2 and so on\n"
     "      --limit-rate RATE     bytes per second of a transfer, with K, M, G or T behind it: 800K, 100M, 1.5G; a\n"
     "                            partner's limit_rate holds, too\n"
+    "      --streams N           connections for one large file, 1 to 64 (else by its size, our cores and the partner's\n"
+    "                            hosts: one below 128 MiB)\n"
+    "      --retries N           new connections in a row for a large file whose own broke (5); what came until then is\n"
+    "                            kept, and the same command goes on from there\n"
     "      --verify              compare digests with the server, and fail where that cannot be done; without it put "
     "does\n"
     "                            where it can be done, and get where it goes on with an earlier part\n"
@@ -195,6 +203,27 @@ static const char *add_rule(struct arguments *arguments, bool include, const cha
     return NULL;
 }
 
+static int parse_count(const char *text, unsigned long least, unsigned long most, unsigned *count)
+{
+    char *end;
+    if (*text < '0' || *text > '9')
+        return -1;
+    unsigned long value = strtoul(text, &end, 10);
+    if (*end || value < least || value > most)
+        return -1;
+    *count = (unsigned)value;
+    return 0;
+}
+
+static const char *take_retries(struct arguments *arguments, const char *value)
+{
+    unsigned count;
+    if (parse_count(value, 0, 1000, &count) < 0)
+        return "a number from 0 to 1000";
+    arguments->retries = count == 0 ? -1 : (int)count;
+    return NULL;
+}
+
 /* 0, or what was expected. */
 static const char *take_tree_option(struct arguments *arguments, int option, const char *value)
 {
@@ -269,6 +298,10 @@ static const char *take_option(struct arguments *arguments, int option, const ch
     case NO_VERIFY:
         arguments->verify = option == VERIFY ? CLIENT_VERIFY_ALWAYS : CLIENT_VERIFY_NEVER;
         return NULL;
+    case STREAMS:
+        return parse_count(value, 1, 64, &arguments->streams) < 0 ? "a number from 1 to 64" : NULL;
+    case RETRIES:
+        return take_retries(arguments, value);
     case DIGEST:
         return digest_by_name(value, strlen(value), &arguments->digest) ? NULL : "sha-256 or sha-512";
     case IF_EXISTS:

@@ -179,6 +179,8 @@ static int connect_to(struct command *command, const struct remote *remote)
                                       .connect_timeout = arguments->connect_timeout,
                                       .idle_timeout = arguments->idle_timeout,
                                       .interrupt_fd = command->signal_fd,
+                                      .streams = arguments->streams,
+                                      .retries = arguments->retries,
                                       .verify = arguments->verify,
                                       .digest = arguments->digest,
                                       .if_exists = arguments->if_exists,

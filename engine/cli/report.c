@@ -57,6 +57,19 @@ static void report_skipped(FILE *out, const struct client_transfer *transfer)
     free(name);
 }
 
+/* What of it was here before, how many streams moved the rest, and what is not as one would expect. */
+static void report_parts(FILE *out, const struct client_transfer *transfer)
+{
+    if (transfer->resumed_bytes)
+        fprintf(out, "; gone on with: %" PRIu64 " bytes were there", transfer->resumed_bytes);
+    if (transfer->streams > 1)
+        fprintf(out, "; %u streams", transfer->streams);
+    if (transfer->retries)
+        fprintf(out, "; %u retries", transfer->retries);
+    if (transfer->note && transfer->note[0])
+        fprintf(out, "; %s", transfer->note);
+}
+
 void report_line(FILE *out, const struct client_transfer *transfer)
 {
     if (transfer->skipped && transfer->skipped[0]) {
@@ -74,6 +87,7 @@ void report_line(FILE *out, const struct client_transfer *transfer)
             from ? from : "?", to ? to : "?", transfer->bytes, transfer->seconds,
             rate_text((double)transfer->bytes / seconds, rate, sizeof rate), transfer->version, transfer->suite,
             transfer->resumed ? " (resumed)" : "", transfer->path, transfer->tx, transfer->rx);
+    report_parts(out, transfer);
     if (transfer->verified)
         fprintf(out, "; verified %.*s", (int)strcspn(transfer->digest, ":"), transfer->digest);
     else if (transfer->unverified && transfer->unverified[0])
@@ -115,6 +129,21 @@ static void put_line(FILE *out, const struct http_writer *writer)
     fflush(out);
 }
 
+static void json_parts(struct http_writer *writer, const struct client_transfer *transfer)
+{
+    http_write(writer, ",\"resumed_bytes\":%" PRIu64 ",\"retries\":%u", transfer->resumed_bytes, transfer->retries);
+    field(writer, "note", transfer->note ? transfer->note : "");
+    http_write(writer, ",\"streams\":[");
+    for (unsigned i = 0; i < transfer->streams; i++) {
+        const struct client_stream *stream = &transfer->stream_list[i];
+        http_write(writer, "%s{\"bytes\":%" PRIu64 ",\"retries\":%u", i ? "," : "", stream->bytes, stream->retries);
+        field(writer, "peer", stream->peer);
+        field(writer, "path", stream->path);
+        http_write(writer, "}");
+    }
+    http_write(writer, "]");
+}
+
 void report_json(FILE *out, const struct client_transfer *transfer, int result, const char *reason, double cpu_seconds)
 {
     char bytes[JSON_SIZE];
@@ -135,6 +164,7 @@ void report_json(FILE *out, const struct client_transfer *transfer, int result, 
     http_write(&writer, ",\"verified\":%s", transfer->verified ? "true" : "false");
     field(&writer, "digest", transfer->digest ? transfer->digest : "");
     field(&writer, "unverified", transfer->unverified ? transfer->unverified : "");
+    json_parts(&writer, transfer);
     field(&writer, "skipped", transfer->skipped ? transfer->skipped : "");
     http_write(&writer, ",\"limit\":%" PRIu64, transfer->limit);
     field(&writer, "limited_by", transfer->limited_by ? transfer->limited_by : "");
