@@ -394,7 +394,7 @@ static int finish(struct fetch *fetch)
     verify_reached(&fetch->verify, size);
     int result = verify_fetched(&fetch->verify, fetch->remote, one ? fetch->source.etag : "", size, NULL);
     if (result == CLIENT_DIGEST)
-        run_job(fetch, set_part_aside);
+        verify_aside(client, run_job(fetch, set_part_aside));
     if (result != CLIENT_OK) {
         if (result != CLIENT_DIGEST)
             client_job(client, keep_now, fetch);
