@@ -257,11 +257,28 @@ static char *read_location(const struct client *client)
     return strdup(path);
 }
 
+bool exists_keeps(const struct client *client)
+{
+    return client->answered && client->last.status == 409 &&
+           http_field(http_reader_result(client->reader), HTTP_IF_EXISTS) != NULL;
+}
+
 int exists_after_put(struct client *client, int result)
 {
-    if (result == CLIENT_REFUSED && client->last.status == 412 && policy(client) != CLIENT_IF_EXISTS_REPLACE)
-        return there_already(client, client->remote);
-    return result;
+    bool keeps = result == CLIENT_REFUSED && exists_keeps(client);
+
+    if (policy(client) == CLIENT_IF_EXISTS_REPLACE && keeps)
+        return client_fail(
+            client, result,
+            "%s has a file of that name and replaces none (its store says overwrite = no); send it under "
+            "another name, or with --if-exists rename",
+            client->peer);
+    if (policy(client) == CLIENT_IF_EXISTS_REPLACE || result != CLIENT_REFUSED)
+        return result;
+    if (!keeps && client->last.status != 412)
+        return result;
+    /* It came between our look and the PUT; now the server shows that it is there, and whether it gives numbers. */
+    return policy(client) == CLIENT_IF_EXISTS_RENAME ? EXISTS_AGAIN : there_already(client, client->remote);
 }
 
 void exists_note_name(struct client *client)

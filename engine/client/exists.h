@@ -10,6 +10,8 @@
 #include "engine/client/client_internal.h"
 
 #define EXISTS_DONE (-EALREADY) /* not of enum client_result: nothing is to be moved, and client->last says why */
+#define EXISTS_AGAIN (-EEXIST)
+#define EXISTS_TRIES 4
 
 /* CLIENT_OK: go on; EXISTS_DONE; CLIENT_EXISTS, or another result. */
 int exists_before_get(struct client *client, const char *remote, const char *local);
@@ -21,7 +23,9 @@ int exists_before_put(struct client *client, const char *local, const char *remo
 void exists_write_fields(const struct client *client, struct http_writer *fields);
 /* Of the answer that ended a PUT, while its head is there: the name that the file got becomes that of the transfer. */
 void exists_note_name(struct client *client);
-/* After a PUT: what a 412 means. EXISTS_DONE or a result. */
+/* Whether the last answer says that the server's store lets no file be replaced. */
+bool exists_keeps(const struct client *client);
+/* After a PUT: what a refusal means. EXISTS_DONE, EXISTS_AGAIN (from exists_before_put()) or a result. */
 int exists_after_put(struct client *client, int result);
 
 /* For the commit of a GET: struct store_upload's `numbered`, and what is expected under the name. */

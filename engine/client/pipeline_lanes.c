@@ -99,7 +99,7 @@ static void *lane_main(void *argument)
 
 bool client_pipelines_do(const struct client *client, bool put)
 {
-    if (client->options.limit_rate > 0)
+    if (client->options.limit_rate > 0 || client->options.if_exists != CLIENT_IF_EXISTS_REPLACE)
         return false;
     return put || client->options.verify != CLIENT_VERIFY_ALWAYS;
 }

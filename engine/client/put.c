@@ -225,7 +225,7 @@ static int put_whole(struct client *client, struct put_source *source, const cha
     if (result == CLIENT_DIGEST && put_changed(source))
         return PUT_CHANGED; /* it is not the one whose digest went ahead of it */
     if (result == CLIENT_OK)
-        result = put_verify(client, verify, remote, size);
+        result = put_verify(client, verify, client->remote, size);
     /* Between the look at it and its last byte. */
     if (result == CLIENT_OK && put_changed(source) && !client->last.verified) {
         char name[512];
@@ -266,22 +266,33 @@ static int put_once(struct client *client, const char *local, const char *remote
     return result;
 }
 
-int client_put(struct client *client, const char *local, const char *remote)
+static int put_where_it_may(struct client *client, const char *local, const char *remote)
 {
     char name[512];
-    int result = client_begin(client, "put", remote, local);
+    const char *target;
+    int result = exists_before_put(client, local, remote, &target);
 
     if (result == CLIENT_OK)
-        result = exists_before_put(client, local, remote, &remote);
-    if (result == CLIENT_OK)
-        result = put_once(client, local, remote);
+        result = put_once(client, local, target);
     if (result == PUT_CHANGED)
-        result = put_once(client, local, remote);
+        result = put_once(client, local, target);
     if (result == PUT_CHANGED)
         result = client_fail(client, CLIENT_LOCAL,
                              "%s changes while it is sent, twice by now; %s has nothing of it under that name: send it "
                              "when nobody writes to it",
                              client_escape(local, name, sizeof name), client->peer);
-    result = exists_after_put(client, result);
+    return exists_after_put(client, result);
+}
+
+int client_put(struct client *client, const char *local, const char *remote)
+{
+    int result = client_begin(client, "put", remote, local);
+
+    if (result == CLIENT_OK)
+        result = put_where_it_may(client, local, remote);
+    for (unsigned tries = 1; result == EXISTS_AGAIN && tries < EXISTS_TRIES; tries++)
+        result = put_where_it_may(client, local, remote);
+    if (result == EXISTS_AGAIN)
+        result = client_fail(client, CLIENT_EXISTS, "%s: others take every name that is free; try again", client->peer);
     return client_finish(client, result == EXISTS_DONE ? CLIENT_OK : result);
 }

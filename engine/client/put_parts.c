@@ -149,7 +149,7 @@ static enum stream_verdict judge_failure(struct client *client, int result)
         return client->cut_short ? STREAM_ON : STREAM_AGAIN;
     client->last.bytes = 0;
     /* The upload is held by another server, or by one that is ending; or there is too much to do for now. */
-    if ((result == CLIENT_REFUSED && status == 409) || (result == CLIENT_SERVER && status == 503))
+    if ((result == CLIENT_REFUSED && status == 409 && !exists_keeps(client)) || (result == CLIENT_SERVER && status == 503))
         return STREAM_AGAIN;
     return STREAM_STOP;
 }
@@ -304,7 +304,7 @@ static int finish(struct sending *sending, struct verify *verify, struct extents
     result = put_judge(client);
     if (result != CLIENT_OK)
         return result;
-    return read_away(client, put_verify(client, verify, sending->remote, sending->size));
+    return read_away(client, put_verify(client, verify, client->remote, sending->size));
 }
 
 /* Until all has arrived: after a server that was started again, or a cut, some of what was sent did not. */

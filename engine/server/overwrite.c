@@ -20,6 +20,7 @@ int overwrite_judge(struct session *session, bool present)
 {
     switch (policy_of(session)) {
     case CONFIG_OVERWRITE_NO:
+        session->kept = present;
         if (present)
             return -EALREADY;
         session->expects = true;
@@ -59,6 +60,12 @@ void overwrite_write_name(const struct session *session, struct http_writer *out
 
     if (session->number && http_path_encode(session->path, target, sizeof target) == 0)
         http_write(out, "Location: /%s\r\n", target);
+}
+
+void overwrite_write_kept(const struct session *session, unsigned status, struct http_writer *out)
+{
+    if (status == 409 && session->kept)
+        http_write(out, HTTP_IF_EXISTS ": fail\r\n");
 }
 
 void overwrite_write_known(const struct session *session, struct http_writer *out)

@@ -99,6 +99,7 @@ enum flow request_refuse_because(struct session *session, unsigned status, const
     http_write(&body, "%u %s: %s\n", status, http_reason(status), say);
     http_write_status(out, status);
     write_fields_of(session, status);
+    overwrite_write_kept(session, status, out);
     http_write(out, "Content-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n", body.length);
     if (session->close_after)
         http_write(out, "Connection: close\r\n");
@@ -195,6 +196,7 @@ enum flow request_begin(struct session *session)
     session->body_ended = false;
     session->expects = false;
     session->number = 0;
+    session->kept = false;
     session->failure = 0;
     session->promised.known = session->digests.known = session->digest_wanted = 0;
     session->range = (struct http_range){ 0 };
