@@ -323,8 +323,9 @@ static void *writer_main(void *argument)
         while (rc == -EAGAIN)
             rc = writer->batch.first ? write_batch(writer) : 0;
         pthread_mutex_lock(&writer->lock);
-        over =
-            writer->closing && ((!writer->batch.first && !writer->queue.first) || milliseconds() >= writer->deadline);
+        /* A lock may go away; nothing else that is in the way does so in a moment. */
+        over = writer->closing && ((!writer->batch.first && !writer->queue.first) || (rc < 0 && rc != -EBUSY) ||
+                                   milliseconds() >= writer->deadline);
         pthread_mutex_unlock(&writer->lock);
     }
     give_up(writer);

@@ -56,6 +56,7 @@ int command_begin(struct command *command, const struct arguments *arguments)
 int command_end(struct command *command)
 {
     client_free(command->client);
+    recording_close(&command->recording);
     remote_clear(&command->server);
     config_free(command->config);
     config_profile_free(command->profile);
@@ -149,6 +150,7 @@ static int partner_options(struct command *command, const char *name, struct cli
     if (partner->host.count == 0)
         return command_fail(command, CLIENT_CONFIG, "%s: partner \"%s\" has no `host`; give it one: HOST:PORT",
                             config->file, name);
+    recording_open(&command->recording, config, command->log, command->arguments->quiet);
     options->profile = partner->client_profile;
     options->addresses = &partner->host;
     options->login = partner->login;
@@ -216,11 +218,27 @@ struct client *command_client(struct command *command, const struct remote *remo
 
 struct transfer_run {
     struct progress progress;
+    struct recording_run recording;
     double cpu;
 };
 
-static void run_begin(struct command *command, struct transfer_run *run, const char *name)
+/* NULL: it has a URL, and no partner. */
+static const char *partner_of(const struct command *command)
 {
+    return command->server.kind == REMOTE_PARTNER ? command->server.name : NULL;
+}
+
+void command_record(struct command *command, const struct client_transfer *transfer, int result, const char *reason)
+{
+    if (partner_of(command))
+        recording_end(&command->recording, NULL, partner_of(command), transfer, result, reason);
+}
+
+static void run_begin(struct command *command, struct transfer_run *run, const char *name, bool put, const char *remote,
+                      const char *local)
+{
+    if (partner_of(command))
+        recording_begin(&command->recording, &run->recording, partner_of(command), put, remote, local);
     run->cpu = report_cpu_seconds();
     progress_begin(&run->progress, name);
     if (command->shows_progress)
@@ -233,6 +251,9 @@ static int run_end(struct command *command, struct transfer_run *run, int result
 
     progress_end(&run->progress);
     client_watch(command->client, NULL, NULL);
+    if (partner_of(command))
+        recording_end(&command->recording, &run->recording, partner_of(command), last, result,
+                      client_reason(command->client));
     if (command->arguments->json)
         report_json(command->out, last, result, client_reason(command->client), report_cpu_seconds() - run->cpu);
     else if (result == CLIENT_OK && !command->arguments->quiet)
@@ -254,7 +275,7 @@ int command_get(struct command *command, const struct remote *server, const char
     struct client *client = command_client(command, server);
     if (!client)
         return command->exit_code;
-    run_begin(command, &run, path);
+    run_begin(command, &run, path, false, path, local);
     return run_end(command, &run, client_get(client, path, local), path);
 }
 
@@ -267,7 +288,7 @@ int command_get_stdout(struct command *command, const struct remote *server, con
     if (!client)
         return command->exit_code;
     command->out = stderr;
-    run_begin(command, &run, path);
+    run_begin(command, &run, path, false, path, "standard output");
     return run_end(command, &run, client_get_fd(client, path, STDOUT_FILENO, "standard output"), path);
 }
 
@@ -279,7 +300,7 @@ int command_put(struct command *command, const struct remote *server, const char
     struct client *client = command_client(command, server);
     if (!client)
         return command->exit_code;
-    run_begin(command, &run, local);
+    run_begin(command, &run, local, true, path, local);
     return run_end(command, &run, client_put(client, local, path), local);
 }
 

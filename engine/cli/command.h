@@ -8,6 +8,7 @@
 
 #include "engine/cli/arguments.h"
 #include "engine/cli/progress.h"
+#include "engine/cli/recording.h"
 #include "engine/cli/remote.h"
 #include "engine/client/client.h"
 
@@ -24,6 +25,7 @@ struct command {
     struct config_address address;
     struct config_addresses addresses;
     struct event_log *log;
+    struct recording recording;
     int signal_fd;
     bool shows_progress;
     struct client *client;
@@ -46,6 +48,9 @@ struct client *command_client(struct command *command, const struct remote *remo
 
 /* Notes a failure and tells of it: "sluice get: TEXT". Returns `result`. */
 int command_fail(struct command *command, int result, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Of a file that is one of many, and whose beginning was not told: command_get() and command_put() do it themselves. */
+void command_record(struct command *command, const struct client_transfer *transfer, int result, const char *reason);
 
 /* A transfer and the line about it. Return its result. */
 int command_get(struct command *command, const struct remote *server, const char *path, const char *local);

@@ -69,6 +69,21 @@ static void tell_json(struct tree_run *run, const struct tree_entry *entry, cons
     free(local);
 }
 
+static void record_one(struct tree_run *run, const struct tree_entry *entry, const struct client_transfer *transfer,
+                       int result, const char *why)
+{
+    struct client_transfer told = { 0 };
+    char *local = tree_run_local(run, entry);
+
+    if (transfer)
+        told = *transfer;
+    told.direction = run->put ? "put" : "get";
+    told.remote = entry->full;
+    told.local = local;
+    command_record(run->command, &told, result, why);
+    free(local);
+}
+
 static void note_session(struct tree_run *run, const struct client_transfer *transfer)
 {
     snprintf(run->session, sizeof run->session, "%s %s, path %s; tx %s; rx %s", transfer->version, transfer->suite,
@@ -91,6 +106,7 @@ void tree_run_moved(struct tree_run *run, struct tree_entry *entry, const struct
     run->moved_bytes += transfer->bytes;
     run->command->succeeded++;
     note_session(run, transfer);
+    record_one(run, entry, transfer, CLIENT_OK, NULL);
     if (run->command->arguments->json)
         tell_json(run, entry, transfer, CLIENT_OK, "");
     show_progress(run);
@@ -105,6 +121,7 @@ void tree_run_failed(struct tree_run *run, const struct tree_entry *entry, int r
     pthread_mutex_lock(&run->lock);
     run->failed++;
     progress_end(&run->progress);
+    record_one(run, entry, transfer, result, why);
     if (run->command->arguments->json)
         tell_json(run, entry, transfer, result, why);
     command_fail(run->command, result, "%s: %s", name ? name : "?", why);

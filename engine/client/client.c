@@ -224,6 +224,7 @@ int client_begin(struct client *client, const char *direction, const char *remot
     client->reason[0] = '\0';
     client->why[CHANNEL_TX][0] = client->why[CHANNEL_RX][0] = '\0';
     client->version[0] = client->suite[0] = '\0';
+    client->subject[0] = client->authentication[0] = '\0';
     client->digest[0] = client->unverified[0] = '\0';
     client->note[0] = '\0';
     free(client->stream_list);
@@ -238,6 +239,9 @@ int client_begin(struct client *client, const char *direction, const char *remot
                                              .rx = client->why[CHANNEL_RX],
                                              .version = client->version,
                                              .suite = client->suite,
+                                             .peer = client->peer,
+                                             .subject = client->subject,
+                                             .authentication = client->authentication,
                                              .digest = client->digest,
                                              .note = client->note,
                                              .unverified = client->unverified,
@@ -258,6 +262,12 @@ void client_note_session(struct client *client)
         snprintf(client->why[way], sizeof client->why[way], "%s", channel_why(client->channel, (enum channel_way)way));
     snprintf(client->version, sizeof client->version, "%s", facts->version);
     snprintf(client->suite, sizeof client->suite, "%s", facts->suite);
+    snprintf(client->subject, sizeof client->subject, "%s", facts->peer_subject);
+    snprintf(client->authentication, sizeof client->authentication, "%s%s",
+             !facts->peer_verified ? "none"
+             : facts->mutual       ? "mutual"
+                                   : "server",
+             client_login(client) ? "+password" : "");
     client->last.resumed = facts->resumed;
 }
 

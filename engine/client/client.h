@@ -70,7 +70,7 @@ struct client_options {
     unsigned streams;             /* of one transfer; 0: chosen by size, cores and addresses; at most 64 */
     int retries;                  /* new connections in a row, where that of a large GET broke; 0: 5, negative: none */
     enum client_if_exists if_exists;
-    uint64_t limit_rate;          /* bytes per second of a transfer, all its streams together; 0: no limit */
+    uint64_t limit_rate; /* bytes per second of a transfer, all its streams together; 0: no limit */
 };
 
 /* One connection's share of a transfer. */
@@ -99,8 +99,11 @@ struct client_transfer {
     const char *note;                        /* what is not as one would expect: why one stream, why not resumed; "" */
     const struct client_stream *stream_list; /* `streams` of them, where it was moved in ranges; else none */
     unsigned streams, retries;
-    const char *skipped;    /* why nothing was moved, and yet nothing failed; "" where something was */
-    uint64_t limit;         /* bytes per second that the body was held to on this connection; 0: none */
+    const char *skipped;        /* why nothing was moved, and yet nothing failed; "" where something was */
+    uint64_t limit;             /* bytes per second that the body was held to on this connection; 0: none */
+    const char *peer;           /* whom it was with, address and port */
+    const char *subject;        /* of the server's certificate */
+    const char *authentication; /* "none", "server", "mutual", with "+password" where one was sent; "" */
     const char *limited_by; /* whom: "our kernel", "the server", "reading slowly", "nobody: ..."; "" without a limit */
 };
 
@@ -144,8 +147,8 @@ typedef int client_visit(void *argument, const struct client_entry *entry);
 int client_list(struct client *client, const char *remote, client_visit *visit, void *argument);
 
 /*
- * Whether the server says that remote path has the bytes of an open file of `size` bytes (HEAD and Want-Repr-Digest, RFC
- * 9530). False, too, where it cannot be known.
+ * Whether the server says that remote path has the bytes of an open file of `size` bytes (HEAD and Want-Repr-Digest,
+ * RFC 9530). False, too, where it cannot be known.
  */
 bool client_same(struct client *client, const char *remote, int fd, uint64_t size);
 

@@ -77,10 +77,11 @@ struct client {
     struct timespec started;
     char why[2][CLIENT_WHY_SIZE]; /* by enum channel_way */
     char version[16], suite[64], path[16], limited_by[96];
+    char subject[256], authentication[24];
     uint64_t rate; /* bytes per second on this connection; 0: no limit */
     char skipped[96];
-    unsigned number; /* the file became NAME.number; 0: NAME */
-    bool numbers;    /* the server was seen to give such names itself */
+    unsigned number;       /* the file became NAME.number; 0: NAME */
+    bool numbers;          /* the server was seen to give such names itself */
     struct verify *verify; /* follows the body that is received, from its first byte; NULL: nobody does */
     char digest[DIGEST_HEX_SIZE + 16], unverified[CLIENT_WHY_SIZE];
     char note[CLIENT_WHY_SIZE];
