@@ -257,16 +257,15 @@ static int hear_some(struct pipeline *pipeline, bool *moved)
 
     while (error == 0 && pipeline->asked > 0) {
         if (!pipeline->in_body) {
-            size_t taken = client->taken, filled = client->filled;
             error = pipeline_prepare_reading(pipeline);
             if (error == 0)
                 error = client_hear(client);
-            *moved |= client->taken != taken || client->filled != filled;
             if (error < 0)
                 break;
             if (!client->answered)
                 continue;
             body_begin(pipeline);
+            *moved = true;
         }
         if (!pipeline->body_ended)
             error = pipeline_read_body(pipeline, moved, body_take);
