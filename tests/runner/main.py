@@ -142,7 +142,7 @@ def tsan_prefix():
 def in_guest(results):
     """Inside: the unit tests see kTLS, and the integration tests run for it. One line for each."""
     names = units.for_the_guest(TESTS)
-    found = list(units.run_all(BUILD / "release" / "unit", "guest", names, limit=300))
+    found = list(units.run_all(BUILD / "release" / "unit", "guest", names, limit=600))
     units.write(found, results)
     for test, _, outcome, text in found:
         say(f"{outcome:7} {test}" + (f": {text}" if outcome != "passed" else ""))

@@ -103,7 +103,7 @@ static inline void write_file(const char *path, size_t size)
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     for (size_t i = 0; i < size; i++)
-        putc(script_pattern(i), file);
+        putc_unlocked(script_pattern(i), file);
     assert_int_equal(fclose(file), 0);
 }
 
