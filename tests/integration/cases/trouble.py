@@ -1,0 +1,384 @@
+"""Disks that are full, read-only or not ours, and files that change meanwhile: it is said, nothing is lost, nothing is wrong.
+
+What stands under a name is, at every moment, either what stood there before or the whole new file: a watcher looks.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+from harness import Skip, check, client, equal, files, setup, test, wait_for
+from harness.sluice import environment
+
+MIB = 1 << 20
+NOBODY = 65534
+
+
+def mounted(t, name, options="", kind="tmpfs", source="tmpfs"):
+    folder = t.make_folder(name)
+    done = subprocess.run(["mount", "-t", kind, "-o", options or "defaults", source, folder], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Skip(f"{kind} cannot be mounted here: {done.stderr.strip()}")
+    t.at_end(subprocess.run, ["umount", "-l", folder])
+    return folder
+
+
+def remount(folder, options):
+    subprocess.run(["mount", "-o", f"remount,{options}", folder], check=True, capture_output=True)
+
+
+def fill(folder, leave):
+    """Leaves that many bytes of room."""
+    free = shutil.disk_usage(folder).free
+    with open(folder / ".ballast", "wb") as ballast:
+        for start in range(0, free - leave, MIB):
+            ballast.write(bytes(min(MIB, free - leave - start)))
+
+
+class Watcher:
+    """Looks at a name all the time: it may hold only one of the versions that were given."""
+
+    def __init__(self, t, path, *versions):
+        self.path, self.sums, self.wrong, self.looks = path, {files.sha256(v) for v in versions}, [], 0
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self._look)
+        self.thread.start()
+        t.at_end(self.end)
+
+    def _look(self):
+        while not self.ended.is_set():
+            try:
+                found = files.sha256(self.path)
+            except FileNotFoundError:
+                found = None
+            if found and found not in self.sums:
+                self.wrong.append(found)
+            self.looks += 1
+            time.sleep(0.01)
+
+    def end(self):
+        self.ended.set()
+        self.thread.join()
+        check(self.looks > 0, "the watcher saw nothing")
+        equal(self.wrong, [], f"contents under {self.path} that were never whole")
+
+
+def ordinary(folder):
+    """Names that a user gave: neither private ones of a store nor parts."""
+    return [n for n in files.listing(folder) if not Path(n).name.startswith((".sluice-", ".ballast")) and ".part" not in n]
+
+
+def site(t, root=None):
+    server = setup.server(t, root)
+    return server, setup.partner(t, server.port)
+
+
+# -- a full disk --------------------------------------------------------------------------------------------------------
+
+@test("host", "guest", each=["small", "large"])
+def a_disk_of_the_server_that_is_full_is_told_before_the_body_and_what_is_there_stays(t, size):
+    root = mounted(t, "store", "size=16m")
+    server, ini = site(t, root)
+    old = files.make(t.path("old"), 5000, 1)
+    shutil.copy(old, root / "file")
+    fill(root, 100_000)
+    mine = files.make(t.path("mine"), {"small": 400_000, "large": 8 * MIB}[size], 2)
+    Watcher(t, root / "file", old, mine)
+    result = client(t, "put", "--json", mine, "there:file", ini=ini).must_fail(7)
+    check("507" in result.errors and "full" in result.errors, result.errors)
+    check(any("no space" in e["reason"] for e in server.find("T02W", status=507)), f"no event says why: {server.events()[-3:]}")
+    files.same(old, root / "file")
+    (root / ".ballast").unlink()
+    client(t, "put", mine, "there:file", ini=ini).must_succeed()
+    files.same(mine, root / "file")
+    equal([n for n in files.listing(root) if n != "file"], [], "what is left over")
+
+
+@test("host", "guest")
+def a_disk_of_the_server_that_runs_full_in_mid_body_loses_nothing_and_the_rest_goes_when_there_is_room(t):
+    root = mounted(t, "store", "size=24m")
+    server, ini = site(t, root)
+    mine = files.make(t.path("mine"), 12 * MIB, 3)
+    Watcher(t, root / "file", mine)
+    sender = _start(t, "put", "--limit-rate", "4M", mine, "there:file", ini=ini)
+    wait_for(lambda: _bytes_in(root) > MIB, "the first part", 20 * t.run.patience)
+    fill(root, 0)
+    code, said = _finish(t, sender)
+    equal(code, 7, f"exit code: {said}")
+    check("full" in said, said)
+    equal(ordinary(root), [], "names given")
+    (root / ".ballast").unlink()
+    transfer = client(t, "put", "--json", mine, "there:file", ini=ini).must_succeed().transfer
+    files.same(mine, root / "file")
+    check(transfer["bytes"] < 12 * MIB, f"all of it was sent again: {transfer}")
+
+
+@test("host", "guest", each=["small", "large"])
+def a_local_disk_that_is_full_is_told_and_what_is_there_stays(t, size):
+    here = mounted(t, "here", "size=16m")
+    server, ini = site(t)
+    old = files.make(t.path("old"), 5000, 1)
+    shutil.copy(old, here / "file")
+    source = files.make(server.root / "file", {"small": 400_000, "large": 8 * MIB}[size], 2)
+    fill(here, 100_000)
+    Watcher(t, here / "file", old, source)
+    said = client(t, "get", "there:file", here / "file", ini=ini).must_fail(9).errors
+    check("No space left" in said, said)
+    files.same(old, here / "file")
+    (here / ".ballast").unlink()
+    client(t, "get", "there:file", here / "file", ini=ini).must_succeed()
+    files.same(source, here / "file")
+    equal(files.listing(here), ["file"], "what is left over")
+
+
+@test("host", "guest")
+def a_local_disk_that_runs_full_in_mid_body_keeps_what_came(t):
+    here = mounted(t, "here", "size=24m")
+    server, ini = site(t)
+    source = files.make(server.root / "file", 12 * MIB, 3)
+    Watcher(t, here / "file", source)
+    reader = _start(t, "get", "--limit-rate", "4M", "there:file", here / "file", ini=ini)
+    wait_for(lambda: _bytes_in(here) > MIB, "the first part", 20 * t.run.patience)
+    fill(here, 0)
+    code, said = _finish(t, reader)
+    equal(code, 9, f"exit code: {said}")
+    check("No space left" in said, said)
+    equal(ordinary(here), [], "names given")
+    (here / ".ballast").unlink()
+    client(t, "get", "there:file", here / "file", ini=ini).must_succeed()
+    files.same(source, here / "file")
+    equal(files.listing(here), ["file"], "what is left over")
+
+
+def _quota_file_system(t, limit):
+    """A small ext4 of its own, on which user `nobody` may have so many bytes."""
+    image = t.path("image")
+    with open(image, "wb") as out:
+        out.truncate(64 * MIB)
+    for command in (["mkfs.ext4", "-q", "-O", "quota", "-E", "quotatype=usrquota", image],):
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Skip(f"no file system with quotas can be made here: {done.stderr.strip()}")
+    folder = mounted(t, "limited", "loop,usrquota", "ext4", image)
+    done = subprocess.run(["setquota", "-u", str(NOBODY), "0", str(limit >> 10), "0", "0", folder], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Skip(f"no quota can be set here: {done.stderr.strip()}")
+    return folder
+
+
+@test("host")
+def a_quota_that_is_used_up_is_told(t):
+    if not shutil.which("setquota") or not shutil.which("mkfs.ext4"):
+        raise Skip("setquota or mkfs.ext4 is not installed (package quota)")
+    root = _quota_file_system(t, 4 * MIB)
+    os.chown(root, NOBODY, NOBODY)
+    server = setup.server(t, root, user="nobody", group="nogroup")
+    ini = setup.partner(t, server.port)
+    mine = files.make(t.path("mine"), 8 * MIB, 2)
+    said = client(t, "put", mine, "there:file", ini=ini).must_fail(7).errors
+    check("507" in said, said)
+    check(any("quota" in e["reason"] for e in server.find("T02W", status=507)), "no event says that it is the quota")
+    equal(ordinary(root), ["lost+found"] if "lost+found" in files.listing(root) else [], "names given")
+
+
+# -- read-only, and permission lost -------------------------------------------------------------------------------------
+
+@test("host", "guest", each=["small", "large"])
+def a_store_that_becomes_read_only_is_told_and_served_on(t, size):
+    root = mounted(t, "store", "size=64m")
+    server, ini = site(t, root)
+    old = files.make(root / "file", 5000, 1)
+    mine = files.make(t.path("mine"), {"small": 400_000, "large": 8 * MIB}[size], 2)
+    remount(root, "ro")
+    said = client(t, "put", mine, "there:file", ini=ini).must_fail(6).errors
+    check("403" in said, said)
+    check(any("read-only" in e["reason"] for e in server.find("T02W", status=403)), "no event says that it is read-only")
+    client(t, "get", "there:file", t.path("got"), ini=ini).must_succeed()
+    files.same(old, t.path("got"))
+    remount(root, "rw")
+    client(t, "put", mine, "there:file", ini=ini).must_succeed()
+    files.same(mine, root / "file")
+
+
+@test("host", "guest", each=["small", "large"])
+def a_local_folder_that_is_read_only_is_told(t, size):
+    server, ini = site(t)
+    files.make(server.root / "file", {"small": 400_000, "large": 8 * MIB}[size], 2)
+    here = mounted(t, "here", "size=1m")
+    remount(here, "ro")
+    said = client(t, "get", "there:file", here / "file", ini=ini).must_fail(9).errors
+    check("Read-only file system" in said, said)
+    equal(files.listing(here), [], "files")
+
+
+@test("host")
+def permission_lost_between_two_parts_is_told_and_nothing_is_named(t):
+    """The server is nobody, and its folder stops being so while an upload is under way."""
+    if os.geteuid() != 0:
+        raise Skip("only root can take a folder away from the server's user")
+    root = t.make_folder("store")
+    for folder in (t.run.folder, t.folder, root):
+        folder.chmod(0o755)
+    os.chown(root, NOBODY, NOBODY)
+    server = setup.server(t, root, user="nobody", group="nogroup")
+    ini = setup.partner(t, server.port)
+    mine = files.make(t.path("mine"), 6 * MIB, 2)
+    sender = _start(t, "put", "--limit-rate", "3M", mine, "there:file", ini=ini)
+    wait_for(lambda: _bytes_in(root) > 0, "the first part", 20 * t.run.patience)
+    os.chown(root, 0, 0)
+    code, said = _finish(t, sender)
+    check(code in (6, 7) and "40" in said, f"exit code {code}: {said}")
+    check(server.find("T02W", status=403), "no event says that the server may not write")
+    equal(ordinary(root), [], "names given")
+    os.chown(root, NOBODY, NOBODY)
+    client(t, "put", mine, "there:file", ini=ini).must_succeed()
+    files.same(mine, root / "file")
+
+
+@test("host")
+def a_file_that_may_not_be_read_any_more_is_told(t):
+    if os.geteuid() != 0:
+        raise Skip("only root can take a file away from the server's user")
+    root = t.make_folder("store")
+    for folder in (t.run.folder, t.folder, root):
+        folder.chmod(0o755)
+    server = setup.server(t, root, user="nobody", group="nogroup")
+    ini = setup.partner(t, server.port)
+    files.make(root / "file", 300_000, 2).chmod(0o600)
+    said = client(t, "get", "there:file", t.path("got"), ini=ini).must_fail(6).errors
+    check("403" in said, said)
+    check("may not read" in server.wait_event("T02W", status=403)["reason"], "the reason is another")
+    check(not t.path("got").exists(), "a file took the name")
+
+
+# -- a source that changes ----------------------------------------------------------------------------------------------
+
+def _start(t, *arguments, ini):
+    command = [t.run.binary, arguments[0], "-c", ini, "--json", *arguments[1:]]
+    process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True, errors="replace", env=environment())
+    t.at_end(lambda: (process.kill(), process.wait(), process.stdout.close()))
+    return process
+
+
+def _finish(t, process):
+    said, _ = process.communicate(timeout=50 * t.run.patience)
+    return process.returncode, said
+
+
+def _bytes_in(folder):
+    total = 0
+    for name in files.listing(folder):
+        try:
+            total += os.stat(Path(folder) / name).st_blocks * 512
+        except FileNotFoundError:
+            pass
+    return total
+
+
+def _change(path, how):
+    if how == "truncated":
+        os.truncate(path, os.stat(path).st_size // 8)
+    elif how == "grown":
+        with open(path, "ab") as out:
+            out.write(bytes(MIB))
+    elif how == "rewritten":  # the same size
+        with open(path, "r+b") as out:
+            out.seek(os.stat(path).st_size // 2)
+            out.write(b"something else" * 1000)
+    else:
+        new = path.with_name("new")
+        files.make(new, os.stat(path).st_size, 99)
+        os.replace(new, path)
+
+
+CHANGES = ["truncated", "grown", "rewritten", "replaced"]
+TOUCHED_DURING = [f"{how} {streams}" for how in CHANGES for streams in (1, 3)]
+
+
+@test("host", "guest", each=TOUCHED_DURING)
+def a_source_that_changes_during_a_get_is_never_mixed(t, which):
+    how, streams = which.split()
+    server, ini = site(t)
+    source = files.make(server.root / "file", 8 * MIB, 1)
+    before = shutil.copy(source, t.path("before"))
+    here = t.make_folder("here")
+    reader = _start(t, "get", "-v", "--streams", streams, "--limit-rate", "4M", "there:file", here / "file", ini=ini)
+    wait_for(lambda: _bytes_in(here) > MIB, "the first part", 20 * t.run.patience)
+    _change(source, how)
+    code, said = _finish(t, reader)
+    wholes = {files.sha256(before), files.sha256(source)}
+    if (here / "file").exists():
+        check(files.sha256(here / "file") in wholes, "what took the name is neither version")
+        equal(code, 0, f"exit code: {said}")
+    else:
+        check(code in (6, 7, 8), f"exit code {code}: {said}")
+    if code != 0:  # and it starts over by itself, or with the next call
+        client(t, "get", "there:file", here / "file", ini=ini).must_succeed()
+        files.same(source, here / "file")
+    equal(files.listing(here), ["file"], "what is left over")
+
+
+@test("host", "guest", each=TOUCHED_DURING)
+def a_source_that_changes_during_a_put_is_never_mixed(t, which):
+    how, streams = which.split()
+    server, ini = site(t)
+    mine = files.make(t.path("mine"), 8 * MIB, 1)
+    before = shutil.copy(mine, t.path("before"))
+    sender = _start(t, "put", "-v", "--streams", streams, "--limit-rate", "4M", mine, "there:file", ini=ini)
+    wait_for(lambda: _bytes_in(server.root) > MIB, "the first part", 20 * t.run.patience)
+    _change(mine, how)
+    code, said = _finish(t, sender)
+    target = server.root / "file"
+    if target.exists():
+        check(files.sha256(target) in {files.sha256(before), files.sha256(mine)}, "what took the name is neither version")
+        equal(code, 0, f"exit code: {said}")
+    else:
+        equal(code, 9, f"exit code: {said}")
+        check("chang" in said or "shorter" in said, said)
+    client(t, "put", mine, "there:file", ini=ini).must_succeed()
+    files.same(mine, target)
+    equal(ordinary(server.root), ["file"], "names given")
+
+
+# -- times that make no sense -------------------------------------------------------------------------------------------
+
+TIMES = {"the epoch": 0, "before it": -86400 * 365, "far ahead": 4102444800, "beyond 32 bits": 1 << 33}
+
+
+@test("host", "guest", each=list(TIMES))
+def a_file_from_another_time_is_moved_like_any_other(t, which):
+    server, ini = site(t)
+    source = files.make(server.root / "file", 3 * MIB, 1)
+    os.utime(source, (TIMES[which], TIMES[which]))
+    client(t, "get", "there:file", t.path("got"), ini=ini).must_succeed()
+    files.same(source, t.path("got"))
+    os.utime(t.path("got"), (TIMES[which], TIMES[which]))
+    client(t, "put", t.path("got"), "there:back", ini=ini).must_succeed()
+    files.same(source, server.root / "back")
+
+
+@test("host", "guest", each=["back", "ahead"])
+def a_clock_that_jumps_between_two_tries_mixes_nothing(t, way):
+    """A part from "tomorrow" or "long ago", and a source whose time went the same way: what counts is that it changed."""
+    server, ini = site(t)
+    source = files.make(server.root / "file", 8 * MIB, 1)
+    here = t.make_folder("here")
+    reader = _start(t, "get", "--limit-rate", "4M", "there:file", here / "file", ini=ini)
+    wait_for(lambda: _bytes_in(here) > 2 * MIB, "the first part", 20 * t.run.patience)
+    reader.send_signal(signal.SIGTERM)
+    _finish(t, reader)
+    check(any(name.endswith(".part") for name in files.listing(here)), "nothing was kept")
+    shift = -86400 if way == "back" else 86400
+    now = time.time() + shift
+    for name in files.listing(here):
+        os.utime(here / name, (now, now))
+    files.make(source, 8 * MIB, 2)
+    os.utime(source, (now, now))
+    client(t, "get", "there:file", here / "file", ini=ini).must_succeed()
+    files.same(source, here / "file")
+    equal(files.listing(here), ["file"], "what is left over")
