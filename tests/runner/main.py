@@ -25,7 +25,7 @@ BUILD = ROOT / "build"
 LOGS = BUILD / "check"
 INTEGRATION = TESTS / "integration" / "run"
 GUEST = TESTS / "guest" / "guest"
-GUEST_LIMIT = 1500
+GUEST_LIMIT = 2400
 FUZZ_RUNS = 20000
 FUZZ_SECONDS = 20
 
