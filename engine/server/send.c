@@ -178,7 +178,8 @@ static enum flow answer_file(struct session *session)
     if (status == 304)
         return answer(session, 304, etag, "application/octet-stream");
     const char *range = http_field(request, "range");
-    if (range && range_holds && request->method == HTTP_GET) {
+    /* RFC 9110, 14.2: an empty file has no part; whoever asks for its first bytes, size unknown, is best served so. */
+    if (range && range_holds && request->method == HTTP_GET && size > 0) {
         switch (http_range(range, size, &session->range)) {
         case HTTP_RANGE_ONE:
             return answer_whole_or_part(session, 206);

@@ -88,7 +88,7 @@ def json_tells_everything(t):
     server, ini = site(t)
     files.make(server.root / "file", 3 << 20)
     transfer = client(t, "get", "--json", "there:file", t.path("file"), ini=ini).must_succeed().transfer
-    for key, value in {"result": "ok", "code": 0, "error": "", "direction": "get", "remote": "file", "status": 200,
+    for key, value in {"result": "ok", "code": 0, "error": "", "direction": "get", "remote": "file", "status": 206,
                        "bytes": 3 << 20, "version": "TLSv1.3", "resumed": False}.items():
         equal(transfer[key], value, key)
     check(transfer["seconds"] > 0 and transfer["cpu_seconds"] > 0 and transfer["max_resident_kib"] > 1000, str(transfer))
@@ -126,14 +126,17 @@ def a_full_device_behind_standard_output_is_told(t):
 
 
 @test("host")
-def a_size_limit_is_a_local_failure_that_leaves_nothing(t):
+def a_size_limit_is_a_local_failure_that_can_be_gone_on_with(t):
     server, ini = site(t)
-    files.make(server.root / "file", 3 << 20)
+    made = files.make(server.root / "file", 3 << 20)
     into = t.make_folder("into")
     done = subprocess.run(["prlimit", "--fsize=1048576", t.run.binary, "get", "-c", ini, "there:file", into],
                           capture_output=True, env=environment(), timeout=60 * t.run.patience)
     equal(done.returncode, 9, f"exit code ({done.stderr!r})")
-    equal(files.listing(into), [], "what was left")
+    equal(files.listing(into), ["file.part", "file.part.journal"], "what was left")
+    client(t, "get", "there:file", into, ini=ini).must_succeed()
+    files.same(into / "file", made)
+    equal(files.listing(into), ["file"], "what is there")
 
 
 @test("host")

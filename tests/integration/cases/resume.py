@@ -312,6 +312,17 @@ def a_part_that_is_not_ours_is_left_alone(t):
     equal(part.read_text(), "somebody's", "what stood there")
 
 
+@test("host", each=["0", "1", "1048575", "1048576", "67108864", "67108865"])
+def every_size_is_one_request_or_as_many_as_it_takes(t, size):
+    server, name = site(t, int(size)), target(t)
+    done = get(t, partner(t, server.port), name).must_succeed()
+    finished(name, server.root / "file")
+    equal(done.transfer["bytes"], int(size), "bytes")
+    requests = 2 if int(size) > 64 * MIB else 1
+    equal(len(server.find("T01I", path="file")), requests, "requests")
+    equal(server.find("T02W"), [], "refused requests")
+
+
 @test("host")
 def two_at_once_do_not_touch_each_other(t):
     server, name = site(t), target(t)
