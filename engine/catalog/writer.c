@@ -114,7 +114,9 @@ static bool is_still_there(const struct catalog_writer *writer)
 {
     struct stat facts;
 
-    return stat(writer->file, &facts) == 0 && facts.st_ino == catalog_inode(writer->catalog);
+    if (stat(writer->file, &facts) < 0)
+        return errno != ENOENT; /* whom we have become may be kept out of the directory, but not of the file */
+    return facts.st_ino == catalog_inode(writer->catalog);
 }
 
 static void set_aside(struct catalog_writer *writer, ino_t damaged, const char *reason)
