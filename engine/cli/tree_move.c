@@ -18,7 +18,7 @@
 #include "engine/http/digest.h"
 #include "engine/http/http.h"
 
-#define LANES 4
+#define LANES 8           /* where --streams does not say: so many may wait for a server's disk at once */
 #define FILES_PER_LANE 16 /* fewer are not worth another handshake */
 #define BATCH_FILES 32
 #define BATCH_BYTES (8u << 20)
@@ -418,16 +418,18 @@ static void say_untried(struct tree_run *run, int result, const char *reason)
 
 void tree_run_lanes(struct tree_run *run, struct client *client)
 {
-    unsigned count = (unsigned)(run->small_count / FILES_PER_LANE) + 1;
-    struct pipeline_lane works[LANES];
-    struct lane *lanes = calloc(LANES, sizeof *lanes);
+    unsigned wanted = run->command->arguments->streams, most = wanted ? wanted : LANES;
+    size_t count = run->small_count / FILES_PER_LANE + 1;
+    struct pipeline_lane works[PIPELINE_LANES_MAX];
+    struct lane *lanes = calloc(PIPELINE_LANES_MAX, sizeof *lanes);
 
     if (!lanes) {
         say_untried(run, CLIENT_FAILED, "no memory");
         return;
     }
-    count = count < LANES ? count : LANES;
-    for (unsigned i = 0; i < count; i++) {
+    most = most < PIPELINE_LANES_MAX ? most : PIPELINE_LANES_MAX;
+    count = count < most ? count : most;
+    for (size_t i = 0; i < count; i++) {
         lanes[i].run = run;
         works[i] = (struct pipeline_lane){ .argument = &lanes[i],
                                            .put = run->put,
@@ -437,7 +439,7 @@ void tree_run_lanes(struct tree_run *run, struct client *client)
                                            .done = done,
                                            .pause = pause_lane };
     }
-    int result = run->small_count > 0 ? client_pipelines(client, works, count) : CLIENT_OK;
+    int result = run->small_count > 0 ? client_pipelines(client, works, (unsigned)count) : CLIENT_OK;
     progress_end(&run->progress);
     say_untried(run, result, client_reason(client));
     free(lanes);

@@ -66,8 +66,8 @@ struct pipeline_lane {
 };
 
 /*
- * Whether this client's files may go so: not where each is held to a rate, nor where fetching must be verified, which
- * asks the server once more for each.
+ * Whether this client's files may go so: not where each is held to a rate or its name must be free, nor where fetching
+ * must be verified, which asks the server once more for each.
  */
 bool client_pipelines_do(const struct client *client, bool put);
 
