@@ -454,13 +454,14 @@ static const struct config_choice hook_events[] = {
     { "received", CONFIG_HOOK_RECEIVED },
     { "sent", CONFIG_HOOK_SENT },
     { "failed", CONFIG_HOOK_FAILED },
+    { "message", CONFIG_HOOK_MESSAGE },
     { 0 },
 };
 
 static const struct config_key hook_keys[] = {
     { HOOK(on), .type = CONFIG_TYPE_CHOICES, .mandatory = 1, .choices = hook_events,
       .help = "after what it runs: `received`: a file is here whole, under its name; `sent`: a file went out; "
-              "`failed`: a transfer did not come to its end" },
+              "`failed`: a transfer did not come to its end; `message`: a message came" },
     { HOOK(command), .type = CONFIG_TYPE_COMMAND, .mandatory = 1,
       .help = "the program, an absolute path, and its arguments, between blanks; quotes hold words together; no shell "
               "reads it" },

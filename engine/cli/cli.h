@@ -12,6 +12,8 @@ int cli_check(int argc, char **argv);
 int cli_cert(int argc, char **argv);
 int cli_passwd(int argc, char **argv);
 int cli_order(int argc, char **argv); /* retry, hold, release, cancel */
+int cli_message(int argc, char **argv);
+int cli_messages(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
 int cli_import_cft(int argc, char **argv);
 

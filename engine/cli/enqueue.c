@@ -56,6 +56,8 @@ static int add(struct command *command, struct catalog_record *record)
     const struct arguments *arguments = command->arguments;
     const struct queue_request request = { .verify = arguments->verify,
                                            .digest = arguments->digest,
+                                           .if_exists = arguments->if_exists,
+                                           .streams = arguments->streams,
                                            .limit_rate = arguments->limit_rate };
     char text[QUEUE_REQUEST_SIZE], id[CATALOG_ID_SIZE];
     struct catalog *catalog;
@@ -80,6 +82,21 @@ static int add(struct command *command, struct catalog_record *record)
     return result;
 }
 
+/* The partner, if it is one that can be reached. NULL after the reason was told. */
+static const struct config_partner *find_partner(struct command *command, const char *name)
+{
+    const struct config *config = command_config(command);
+    const struct config_partner *partner = config ? config_find_partner(config, name) : NULL;
+
+    if (!config || (partner && partner->client_profile && partner->host.count))
+        return partner;
+    command_fail(command, CLIENT_CONFIG, "%s: [partner %s] %s", config->file, name,
+                 !partner                   ? "is not there"
+                 : !partner->client_profile ? "has no client-profile"
+                                            : "has no `host`");
+    return NULL;
+}
+
 int command_enqueue(struct command *command, const struct remote *server, enum catalog_direction direction,
                     const char *local, const char *path)
 {
@@ -87,15 +104,8 @@ int command_enqueue(struct command *command, const struct remote *server, enum c
 
     if (server->kind != REMOTE_PARTNER)
         return command_fail(command, CLIENT_USAGE, "--queue is for partners of the configuration, not for URLs");
-    const struct config *config = command_config(command);
-    if (!config)
+    if (!find_partner(command, server->name))
         return CLIENT_CONFIG;
-    const struct config_partner *partner = config_find_partner(config, server->name);
-    if (!partner || !partner->client_profile || partner->host.count == 0)
-        return command_fail(command, CLIENT_CONFIG, "%s: [partner %s] %s", config->file, server->name,
-                            !partner                   ? "is not there"
-                            : !partner->client_profile ? "has no client-profile"
-                                                       : "has no `host`");
     if (direction == CATALOG_OUT && check_source(command, local, &size) != CLIENT_OK)
         return CLIENT_LOCAL;
     char *full = absolute(local);
@@ -114,4 +124,37 @@ int command_enqueue(struct command *command, const struct remote *server, enum c
     int result = add(command, &record);
     free(full);
     return result;
+}
+
+const char *message_line(const char *text, size_t length, char line[MESSAGE_LINE_SIZE])
+{
+    size_t taken = 0;
+
+    while (taken < length && taken < MESSAGE_LINE_SIZE - 1 && text[taken] != '\n' && text[taken] != '\r')
+        taken++;
+    while (taken > 0 && taken < length && ((unsigned char)text[taken] & 0xc0) == 0x80)
+        taken--; /* not through a character */
+    memcpy(line, text, taken);
+    line[taken] = '\0';
+    return line;
+}
+
+int command_enqueue_message(struct command *command, const struct remote *partner, const char *text, size_t length)
+{
+    char line[MESSAGE_LINE_SIZE];
+
+    if (!find_partner(command, partner->name))
+        return CLIENT_CONFIG;
+    struct catalog_record record = {
+        .state = CATALOG_WAITING,
+        .direction = CATALOG_OUT,
+        .kind = CATALOG_MESSAGE,
+        .role = CATALOG_CLIENT,
+        .partner = partner->name,
+        .remote = message_line(text, length, line),
+        .size = length,
+        .message = text,
+        .message_length = length,
+    };
+    return add(command, &record);
 }

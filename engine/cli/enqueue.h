@@ -16,4 +16,10 @@ int catalog_of(const char *subcommand, const struct config *config, enum catalog
 int command_enqueue(struct command *command, const struct remote *server, enum catalog_direction direction,
                     const char *local, const char *path);
 
+int command_enqueue_message(struct command *command, const struct remote *partner, const char *text, size_t length);
+
+/* What stands for a message where a file has its name: its first line, or the beginning of that. Returns `line`. */
+#define MESSAGE_LINE_SIZE 81
+const char *message_line(const char *text, size_t length, char line[MESSAGE_LINE_SIZE]);
+
 #endif

@@ -94,7 +94,9 @@ static void get_source(struct command *command, const struct remote *source, con
     char *local = local_name(command, source, destination);
     if (!local)
         return;
-    if (path_is_directory(source->path))
+    if (path_is_directory(source->path) && command->arguments->queue)
+        command_fail(command, CLIENT_USAGE, "/%s is a directory: --queue fetches single files", source->path);
+    else if (path_is_directory(source->path))
         tree_get(command, source, source->path, local, false);
     else if (!command->arguments->recursive || !get_recursively(command, source, local)) {
         if (command->arguments->dry_run)

@@ -17,6 +17,8 @@ static const struct subcommand subcommands[] = {
     { "ls", cli_ls, "list a directory: sluice ls PARTNER:PATH" },
     { "history", cli_history, "what was transferred, in and out" },
     { "show", cli_show, "all about one transfer: sluice show ID" },
+    { "message", cli_message, "leave a message: sluice message PARTNER TEXT" },
+    { "messages", cli_messages, "list messages, acknowledge them" },
     { "retry", cli_order, "try queued transfers again that have failed" },
     { "hold", cli_order, "keep queued transfers until they are released" },
     { "release", cli_order, "let queued transfers go on that are held" },

@@ -48,6 +48,8 @@ static void put_source(struct command *command, const struct remote *destination
     char *path = remote_name(destination, local);
     if (!path)
         command_fail(command, CLIENT_FAILED, "no memory");
+    else if (S_ISDIR(facts.st_mode) && command->arguments->queue)
+        command_fail(command, CLIENT_USAGE, "%s is a directory: --queue sends single files, a [watch] a folder", local);
     else if (S_ISDIR(facts.st_mode))
         tree_put(command, destination, local, path);
     else if (command->arguments->dry_run)

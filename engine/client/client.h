@@ -152,6 +152,14 @@ int client_list(struct client *client, const char *remote, client_visit *visit, 
  */
 bool client_same(struct client *client, const char *remote, int fd, uint64_t size);
 
+/*
+ * Leaves a message of up to CLIENT_MESSAGE_MAX bytes of text with the server, which stores it before it answers; `id`
+ * (64 bytes are enough) is what it is called there. And whether who it was for has acknowledged it since.
+ */
+#define CLIENT_MESSAGE_MAX 4096
+int client_message(struct client *client, const char *text, size_t length, char *id, size_t size);
+int client_message_state(struct client *client, const char *id, bool *acknowledged);
+
 const struct client_transfer *client_last(const struct client *client);
 const char *client_reason(const struct client *client); /* of the last result that was not CLIENT_OK; else "" */
 

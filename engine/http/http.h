@@ -17,7 +17,7 @@
 
 #define HTTP_FIELDS_MAX 128
 
-enum http_method { HTTP_GET, HTTP_HEAD, HTTP_PUT, HTTP_DELETE, HTTP_OTHER };
+enum http_method { HTTP_GET, HTTP_HEAD, HTTP_PUT, HTTP_DELETE, HTTP_POST, HTTP_OTHER };
 enum http_framing { HTTP_BODY_NONE, HTTP_BODY_LENGTH, HTTP_BODY_CHUNKED, HTTP_BODY_TO_END /* responses only */ };
 
 struct http_field {
@@ -94,7 +94,8 @@ int http_path_encode(const char *path, char *target, size_t size);
 #define HTTP_LIMIT_RATE "Sluice-Limit-Rate"
 /*
  * In a PUT: "rename": where the name is taken, take the first free one of NAME.1, NAME.2 and so on; the answer then says
- * which in Location (RFC 9110, 10.2.2). In the answer to a HEAD that has it: the server knows it.
+ * which in Location (RFC 9110, 10.2.2). In the answer to a HEAD that has it: the server knows it. In a 409, "fail": the
+ * store lets no file be replaced.
  */
 #define HTTP_IF_EXISTS "Sluice-If-Exists"
 #define HTTP_IF_EXISTS_RENAME "rename"
@@ -112,6 +113,16 @@ int http_content_range(const char *value, struct http_range *range, uint64_t *co
 #define HTTP_DATE_SIZE 30
 void http_date(time_t when, char text[HTTP_DATE_SIZE]);
 int http_date_parse(const char *text, time_t *when); /* the three forms of RFC 9110, 5.6.7; 0 or -EINVAL */
+
+/*
+ * Messages (RFC 8615): POST to the path leaves one, the answer to which has its id; GET PATH/ID tells its sender what
+ * became of it.
+ */
+#define HTTP_MESSAGES_PATH ".well-known/sluice/messages"
+#define HTTP_MESSAGE "Sluice-Message"
+#define HTTP_MESSAGE_STATE "Sluice-Message-State"
+#define HTTP_MESSAGE_STORED "stored"
+#define HTTP_MESSAGE_ACKNOWLEDGED "acknowledged"
 
 /*
  * Our own fields for what a file has beside its bytes: in answers to GET and HEAD, and in a PUT.

@@ -110,6 +110,7 @@ static void run_hooks(struct queue *queue, const struct queue_work *work, const 
         .local = work->local,
         .partner = work->partner,
         .reason = failed ? record->reason : NULL,
+        .message = failed && work->message ? work->message : NULL,
         .bytes = record->bytes,
         .status = record->status,
     };
@@ -143,8 +144,8 @@ static void judge(const struct queue_work *work, struct catalog_record *record, 
     record->reason = outcome->reason;
     if (outcome->result == CLIENT_OK) {
         record->state = CATALOG_DONE;
-        record->event = "Q01I";
-        record->reason = NULL;
+        record->event = work->kind == CATALOG_MESSAGE ? "M03I" : "Q01I";
+        record->reason = outcome->reason[0] ? outcome->reason : NULL;
     } else if (outcome->result == CLIENT_INTERRUPTED) {
         record->state = CATALOG_WAITING;
         record->event = NULL;
@@ -171,7 +172,7 @@ static bool settle(struct queue *queue, struct queue_work *work)
         .partner = work->partner,
         .remote = work->remote,
         .local = work->local,
-        .size = outcome->result == CLIENT_OK ? outcome->bytes : work->size,
+        .size = outcome->result == CLIENT_OK ? outcome->bytes + outcome->resumed_bytes : work->size,
         .bytes = outcome->bytes,
         .digest = outcome->digest,
         .begun = outcome->begun,
@@ -184,6 +185,9 @@ static bool settle(struct queue *queue, struct queue_work *work)
         .rx = outcome->rx,
         .version = outcome->version,
         .suite = outcome->suite,
+        .peer = outcome->peer,
+        .authentication = outcome->authentication,
+        .subject = outcome->subject,
         .resumed = outcome->resumed,
     };
     enum catalog_state found = CATALOG_RUNNING;
@@ -201,7 +205,7 @@ static bool settle(struct queue *queue, struct queue_work *work)
         return false;
     if (record.event)
         tell(queue, work, &record, wait);
-    if (record.state != CATALOG_WAITING)
+    if (record.state == CATALOG_FAILED || (record.state == CATALOG_DONE && work->kind == CATALOG_FILE))
         run_hooks(queue, work, &record);
     return true;
 }

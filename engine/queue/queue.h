@@ -54,6 +54,8 @@ void queue_free(struct queue *queue);
 struct queue_request {
     enum client_verify verify;
     enum digest_algorithm digest;
+    enum client_if_exists if_exists;
+    unsigned streams;    /* 0: as the client finds best */
     uint64_t limit_rate; /* bytes per second; 0: the partner's */
 };
 

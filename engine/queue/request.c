@@ -13,17 +13,28 @@ static const char *const verify_words[] = {
     [CLIENT_VERIFY_NEVER] = "never",
 };
 
+static const char *const exists_words[] = {
+    [CLIENT_IF_EXISTS_REPLACE] = "replace",
+    [CLIENT_IF_EXISTS_FAIL] = "fail",
+    [CLIENT_IF_EXISTS_SKIP] = "skip",
+    [CLIENT_IF_EXISTS_RENAME] = "rename",
+};
+
+#define COUNT(words) (sizeof(words) / sizeof *(words))
+
 size_t queue_request_print(const struct queue_request *request, char text[QUEUE_REQUEST_SIZE])
 {
-    return (size_t)snprintf(text, QUEUE_REQUEST_SIZE, "verify=%s\ndigest=%s\nlimit_rate=%" PRIu64 "\n",
-                            verify_words[request->verify], digest_name(request->digest), request->limit_rate);
+    return (size_t)snprintf(text, QUEUE_REQUEST_SIZE,
+                            "verify=%s\ndigest=%s\nif_exists=%s\nstreams=%u\nlimit_rate=%" PRIu64 "\n",
+                            verify_words[request->verify], digest_name(request->digest),
+                            exists_words[request->if_exists], request->streams, request->limit_rate);
 }
 
-static bool read_verify(const char *value, struct queue_request *request)
+static bool read_word(const char *value, const char *const *words, size_t count, unsigned *number)
 {
-    for (unsigned i = 0; i < sizeof verify_words / sizeof *verify_words; i++) {
-        if (strcmp(verify_words[i], value) == 0) {
-            request->verify = (enum client_verify)i;
+    for (unsigned i = 0; i < count; i++) {
+        if (strcmp(words[i], value) == 0) {
+            *number = i;
             return true;
         }
     }
@@ -44,15 +55,28 @@ static bool read_number(const char *value, uint64_t maximum, uint64_t *number)
 static bool read_line(char *line, struct queue_request *request)
 {
     char *value = strchr(line, '=');
+    uint64_t number = 0;
+    unsigned word = 0;
+    bool good = false;
 
     if (!value)
         return false;
     *value++ = '\0';
-    if (strcmp(line, "verify") == 0)
-        return read_verify(value, request);
-    if (strcmp(line, "limit_rate") == 0)
-        return read_number(value, INT64_MAX, &request->limit_rate);
-    return strcmp(line, "digest") == 0 && digest_by_name(value, strlen(value), &request->digest);
+    if (strcmp(line, "verify") == 0) {
+        good = read_word(value, verify_words, COUNT(verify_words), &word);
+        request->verify = (enum client_verify)word;
+    } else if (strcmp(line, "if_exists") == 0) {
+        good = read_word(value, exists_words, COUNT(exists_words), &word);
+        request->if_exists = (enum client_if_exists)word;
+    } else if (strcmp(line, "streams") == 0) {
+        good = read_number(value, 64, &number);
+        request->streams = (unsigned)number;
+    } else if (strcmp(line, "limit_rate") == 0) {
+        good = read_number(value, INT64_MAX, &request->limit_rate);
+    } else if (strcmp(line, "digest") == 0) {
+        good = digest_by_name(value, strlen(value), &request->digest);
+    }
+    return good;
 }
 
 int queue_request_parse(const char *text, size_t length, struct queue_request *request)

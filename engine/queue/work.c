@@ -61,7 +61,7 @@ struct queue_work *queue_work_new(const struct catalog_record *record)
     work->remote = copy(record->remote, &failed);
     work->local = copy(record->local, &failed);
     if (record->message_length) {
-        work->message = malloc(record->message_length);
+        work->message = calloc(1, record->message_length + 1); /* hooks want its end to be marked */
         failed = failed || !work->message;
         if (work->message)
             memcpy(work->message, record->message, record->message_length);
@@ -104,7 +104,7 @@ void queue_work_interrupt(struct queue_work *work)
 
 /* -- the thread ---------------------------------------------------------------------------------------------------- */
 
-__attribute__((format(printf, 3, 4))) static int fail(struct queue_work *work, int result, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static int say(struct queue_work *work, int result, const char *format, ...)
 {
     va_list list;
 
@@ -120,11 +120,11 @@ static int options_of(struct queue_work *work, struct client_options *options)
     const struct config_partner *partner = work->partner ? config_find_partner(config, work->partner) : NULL;
 
     if (!partner)
-        return fail(work, CLIENT_CONFIG, "%s has no [partner %s]", config->file, work->partner ? work->partner : "");
+        return say(work, CLIENT_CONFIG, "%s has no [partner %s]", config->file, work->partner ? work->partner : "");
     if (!partner->client_profile)
-        return fail(work, CLIENT_CONFIG, "T47E: %s: partner \"%s\" has no client-profile", config->file, partner->name);
+        return say(work, CLIENT_CONFIG, "T47E: %s: partner \"%s\" has no client-profile", config->file, partner->name);
     if (partner->host.count == 0)
-        return fail(work, CLIENT_CONFIG, "%s: partner \"%s\" has no `host`", config->file, partner->name);
+        return say(work, CLIENT_CONFIG, "%s: partner \"%s\" has no `host`", config->file, partner->name);
     *options = (struct client_options){
         .profile = partner->client_profile,
         .addresses = &partner->host,
@@ -135,6 +135,8 @@ static int options_of(struct queue_work *work, struct client_options *options)
         .interrupt_fd = work->interrupt,
         .verify = work->request.verify,
         .digest = work->request.digest,
+        .if_exists = work->request.if_exists,
+        .streams = work->request.streams,
         .limit_rate = work->request.limit_rate,
     };
     if (partner->limit_rate && (options->limit_rate == 0 || partner->limit_rate < options->limit_rate))
@@ -149,17 +151,21 @@ static void keep_facts(struct queue_outcome *outcome, const struct client_transf
         size_t size;
         const char *from;
     } texts[] = {
-        { outcome->digest, sizeof outcome->digest, last->digest },
+        { outcome->digest, sizeof outcome->digest, last->verified ? last->digest : "" },
         { outcome->pump, sizeof outcome->pump, last->path },
         { outcome->version, sizeof outcome->version, last->version },
         { outcome->suite, sizeof outcome->suite, last->suite },
         { outcome->tx, sizeof outcome->tx, last->tx },
         { outcome->rx, sizeof outcome->rx, last->rx },
+        { outcome->peer, sizeof outcome->peer, last->peer },
+        { outcome->authentication, sizeof outcome->authentication, last->authentication },
+        { outcome->subject, sizeof outcome->subject, last->subject },
     };
 
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         snprintf(texts[i].to, texts[i].size, "%s", texts[i].from ? texts[i].from : "");
     outcome->bytes = last->bytes;
+    outcome->resumed_bytes = last->resumed_bytes;
     outcome->seconds = last->seconds;
     outcome->status = last->status;
     outcome->resumed = last->resumed;
@@ -167,6 +173,12 @@ static void keep_facts(struct queue_outcome *outcome, const struct client_transf
 
 static int move(struct queue_work *work, struct client *client)
 {
+    char id[64];
+
+    if (work->kind == CATALOG_MESSAGE) {
+        int result = client_message(client, work->message, work->message_length, id, sizeof id);
+        return result == CLIENT_OK ? say(work, result, "stored there as %s", id) : result;
+    }
     return work->direction == CATALOG_IN ? client_get(client, work->remote, work->local)
                                          : client_put(client, work->local, work->remote);
 }
@@ -177,20 +189,20 @@ static int try(struct queue_work *work)
     struct client_options options;
     struct client *client = NULL;
 
-    if (!work->remote || !work->local)
-        return fail(work, CLIENT_USAGE, "the record names no file");
+    if (work->kind == CATALOG_MESSAGE ? !work->message : !work->remote || !work->local)
+        return say(work, CLIENT_USAGE, "the record does not say what to send");
     int result = options_of(work, &options);
     if (result != CLIENT_OK)
         return result;
     result = client_new(&client, &options, &errors);
     if (result != CLIENT_OK) {
         config_errors_sort(&errors);
-        fail(work, result, "%s", errors.count ? errors.items[0].text : "the client cannot be made");
+        say(work, result, "%s", errors.count ? errors.items[0].text : "the client cannot be made");
     } else {
         result = move(work, client);
         keep_facts(&work->outcome, client_last(client));
         if (result != CLIENT_OK)
-            fail(work, result, "%s", client_reason(client));
+            say(work, result, "%s", client_reason(client));
         client_free(client);
     }
     config_errors_clear(&errors);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/catalog/catalog.h"
+
 static bool is(const char *direction, const char *word)
 {
     return strcmp(direction, word) == 0;
@@ -19,27 +21,59 @@ static unsigned hook_event_of(const struct session *session, const char *directi
     return is(direction, "out") && S_ISREG(session->facts.st_mode) ? CONFIG_HOOK_SENT : 0;
 }
 
+const char *session_partner(const struct session *session)
+{
+    return session->identified && session->identity.partner ? session->identity.partner->name : NULL;
+}
+
+/* A partner that was known by its certificate has no user. */
+const char *session_user(const struct session *session)
+{
+    const struct gate_identity *identity = &session->identity;
+
+    if (!session->identified || !identity->name[0])
+        return NULL;
+    return identity->user || !identity->partner ? identity->name : NULL;
+}
+
+void after_message(const struct session *session, const char *id, const char *text, size_t length)
+{
+    const struct hook_facts facts = {
+        .event = CONFIG_HOOK_MESSAGE,
+        .id = id,
+        .direction = "in",
+        .message = text,
+        .partner = session_partner(session),
+        .user = session_user(session),
+        .peer = session->peer,
+        .protocol = session->service->protocol->name,
+        .bytes = length,
+        .status = 201,
+    };
+
+    hooks_run(session->worker->server->hooks, session->epoch->config, &facts);
+}
+
 void after_transfer(const struct session *session, const char *direction, uint64_t bytes, const char *why)
 {
     const struct config *config = session->epoch->config;
     const struct config_store *store = session->service->protocol->store;
-    const struct gate_identity *identity = &session->identity;
-    const struct config_partner *partner = session->identified ? identity->partner : NULL;
-    bool is_partner = partner && !identity->user && strcmp(identity->name, partner->name) == 0;
     unsigned what = hook_event_of(session, direction, why);
-    char local[2 * SESSION_PATH_SIZE];
+    char local[2 * SESSION_PATH_SIZE], id[CATALOG_ID_SIZE];
 
     if (!what || config->hook_count == 0)
         return;
     int length = snprintf(local, sizeof local, "%s/%s%s%s", store->root, session->home_path ? session->home_path : "",
                           session->home_path ? "/" : "", session->path);
+    catalog_id_print(session->transfer, id);
     const struct hook_facts facts = {
         .event = (enum config_hook_event)what,
         .direction = direction,
         .path = session->path,
         .local = length < (int)sizeof local ? local : NULL,
-        .partner = partner ? partner->name : NULL,
-        .user = session->identified && identity->name[0] && !is_partner ? identity->name : NULL,
+        .id = session->transfer ? id : NULL,
+        .partner = session_partner(session),
+        .user = session_user(session),
         .peer = session->peer,
         .protocol = session->service->protocol->name,
         .store = store->name,

@@ -23,6 +23,7 @@ void request_release(struct session *session)
         close(session->file);
     session->file = -1;
     partial_release(session);
+    message_release(session);
     if (session->uploading)
         store_upload_abandon(&session->upload);
     session->uploading = false;
@@ -67,7 +68,9 @@ static void write_fields_of(struct session *session, unsigned status)
         write_quoted(out, session->service->protocol->name);
         http_write(out, ", charset=\"UTF-8\"\r\n");
     } else if (status == 405) {
-        http_write(out, "Allow: GET, HEAD, PUT, DELETE\r\n");
+        http_write(out, "Allow: %s\r\n",
+                   session->request && message_is_meant(session->request) ? "GET, HEAD, POST"
+                                                                          : "GET, HEAD, PUT, DELETE");
     } else if (status == 429) {
         http_write(out, "Retry-After: %d\r\n", GUESSES_WINDOW_MS / 1000);
     }
@@ -260,6 +263,8 @@ enum flow request_admitted(struct session *session)
         if (handlers[i].method == session->request->method)
             handler = &handlers[i];
     }
+    if (message_is_meant(session->request))
+        return message_begin(session);
     if (!handler)
         return request_refuse(session, 405, "only GET, HEAD, PUT and DELETE are served here");
     int rc = http_target_path(session->request->target, session->path, SESSION_PATH_SIZE);

@@ -49,6 +49,8 @@ static int pools_open(struct server *server, struct config_errors *errors)
     if (rc == 0)
         rc = hooks_new(&server->hooks, server->log);
     if (rc == 0)
+        rc = messages_new(&server->messages);
+    if (rc == 0)
         rc = jobs_new(&server->handshakes, strangers, "handshake", HANDSHAKE_NICE);
     if (rc == 0)
         rc = jobs_new(&server->passwords, strangers, "password", PASSWORD_NICE);
@@ -238,6 +240,7 @@ void server_free(struct server *server)
     jobs_free(server->files);
     uploads_free(server->uploads);
     hooks_free(server->hooks, HOOKS_GRACE);
+    messages_free(server->messages);
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_clear(&server->workers[i]);
     record_stop(server);

@@ -158,6 +158,7 @@ struct server {
     struct uploads *uploads; /* those in parts; across epochs */
     mode_t umask;            /* this process's, which a mode that a client asks for is held to */
     struct hooks *hooks;
+    struct messages *messages;
     atomic_uint connections;
     atomic_long limit_said; /* second in which the connection limit was last reported */
 };
@@ -278,6 +279,7 @@ struct session {
     struct stat facts;
     struct http_range range;
     bool json;
+    struct message *message;   /* in hand; NULL: none */
     struct manifest *manifest; /* while one is sent */
     struct store_upload upload;
     bool uploading;
@@ -409,7 +411,19 @@ void rate_end(struct session *session);           /* nothing moves any more */
 void rate_count(struct session *session);         /* this request has a body, which takes its share */
 uint64_t rate_announced(struct session *session); /* to a client that asked for a limit; 0: it did not */
 
+/* message.c: messages, which stand in the catalog. */
+int messages_new(struct messages **messages);
+void messages_free(struct messages *messages);
+bool message_is_meant(const struct http_head *request);
+enum flow message_begin(struct session *session);
+void message_release(struct session *session);
+
+/* Who the other side is, as records and hooks have it; NULL: not known by that. */
+const char *session_partner(const struct session *session);
+const char *session_user(const struct session *session);
+
 /* after.c: what the configuration wants done after a transfer. `why`: it failed. */
+void after_message(const struct session *session, const char *id, const char *text, size_t length);
 void after_transfer(const struct session *session, const char *direction, uint64_t bytes, const char *why);
 
 /*

@@ -237,7 +237,7 @@ static void refuses_what_it_does_not_offer(void **state)
 
 static void names_methods_it_knows_but_does_not_serve(void **state)
 {
-    static const char *const methods[] = { "POST", "OPTIONS", "TRACE", "PATCH" };
+    static const char *const methods[] = { "OPTIONS", "TRACE", "PATCH", "SEARCH" };
 
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         char text[64];
@@ -249,6 +249,17 @@ static void names_methods_it_knows_but_does_not_serve(void **state)
     }
     struct http_reader *reader = request("OPTIONS * HTTP/1.1\r\n" HOST "\r\n");
     assert_string_equal(http_reader_result(reader)->target, "*");
+    http_reader_free(reader);
+    (void)state;
+}
+
+static void reads_a_post(void **state)
+{
+    struct http_reader *reader = request("POST /a HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\n");
+    const struct http_head *head = http_reader_result(reader);
+
+    assert_int_equal(head->method, HTTP_POST);
+    assert_int_equal(head->length, 3);
     http_reader_free(reader);
     (void)state;
 }
@@ -627,6 +638,7 @@ int main(void)
         cmocka_unit_test(refuses_what_it_does_not_offer),
         cmocka_unit_test(names_methods_it_knows_but_does_not_serve),
         cmocka_unit_test(reads_a_deletion),
+        cmocka_unit_test(reads_a_post),
         cmocka_unit_test(takes_one_login_and_not_two),
         cmocka_unit_test(forgets_a_head_by_overwriting_it),
         cmocka_unit_test(overwrites_one_field_and_leaves_the_others),

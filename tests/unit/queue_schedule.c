@@ -73,8 +73,8 @@ static void reads_what_it_has_written(void **state)
     (void)state;
     static const struct queue_request rows[] = {
         { 0 },
-        { .verify = CLIENT_VERIFY_ALWAYS, .digest = DIGEST_SHA_512, .limit_rate = 12345678901 },
-        { .verify = CLIENT_VERIFY_NEVER, .limit_rate = INT64_MAX },
+        { .verify = CLIENT_VERIFY_ALWAYS, .digest = DIGEST_SHA_512, .streams = 64, .limit_rate = 12345678901 },
+        { .verify = CLIENT_VERIFY_NEVER, .if_exists = CLIENT_IF_EXISTS_RENAME, .limit_rate = INT64_MAX },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char text[QUEUE_REQUEST_SIZE];
@@ -85,6 +85,8 @@ static void reads_what_it_has_written(void **state)
         assert_int_equal(read.verify, rows[i].verify);
         assert_int_equal(read.digest, rows[i].digest);
         assert_int_equal(read.limit_rate, rows[i].limit_rate);
+        assert_int_equal(read.if_exists, rows[i].if_exists);
+        assert_int_equal(read.streams, rows[i].streams);
     }
 }
 
@@ -94,7 +96,7 @@ static void refuses_what_it_has_not_written(void **state)
     static const char *const rows[] = {
         "verify",          "verify=sometimes", "digest=md5",   "limit_rate=-1",
         "limit_rate=1x",   "limit_rate=",      "what=is this", "limit_rate=99999999999999999999",
-        "verify=usual\nx",
+        "verify=usual\nx", "streams=65", "if_exists=maybe",
     };
     struct queue_request request;
     char large[QUEUE_REQUEST_SIZE + 1] = { 0 };
