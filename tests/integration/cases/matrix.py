@@ -80,7 +80,7 @@ def moves_a_file_byte_for_byte(t, combination):
     there = source.name if way == "get" else name
     here = t.path("received") if way == "get" else source
     before, reported = tls_counters(), len(site.server.find("T01I"))
-    arguments = [f"p{number}:{there}", here] if way == "get" else [here, f"p{number}:{there}"]
+    arguments = ["--streams", "1", f"p{number}:{there}", here] if way == "get" else [here, f"p{number}:{there}"]
     result = client(t, way, "--json", *arguments, ini=site.ini).must_succeed()
     arrived = here if way == "get" else site.store / name
     t.at_end(lambda: arrived.unlink(missing_ok=True) if way == "put" else None)

@@ -197,12 +197,12 @@ def an_upload_to_a_server_that_is_killed_leaves_nothing(t):
 
 
 @test("host", "guest")
-def a_fetch_from_a_server_that_is_killed_leaves_nothing(t):
+def a_fetch_from_a_server_that_is_killed_leaves_nothing_under_its_name(t):
     server, _ = site(t)
     files.make(server.root / "large", 256 * MIB, 14)
     ini = setup.partner(t, server.port)
     here = t.make_folder("here")
-    reader = subprocess.Popen([t.run.binary, "get", "-c", ini, "there:large", here / "large"], stdin=subprocess.DEVNULL,
+    reader = subprocess.Popen([t.run.binary, "get", "-c", ini, "--retries", "0", "there:large", here / "large"], stdin=subprocess.DEVNULL,
                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     wait_for(lambda: server.find("Y14I"), "the session", 10 * t.run.patience)
     if t.run.kernel:
@@ -210,4 +210,4 @@ def a_fetch_from_a_server_that_is_killed_leaves_nothing(t):
     server.kill()
     _, said = reader.communicate(timeout=60 * t.run.patience)
     equal(reader.returncode, 8, f"exit code of the client ({said.decode()})")
-    equal(os.listdir(here), [], "files that the client left")
+    check(set(os.listdir(here)) <= {"large.part", "large.part.journal"}, f"the client left {os.listdir(here)}")
