@@ -304,7 +304,7 @@ int fetch_ask(struct fetch *fetch)
 {
     choose_range(fetch);
     struct fetch_range range = { .fetch = fetch, .first = fetch->first, .length = fetch->length };
-    bool verified = !fetch->nothing_missing && verify_wanted(fetch->client, false, false);
+    bool verified = !fetch->nothing_missing && verify_wanted(fetch->client, false, fetch->resuming);
     const struct client_request request = { .method = fetch->nothing_missing ? "HEAD" : "GET",
                                             .remote = fetch->remote,
                                             .fields = verify_want(fetch->client, verified),

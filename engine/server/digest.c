@@ -116,8 +116,14 @@ static enum flow step_computed(struct session *session)
 
 static enum flow step_recalled(struct session *session)
 {
-    if (session->digests.known || session->request->method != HTTP_HEAD)
+    if (session->digests.known)
         return step_computed(session);
+    if (session->request->method != HTTP_HEAD) {
+        /* Who wants it with a body, and does not get it, asks again when the body is over. */
+        digests_expect(session->worker->server->digests, session->file, &session->facts, session->digest_wanted,
+                       session->worker->ring);
+        return step_computed(session);
+    }
     session->step = step_computed;
     return session_wait_digest(session, session->file, session->digest_wanted, true);
 }

@@ -1,14 +1,17 @@
 #include "engine/server/digests.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define NICE 10
 #define BUCKETS 1024
 #define WAYS 4
+#define EXPECTED_MAX 64
 #define SETTLED_S 2 /* a file that was changed more recently may be again, within one tick of the clock */
 
 /* One state of a file. */
@@ -25,12 +28,20 @@ struct memory {
     uint64_t used;
 };
 
+/* A question that nobody waits for yet. */
+struct expected {
+    struct digest_ask ask;
+    struct expected *next;
+};
+
 struct digests {
     struct jobs *jobs;
     atomic_bool stop;
     pthread_mutex_t lock;
-    struct digest_ask *asked; /* guarded by lock: of each question, one has a job and the others wait with it */
-    struct memory *memories;  /* guarded by lock: BUCKETS times WAYS */
+    struct digest_ask *asked;  /* guarded by lock: of each question, one has a job and the others wait with it */
+    struct expected *expected; /* guarded by lock, as is their number */
+    unsigned expected_count;
+    struct memory *memories; /* guarded by lock: BUCKETS times WAYS */
     uint64_t clock;
 };
 
@@ -216,6 +227,62 @@ void digests_ask(struct digests *digests, struct digest_ask *ask)
     jobs_submit(digests->jobs, &ask->job);
 }
 
+/* -- what will be asked for ---------------------------------------------------------------------------------------- */
+
+static void forget_expected(struct expected *expected)
+{
+    close(expected->ask.fd);
+    free(expected);
+}
+
+static void expected_done(struct digest_ask *ask)
+{
+    struct digests *digests = ask->digests;
+    struct expected *done = (struct expected *)ask, **at = &digests->expected;
+
+    pthread_mutex_lock(&digests->lock);
+    while (*at != done)
+        at = &(*at)->next;
+    *at = done->next;
+    digests->expected_count--;
+    pthread_mutex_unlock(&digests->lock);
+    forget_expected(done);
+}
+
+static bool enlist(struct digests *digests, struct expected *expected)
+{
+    pthread_mutex_lock(&digests->lock);
+    bool room = digests->expected_count < EXPECTED_MAX;
+    if (room) {
+        digests->expected_count++;
+        expected->next = digests->expected;
+        digests->expected = expected;
+    }
+    pthread_mutex_unlock(&digests->lock);
+    return room;
+}
+
+void digests_expect(struct digests *digests, int fd, const struct stat *facts, unsigned algorithms, struct ring *home)
+{
+    struct expected *expected = calloc(1, sizeof *expected);
+
+    if (!expected)
+        return;
+    expected->ask = (struct digest_ask){ .fd = fcntl(fd, F_DUPFD_CLOEXEC, 3),
+                                         .facts = *facts,
+                                         .algorithms = algorithms,
+                                         .remember = true,
+                                         .home = home,
+                                         .done = expected_done };
+    if (expected->ask.fd >= 0 && enlist(digests, expected)) {
+        digests_ask(digests, &expected->ask);
+        return;
+    }
+    if (expected->ask.fd >= 0)
+        close(expected->ask.fd);
+    free(expected);
+}
+
 int digests_new(struct digests **made, unsigned threads)
 {
     struct digests *digests = calloc(1, sizeof *digests);
@@ -245,6 +312,11 @@ void digests_free(struct digests *digests)
         return;
     digests_stop(digests);
     jobs_free(digests->jobs);
+    while (digests->expected) { /* whose home has ended before them */
+        struct expected *expected = digests->expected;
+        digests->expected = expected->next;
+        forget_expected(expected);
+    }
     free(digests->memories);
     pthread_mutex_destroy(&digests->lock);
     free(digests);

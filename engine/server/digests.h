@@ -43,4 +43,10 @@ struct digest_ask {
 };
 void digests_ask(struct digests *digests, struct digest_ask *ask);
 
+/*
+ * For somebody who will ask for it soon: it is computed meanwhile and remembered. `fd` stays the caller's; `home` must
+ * run until the digests are freed. Where too many are under way, nothing happens.
+ */
+void digests_expect(struct digests *digests, int fd, const struct stat *facts, unsigned algorithms, struct ring *home);
+
 #endif
