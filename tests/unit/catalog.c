@@ -339,6 +339,24 @@ static void a_visit_can_end_a_search(void **state)
     assert_int_equal(visits, 1);
 }
 
+static void a_row_that_somebody_else_wrote_is_read_without_harm(void **state)
+{
+    static const char strange[] =
+        "INSERT INTO transfer VALUES(5, 99, -1, 7, 'x', 12345, 6789, NULL, -5, 'text', -9223372036854775808, 1, NULL,"
+        " NULL, -3, 4.5, 99999999999, NULL, x'', 17, NULL, x'ff00ff', x'010203')";
+    struct place *place = *state;
+    struct seen seen;
+    assert_int_equal(sqlite3_exec(place->catalog->handle, strange, NULL, NULL, NULL), SQLITE_OK);
+    show(place, 5, &seen);
+    assert_int_equal(seen.record.state, CATALOG_WAITING);
+    assert_int_equal(seen.record.direction, CATALOG_IN);
+    assert_true(seen.record.size == CATALOG_UNKNOWN);
+    assert_int_equal(seen.record.bytes, 0);
+    assert_int_equal(seen.record.stream_count, 0);
+    assert_string_equal(seen.record.digest, "17");
+    assert_string_equal(seen.record.suite, "(none)");
+}
+
 /* -- states -------------------------------------------------------------------------------------------------------- */
 
 static void a_state_changes_only_from_those_that_are_allowed(void **state)
@@ -611,6 +629,7 @@ int main(void)
         TEST(the_same_facts_are_kept_once),
         TEST(a_search_finds_what_was_asked_for_and_nothing_else),
         TEST(a_visit_can_end_a_search),
+        TEST(a_row_that_somebody_else_wrote_is_read_without_harm),
         TEST(a_state_changes_only_from_those_that_are_allowed),
         TEST(several_calls_are_all_or_nothing),
         TEST(purging_takes_what_is_over_and_old_and_leaves_the_rest),
