@@ -202,8 +202,10 @@ int uploads_take(struct uploads *uploads, const struct upload_key *key, uint64_t
     if (rc == 0)
         rc = open_partial(*upload, &place, size);
     store_place_clear(&place);
-    if (rc < 0 && *upload)
+    if (rc < 0 && *upload) {
         upload_leave(*upload);
+        *upload = NULL;
+    }
     return rc;
 }
 
