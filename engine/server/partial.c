@@ -472,6 +472,11 @@ void partial_write_have(const struct session *session, struct http_writer *out)
         http_write(out, "Sluice-Upload-Have: %s\r\n", session->part->have);
 }
 
+bool partial_told(const struct session *session)
+{
+    return session->part && session->part->have[0] && session->request->method == HTTP_HEAD;
+}
+
 bool partial_tick(struct session *session)
 {
     struct part *part = session->part;

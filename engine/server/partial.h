@@ -17,6 +17,7 @@ enum flow partial_failed(struct session *session, unsigned status, const char *w
 
 /* Sluice-Upload-Have, where the request is to be told. */
 void partial_write_have(const struct session *session, struct http_writer *out);
+bool partial_told(const struct session *session); /* it was asked for, and is told */
 /* Tells the upload how far this part has come. True: the part must end. */
 bool partial_tick(struct session *session);
 void partial_release(struct session *session);

@@ -110,7 +110,8 @@ enum flow request_refuse_because(struct session *session, unsigned status, const
     http_write_end(out);
     if (!session->request || session->request->method != HTTP_HEAD)
         http_write(out, "%.*s", (int)body.length, text);
-    if (session->opened) {
+    /* That there is no such file yet is what who begins an upload wants to hear. */
+    if (session->opened && !(status == 404 && partial_told(session))) {
         tell_refusal(session, status, why);
         record_refused(session, status, why);
     }
