@@ -6,7 +6,7 @@
  *                HOST:PORT, who.c: people and names, network.c: blocks, expression.c: distinguished names
  *   model.c      sections -> structs; reports unknown, repeated and missing keys
  *   rules.c      joins the structs by name; reports what fits its type but makes no sense. partners.c: partners and
- *                users, hooks.c: hooks, classes.c: classes and what stores grant, claims.c: two that one certificate can belong to
+ *                users, hooks.c: hooks, watches.c: watches, classes.c: classes and what stores grant, claims.c: two that one certificate can belong to
  *   compare.c    two models -> their differences in access; canonical.c: expressions that differ only in writing
  */
 #ifndef SLUICE_CONFIG_INTERNAL_H
@@ -85,6 +85,7 @@ bool config_network_covers(const struct config_network *a, const struct config_n
 void config_rules(struct config *config, struct config_errors *errors);
 void config_partner_rules(struct config *config, struct config_errors *errors);
 void config_class_rules(struct config *config, struct config_errors *errors);
+void config_watch_rules(struct config *config, struct config_errors *errors);
 void config_hook_rules(const struct config *config, struct config_errors *errors);
 void config_claim_rules(const struct config *config, struct config_errors *errors);
 

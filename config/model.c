@@ -38,6 +38,7 @@ static const struct shape shapes[] = {
     SHAPE("class", classes, class_count, config_class),
     SHAPE("user", users, user_count, config_user),
     SHAPE("hook", hooks, hook_count, config_hook),
+    SHAPE("watch", watches, watch_count, config_watch),
 };
 
 static const struct shape *shape_find(const char *kind)
@@ -70,7 +71,7 @@ static void check_kind(struct config_section *section, struct config_errors *err
     if (!near.best) {
         config_errors_add(errors, CONFIG_ERROR, section->file, section->line,
                           "[%s] is no kind of section: the kinds are server, store, server-profile, client-profile, "
-                          "protocol, partner, class, user and hook",
+                          "protocol, partner, class, user, hook and watch",
                           section->kind);
         return;
     }

@@ -90,10 +90,10 @@ struct config_server {
     unsigned file_threads;          /* threads for calls that may block: open, fsync, rename, listing */
     unsigned max_connections;       /* over all workers */
     unsigned max_connections_per_address;
-    unsigned max_requests;      /* on one connection; then it is closed in good order */
-    uint64_t header_limit;      /* bytes of one request head */
-    uint64_t max_upload;        /* bytes of one body; 0: no limit but the disk's */
-    unsigned upload_keep;       /* milliseconds that an unfinished upload stays */
+    unsigned max_requests; /* on one connection; then it is closed in good order */
+    uint64_t header_limit; /* bytes of one request head */
+    uint64_t max_upload;   /* bytes of one body; 0: no limit but the disk's */
+    unsigned upload_keep;  /* milliseconds that an unfinished upload stays */
     unsigned max_unfinished_uploads;
     unsigned handshake_timeout; /* milliseconds; durations in the file have a unit: 10s, 500ms, 2m */
     unsigned header_timeout;    /* milliseconds, from a head's first byte to its last */
@@ -216,6 +216,20 @@ struct config_hook {
     unsigned at_once;            /* runs that may go on at the same time; others wait */
 };
 
+enum config_watch_then { CONFIG_WATCH_KEEP, CONFIG_WATCH_MOVE, CONFIG_WATCH_DELETE };
+
+/* A folder whose files are sent to a partner. */
+struct config_watch {
+    struct config_section *section;
+    char *name;
+    char *folder;
+    const struct config_partner *partner;
+    char *to;                 /* folder at the partner; NULL: where its store begins */
+    struct config_list files; /* patterns for names; empty: all */
+    enum config_watch_then then;
+    char *move_to; /* set where `then` is to move */
+};
+
 struct config {
     char *file; /* as given to config_load */
     struct config_server server;
@@ -233,6 +247,8 @@ struct config {
     size_t user_count;
     struct config_hook *hooks;
     size_t hook_count;
+    struct config_watch *watches;
+    size_t watch_count;
     struct config_section *sections; /* private: every section and key with its line */
     size_t section_count;
 };

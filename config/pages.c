@@ -18,6 +18,7 @@ static const struct config_page pages[] = {
       "user = sluice\n"
       "password_file = users\n"
       "max_connections = 2000\n"
+      "catalog = /var/lib/sluice/catalog.db\n"
       "events_to = journal\n" },
     { "store",
       "Whoever is authenticated may read, list and write, and nobody may delete, until one of `read`, `write`, `list` "
@@ -138,6 +139,24 @@ static const struct config_page pages[] = {
       "partners = node*\n"
       "command = /usr/local/bin/unpack --into \"/srv/unpacked files\"\n"
       "timeout = 10m\n" },
+    { "watch",
+      "`sluice serve` queues each file of the folder once it is finished: when whoever writes it closes it, or renames "
+      "it into the folder. What is there when the server starts is queued, too, once it has not changed for 5 s. A "
+      "writer that opens and closes a file several times should write it under a name that begins with a dot, and "
+      "rename it then.\n"
+      "\n"
+      "What was queued stands in the catalog with its size, time and inode, so that a restart sends nothing twice; a "
+      "file that changes is queued again. How often and when a transfer that failed is tried again is the partner's "
+      "`retry_fast`, `retry_wait` and `retry_max`; one that has failed for good is told by Q02E, its file stays, and "
+      "`sluice retry` tries it again. The server's user must be able to read the files, and to write the folders for "
+      "`move` and `delete`.\n",
+      "[watch results]\n"
+      "folder = /srv/outgoing\n"
+      "partner = node7\n"
+      "files = *.csv, *.parquet\n"
+      "to = incoming/results\n"
+      "then = move\n"
+      "move_to = /srv/sent\n" },
 };
 
 const struct config_page *config_page_find(const char *kind)

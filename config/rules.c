@@ -303,5 +303,6 @@ void config_rules(struct config *config, struct config_errors *errors)
     config_class_rules(config, errors);
     config_claim_rules(config, errors);
     config_hook_rules(config, errors);
+    config_watch_rules(config, errors);
     check_idle(config, errors);
 }

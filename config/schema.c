@@ -14,6 +14,7 @@
 #define PROTOCOL(field) .name = #field, .offset = offsetof(struct config_protocol, field)
 #define PARTNER(field) .name = #field, .offset = offsetof(struct config_partner, field)
 #define CLASS(field) .name = #field, .offset = offsetof(struct config_class, field)
+#define WATCH(field) .name = #field, .offset = offsetof(struct config_watch, field)
 #define HOOK(field) .name = #field, .offset = offsetof(struct config_hook, field)
 #define USER(field) .name = #field, .offset = offsetof(struct config_user, field)
 
@@ -120,8 +121,8 @@ static const struct config_key server_keys[] = {
       .maximum = MINUTES(49 * 24 * 60),
       .help = "how long an upload that came in parts and was not finished stays, to be gone on with; older ones are "
               "removed at start and once a day (S13I)" },
-    { SERVER(max_unfinished_uploads), .type = CONFIG_TYPE_NUMBER, .fallback = "10000", .minimum = 1,
-      .maximum = 1000000, .help = "of those, over all stores; further ones are answered with 503" },
+    { SERVER(max_unfinished_uploads), .type = CONFIG_TYPE_NUMBER, .fallback = "10000", .minimum = 1, .maximum = 1000000,
+      .help = "of those, over all stores; further ones are answered with 503" },
     { SERVER(handshake_timeout), .type = CONFIG_TYPE_DURATION, .fallback = "10s", .minimum = 100,
       .maximum = MINUTES(10),
       .help =
@@ -475,6 +476,37 @@ static const struct config_key hook_keys[] = {
     { 0 },
 };
 
+static const struct config_choice watch_then[] = {
+    { "keep", CONFIG_WATCH_KEEP },
+    { "move", CONFIG_WATCH_MOVE },
+    { "delete", CONFIG_WATCH_DELETE },
+    { 0 },
+};
+
+static const struct config_key watch_keys[] = {
+    { WATCH(folder), .type = CONFIG_TYPE_PATH, .mandatory = 1,
+      .help = "the folder; what is in its folders is not sent" },
+    { .name = "partner",
+      .type = CONFIG_TYPE_REFERENCE,
+      .refers_to = "partner",
+      .mandatory = 1,
+      .help = "to whom its files are sent" },
+    { WATCH(to), .type = CONFIG_TYPE_FOLDER,
+      .help =
+          "the folder at the partner, in which a file keeps its name; without it: where the partner's store begins" },
+    { WATCH(files), .type = CONFIG_TYPE_PATTERNS,
+      .help = "only files of these names; without it: all, but for names that begin with a dot or end in .part" },
+    { WATCH(then), .type = CONFIG_TYPE_CHOICE, .fallback = "keep", .choices = watch_then,
+      .help =
+          "what becomes of a file once it was sent: `keep`: it stays, and is sent again when it has changed; `move`: "
+          "it goes to `move_to`; `delete`: it is deleted" },
+    { WATCH(move_to), .type = CONFIG_TYPE_PATH,
+      .help =
+          "a folder on the same file system, for `then = move`; where a name is taken, the file becomes NAME.1, NAME.2 "
+          "and so on" },
+    { 0 },
+};
+
 const struct config_kind config_kinds[] = {
     { .name = "server", .keys = server_keys, .help = "The process: its threads and its limits. May be left out." },
     { .name = "store", .named = 1, .keys = store_keys, .help = "A directory tree that is served." },
@@ -504,6 +536,7 @@ const struct config_kind config_kinds[] = {
       .keys = user_keys,
       .help = "Someone who logs in. A name that only the password file has is a user with the defaults." },
     { .name = "hook", .named = 1, .keys = hook_keys, .help = "A program that the server runs after transfers." },
+    { .name = "watch", .named = 1, .keys = watch_keys, .help = "A folder whose files are sent to a partner." },
     { 0 },
 };
 

@@ -17,6 +17,7 @@
  * catalog_internal.h:
  *     job      id, due (when to try next), request (bytes that say what to do): a transfer that is queued. One whose
  *              process died while it was running is waiting again at the next open; without a job it has failed.
+ *     seen     watch, path, mark, id: files of watched folders that were queued, as they were then
  *     message  id, body: the text of a transfer whose kind is CATALOG_MESSAGE
  */
 #ifndef SLUICE_CATALOG_H

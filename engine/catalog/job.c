@@ -112,13 +112,14 @@ int catalog_job_add(struct catalog *catalog, struct catalog_record *record, uint
     if (length > CATALOG_REQUEST_MAX || due > INT64_MAX ||
         (record->state != CATALOG_WAITING && record->state != CATALOG_HELD))
         return -EINVAL;
-    int rc = catalog_begin(catalog);
+    bool alone = !catalog->in_transaction;
+    int rc = alone ? catalog_begin(catalog) : 0;
     if (rc < 0)
         return rc;
     rc = catalog_put(catalog, record);
     if (rc == 0)
         rc = insert(catalog, record->id, due, request, length);
-    return end(catalog, rc);
+    return alone ? end(catalog, rc) : rc;
 }
 
 /* -- carrying out -------------------------------------------------------------------------------------------------- */

@@ -23,7 +23,9 @@ static const char schema[] =
     "CREATE INDEX transfer_by_state ON transfer(state) WHERE state <> 3;"
     "CREATE TABLE job(id INTEGER PRIMARY KEY, due INTEGER NOT NULL, request BLOB NOT NULL);"
     "CREATE INDEX job_by_due ON job(due);"
-    "CREATE TABLE message(id INTEGER PRIMARY KEY, body BLOB NOT NULL);";
+    "CREATE TABLE message(id INTEGER PRIMARY KEY, body BLOB NOT NULL);"
+    "CREATE TABLE seen(watch BLOB NOT NULL, path BLOB NOT NULL, mark TEXT NOT NULL, id INTEGER NOT NULL,"
+    " PRIMARY KEY(watch, path)) WITHOUT ROWID;";
 
 static int read_number(struct catalog *catalog, const char *pragma, int *value)
 {

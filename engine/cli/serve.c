@@ -13,6 +13,7 @@
 
 #include "config/model.h"
 #include "engine/queue/queue.h"
+#include "engine/queue/watch.h"
 #include "engine/server/server.h"
 
 #define GRACE_MS 30000
@@ -48,8 +49,9 @@ struct wishes {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct server *server;
-    struct queue *queue; /* NULL: the configuration names no catalog */
-    unsigned stops;      /* SIGTERM and SIGINT so far */
+    struct queue *queue;     /* NULL: the configuration names no catalog */
+    struct watches *watches; /* the same */
+    unsigned stops;          /* SIGTERM and SIGINT so far */
     bool reload;
     bool stopping; /* server_stop() is waited for, and may be hurried */
     bool over;     /* it has stopped: nothing is heard any more */
@@ -148,12 +150,27 @@ static struct queue *open_queue(struct server *server, struct event_log *log)
     return rc < 0 ? NULL : queue;
 }
 
+static struct watches *open_watches(struct server *server, struct event_log *log)
+{
+    struct queue_model model = current_model(server);
+    struct watches *watches = NULL;
+
+    int rc = watches_new(&watches, model.config->server.catalog, log, &model);
+    if (rc < 0)
+        event(log, "W02W", EVENT_T("reason", strerror(-rc)));
+    return rc < 0 ? NULL : watches;
+}
+
 static void follow(struct wishes *wishes)
 {
     if (!wishes->queue)
         return;
     struct queue_model model = current_model(wishes->server);
     queue_follow(wishes->queue, &model);
+    if (!wishes->watches)
+        return;
+    model = current_model(wishes->server);
+    watches_follow(wishes->watches, &model);
 }
 
 static void stop(struct wishes *wishes)
@@ -163,7 +180,9 @@ static void stop(struct wishes *wishes)
     unsigned grace = wishes->stops > 1 ? 0 : GRACE_MS;
     pthread_mutex_unlock(&wishes->lock);
     sd_notify(0, "STOPPING=1\nSTATUS=Waiting for transfers that run");
+    watches_free(wishes->watches);
     queue_free(wishes->queue);
+    wishes->watches = NULL;
     wishes->queue = NULL;
     server_stop(wishes->server, grace);
 }
@@ -182,6 +201,7 @@ static int run(struct server *server, struct event_log *log, const char *file, c
         return 1;
     }
     wishes.queue = open_queue(server, log);
+    wishes.watches = wishes.queue ? open_watches(server, log) : NULL;
     sd_notify(0, "READY=1\nSTATUS=Serving");
     while (wait_for_wish(&wishes)) {
         reload(server, file);

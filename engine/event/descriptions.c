@@ -54,6 +54,11 @@ const struct event_description event_descriptions[] = {
     { "Q02E", "a queued transfer failed for good: why; `sluice retry` begins it anew" },
     { "Q03W", "the catalog cannot be used: no queued transfer begins until it can" },
     { "Q04I", "a queued transfer was ended by an operator: held or cancelled" },
+    /* W: watched folders */
+    { "W01I", "a file of a watched folder was queued" },
+    { "W02W", "a folder cannot be watched: why; it is tried again every half minute" },
+    { "W03W", "a file of a watched folder was sent, but could not be moved or deleted: why" },
+    { "W04I", "a file of a watched folder was sent, and moved or deleted as configured" },
     /* H: hooks: programs that run after transfers */
     { "H01I", "a hook has run: its output, how long it took" },
     { "H01W", "a hook failed: its exit status, or what ended it; the transfer is as it was" },

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "engine/catalog/job.h"
+#include "engine/catalog/seen.h"
 
 struct place {
     char folder[64], file[96], why[CATALOG_WHY_SIZE];
@@ -241,6 +242,54 @@ static void refuses_what_no_job_may_be(void **state)
     assert_int_equal(catalog_job_add(place->catalog, &record, 1, NULL, 0), 0);
 }
 
+static bool seen(struct place *place, const char *watch, const char *path, const char *mark)
+{
+    bool answer = false;
+    assert_int_equal(catalog_seen(place->catalog, watch, path, mark, &answer), 0);
+    return answer;
+}
+
+static void remembers_files_as_they_were(void **state)
+{
+    struct place *place = *state;
+    assert_false(seen(place, "w", "/f\xff", "1"));
+    assert_int_equal(catalog_seen_put(place->catalog, "w", "/f\xff", "1", 7), 0);
+    assert_true(seen(place, "w", "/f\xff", "1"));
+    assert_false(seen(place, "w", "/f\xff", "2"));
+    assert_false(seen(place, "other", "/f\xff", "1"));
+    assert_int_equal(catalog_seen_put(place->catalog, "w", "/f\xff", "2", 8), 0);
+    assert_false(seen(place, "w", "/f\xff", "1"));
+    assert_true(seen(place, "w", "/f\xff", "2"));
+    assert_int_equal(catalog_seen_forget(place->catalog, "w", "/f\xff"), 0);
+    assert_false(seen(place, "w", "/f\xff", "2"));
+}
+
+static int count_seen(void *argument, const char *path, const char *mark, uint64_t id)
+{
+    uint64_t *last = argument;
+    assert_string_equal(path, "/f");
+    assert_string_equal(mark, "m");
+    *last = id;
+    return 0;
+}
+
+static void visits_what_was_sent_only_once_it_was(void **state)
+{
+    struct place *place = *state;
+    enum catalog_state found;
+    uint64_t id = add(place, "a", 1), last = 0;
+    assert_int_equal(catalog_seen_put(place->catalog, "w", "/f", "m", id), 0);
+    assert_int_equal(catalog_seen_each(place->catalog, "w", true, count_seen, &last), 0);
+    assert_int_equal(last, 0);
+    assert_int_equal(catalog_seen_each(place->catalog, "w", false, count_seen, &last), 0);
+    assert_int_equal(last, id);
+    run_it(place, id);
+    assert_int_equal(end_it(place, id, CATALOG_DONE, 0, &found), 0);
+    last = 0;
+    assert_int_equal(catalog_seen_each(place->catalog, "w", true, count_seen, &last), 0);
+    assert_int_equal(last, id);
+}
+
 #define each(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -257,6 +306,8 @@ int main(void)
         each(what_a_process_that_is_gone_was_running_waits_again),
         each(notices_what_another_connection_does),
         each(refuses_what_no_job_may_be),
+        each(remembers_files_as_they_were),
+        each(visits_what_was_sent_only_once_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -91,7 +91,7 @@ static const struct row rows[] = {
     { "lists_the_kinds_of_sections",
       "[cake]\nflour = 1\n",
       { "1: [cake] is no kind of section: the kinds are server, store, server-profile, client-profile, protocol, "
-        "partner, class, user and hook" } },
+        "partner, class, user, hook and watch" } },
     { "checks_the_keys_of_a_misspelt_section",
       "[sevrer]\nworkers = x\n",
       { "1: [sevrer] is no kind of section: did you mean \"server\"?",
@@ -99,7 +99,7 @@ static const struct row rows[] = {
     { "refuses_an_empty_header",
       "[]\n",
       { "1: [] is no kind of section: the kinds are server, store, server-profile, client-profile, protocol, "
-        "partner, class, user and hook" } },
+        "partner, class, user, hook and watch" } },
     { "refuses_a_section_without_a_name",
       CLIENT_PROFILE "[store]\nroot = /d\n",
       { "2: store: the section has no name: write [store NAME]" } },

@@ -143,6 +143,7 @@ static size_t struct_size(const struct config_kind *kind)
         { "class", sizeof(struct config_class) },
         { "user", sizeof(struct config_user) },
         { "hook", sizeof(struct config_hook) },
+        { "watch", sizeof(struct config_watch) },
     };
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         if (strcmp(sizes[i].kind, kind->name) == 0)

@@ -1,0 +1,532 @@
+#include "engine/queue/watch.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine/catalog/job.h"
+#include "engine/catalog/seen.h"
+#include "engine/queue/queue_internal.h"
+
+#define MARK_SIZE 96
+#define OPEN_AGAIN_MS 5000
+#define ASIDE_MAX 1000 /* NAME, NAME.1, ... where a file is moved to */
+
+struct watches {
+    char *file;
+    struct event_log *log;
+    pthread_t thread;
+    int poke;
+    pthread_mutex_t lock;
+    struct queue_hold *hold; /* the current model; guarded by lock, as is the next */
+    bool closing;
+
+    /* the thread's alone */
+    struct queue_hold *followed; /* what the inotify watches were made for */
+    struct catalog *catalog;
+    uint64_t open_again, scan_again; /* milliseconds */
+    int64_t version;
+    int inotify;            /* -1: none */
+    int *ids;               /* of inotify, one for each [watch]; -1: not watched */
+    bool *told;             /* W02W, one for each */
+    uint64_t *finish_again; /* milliseconds, one for each: before, nothing is moved or deleted */
+};
+
+static uint64_t clock_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void poke(struct watches *watches)
+{
+    const uint64_t one = 1;
+
+    while (write(watches->poke, &one, sizeof one) < 0 && errno == EINTR)
+        ;
+}
+
+/* -- the catalog --------------------------------------------------------------------------------------------------- */
+
+static bool have_catalog(struct watches *watches)
+{
+    char why[CATALOG_WHY_SIZE];
+
+    if (watches->catalog)
+        return true;
+    if (clock_ms() < watches->open_again)
+        return false;
+    watches->open_again = clock_ms() + OPEN_AGAIN_MS;
+    watches->version = 0;
+    watches->scan_again = 0;
+    if (catalog_open(&watches->catalog, watches->file, CATALOG_WRITE, why) == 0)
+        return true;
+    watches->catalog = NULL; /* the queue tells why, in Q03W */
+    return false;
+}
+
+/* Locked or full for the moment: it is looked at again with the next scan. */
+static bool went_well(struct watches *watches, int rc)
+{
+    if (rc >= 0)
+        return true;
+    if (rc != -EBUSY && rc != -ENOSPC && rc != -ENOMEM) {
+        catalog_close(watches->catalog);
+        watches->catalog = NULL;
+    }
+    return false;
+}
+
+/* -- a file that is finished --------------------------------------------------------------------------------------- */
+
+static void make_mark(const struct stat *facts, char mark[MARK_SIZE])
+{
+    snprintf(mark, MARK_SIZE, "%ju-%jd-%jd.%09ld", (uintmax_t)facts->st_ino, (intmax_t)facts->st_size,
+             (intmax_t)facts->st_mtim.tv_sec, facts->st_mtim.tv_nsec);
+}
+
+/* Hidden files are those that others write to before they rename them, and our own. */
+static bool is_wanted(const struct config_watch *watch, const char *name)
+{
+    size_t length = strlen(name), part = strlen(".part");
+
+    if (name[0] == '.' || (length > part && strcmp(name + length - part, ".part") == 0))
+        return false;
+    for (size_t i = 0; i < watch->files.count; i++) {
+        if (config_glob(watch->files.items[i], name))
+            return true;
+    }
+    return watch->files.count == 0;
+}
+
+static int add(struct watches *watches, const struct config_watch *watch, const char *name, const char *path,
+               const struct stat *facts, uint64_t *id)
+{
+    const struct queue_request request = { 0 };
+    char text[QUEUE_REQUEST_SIZE], mark[MARK_SIZE], remote[PATH_MAX];
+    bool seen = true;
+
+    *id = 0;
+    make_mark(facts, mark);
+    int length = snprintf(remote, sizeof remote, "%s%s%s", watch->to ? watch->to : "", watch->to ? "/" : "", name);
+    if (length >= (int)sizeof remote)
+        return 0;
+    struct catalog_record record = {
+        .state = CATALOG_WAITING,
+        .direction = CATALOG_OUT,
+        .role = CATALOG_CLIENT,
+        .partner = watch->partner->name,
+        .remote = remote,
+        .local = path,
+        .size = (uint64_t)facts->st_size,
+    };
+    int rc = catalog_begin(watches->catalog);
+    if (rc < 0)
+        return rc;
+    rc = catalog_seen(watches->catalog, watch->name, path, mark, &seen);
+    if (rc == 0 && !seen)
+        rc = catalog_job_add(watches->catalog, &record, catalog_now(), text, queue_request_print(&request, text));
+    if (rc == 0 && !seen)
+        rc = catalog_seen_put(watches->catalog, watch->name, path, mark, record.id);
+    if (rc == 0)
+        rc = catalog_commit(watches->catalog);
+    if (rc < 0)
+        catalog_rollback(watches->catalog);
+    *id = rc == 0 && !seen ? record.id : 0;
+    return rc;
+}
+
+/* `quiet`: only where it has not changed for a while. False: the catalog cannot be used now. */
+static bool take(struct watches *watches, const struct config_watch *watch, const char *name, bool quiet)
+{
+    char path[PATH_MAX], text[CATALOG_ID_SIZE];
+    struct stat facts;
+    uint64_t id;
+
+    if (!is_wanted(watch, name) || snprintf(path, sizeof path, "%s/%s", watch->folder, name) >= (int)sizeof path ||
+        lstat(path, &facts) < 0 || !S_ISREG(facts.st_mode))
+        return true;
+    uint64_t changed = (uint64_t)facts.st_ctim.tv_sec * 1000 + (uint64_t)facts.st_ctim.tv_nsec / 1000000;
+    if (quiet && catalog_now() / 1000 < changed + WATCH_QUIET_MS && catalog_now() / 1000 + WATCH_QUIET_MS > changed)
+        return true;
+    int rc = add(watches, watch, name, path, &facts, &id);
+    if (id) {
+        catalog_id_print(id, text);
+        event(watches->log, "W01I", EVENT_T("watch", watch->name), EVENT_T("file", path),
+              EVENT_T("partner", watch->partner->name), EVENT_T("transfer", text), EVENT_N("bytes", facts.st_size));
+    }
+    return went_well(watches, rc);
+}
+
+/* -- looking through a folder -------------------------------------------------------------------------------------- */
+
+static void tell_trouble(struct watches *watches, size_t i, const struct config_watch *watch, int error)
+{
+    if (!watches->told[i])
+        event(watches->log, "W02W", EVENT_T("watch", watch->name), EVENT_T("folder", watch->folder),
+              EVENT_T("reason", strerror(error)));
+    watches->told[i] = true;
+}
+
+static int scan(struct watches *watches, const struct config_watch *watch)
+{
+    DIR *folder = opendir(watch->folder);
+    const struct dirent *entry;
+    bool good = true;
+
+    if (!folder)
+        return -errno;
+    while (good && (errno = 0, entry = readdir(folder)))
+        good = take(watches, watch, entry->d_name, true);
+    int rc = good ? -errno : 0;
+    closedir(folder);
+    return rc;
+}
+
+struct gone {
+    char **paths;
+    size_t count, capacity;
+};
+
+static int keep_path(struct gone *gone, const char *path)
+{
+    if (gone->count == gone->capacity) {
+        size_t capacity = gone->capacity ? 2 * gone->capacity : 64;
+        char **grown = reallocarray(gone->paths, capacity, sizeof *grown);
+        if (!grown)
+            return -ENOMEM;
+        gone->paths = grown;
+        gone->capacity = capacity;
+    }
+    gone->paths[gone->count] = strdup(path);
+    return gone->paths[gone->count] ? (gone->count++, 0) : -ENOMEM;
+}
+
+static int find_gone(void *argument, const char *path, const char *mark, uint64_t id)
+{
+    struct stat facts;
+
+    (void)mark;
+    (void)id;
+    return lstat(path, &facts) < 0 && errno == ENOENT ? keep_path(argument, path) : 0;
+}
+
+static void free_paths(struct gone *gone)
+{
+    for (size_t i = 0; i < gone->count; i++)
+        free(gone->paths[i]);
+    free(gone->paths);
+}
+
+/* What is remembered of files that are no longer there does not grow without an end. */
+static void forget_gone(struct watches *watches, const struct config_watch *watch)
+{
+    struct gone gone = { 0 };
+    int rc = catalog_seen_each(watches->catalog, watch->name, false, find_gone, &gone);
+
+    for (size_t i = 0; rc == 0 && i < gone.count; i++)
+        rc = catalog_seen_forget(watches->catalog, watch->name, gone.paths[i]);
+    went_well(watches, rc);
+    free_paths(&gone);
+}
+
+/* -- after it was sent --------------------------------------------------------------------------------------------- */
+
+/* In the other folder, under its name or the first free one of NAME.1 ... */
+static int move_away(const struct config_watch *watch, const char *path)
+{
+    const char *name = strrchr(path, '/') + 1;
+    char to[PATH_MAX];
+
+    for (unsigned i = 0; i < ASIDE_MAX; i++) {
+        int length = i ? snprintf(to, sizeof to, "%s/%s.%u", watch->move_to, name, i)
+                       : snprintf(to, sizeof to, "%s/%s", watch->move_to, name);
+        if (length >= (int)sizeof to)
+            return -ENAMETOOLONG;
+        if (renameat2(AT_FDCWD, path, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+            return 0;
+        if (errno != EEXIST)
+            return -errno;
+    }
+    return -EEXIST;
+}
+
+struct sent {
+    struct watches *watches;
+    const struct config_watch *watch;
+    struct gone paths; /* of which nothing more is to be remembered */
+};
+
+/* One that has changed since is another file, which is queued by itself. */
+static int finish(void *argument, const char *path, const char *mark, uint64_t id)
+{
+    struct sent *sent = argument;
+    const struct config_watch *watch = sent->watch;
+    char now[MARK_SIZE], text[CATALOG_ID_SIZE];
+    struct stat facts;
+
+    if (lstat(path, &facts) < 0)
+        return errno == ENOENT ? keep_path(&sent->paths, path) : 0;
+    make_mark(&facts, now);
+    if (strcmp(now, mark) != 0)
+        return 0;
+    int rc = watch->then == CONFIG_WATCH_MOVE ? move_away(watch, path) : unlink(path) < 0 ? -errno : 0;
+    catalog_id_print(id, text);
+    event(sent->watches->log, rc < 0 ? "W03W" : "W04I", EVENT_T("watch", watch->name), EVENT_T("file", path),
+          EVENT_T("transfer", text), EVENT_T("then", watch->then == CONFIG_WATCH_MOVE ? "move" : "delete"),
+          EVENT_T("reason", rc < 0 ? strerror(-rc) : NULL));
+    return keep_path(&sent->paths, path);
+}
+
+static bool is_there(const char *path)
+{
+    struct stat facts;
+
+    return lstat(path, &facts) == 0;
+}
+
+/* What could not be moved or deleted stays remembered, lest it be sent again, and is tried again with the next scan. */
+static void finish_sent(struct watches *watches, size_t i, const struct config_watch *watch)
+{
+    struct sent sent = { .watches = watches, .watch = watch };
+
+    if (watch->then == CONFIG_WATCH_KEEP || clock_ms() < watches->finish_again[i])
+        return;
+    int rc = catalog_seen_each(watches->catalog, watch->name, true, finish, &sent);
+    for (size_t k = 0; rc == 0 && k < sent.paths.count; k++) {
+        if (!is_there(sent.paths.paths[k]))
+            rc = catalog_seen_forget(watches->catalog, watch->name, sent.paths.paths[k]);
+        else
+            watches->finish_again[i] = clock_ms() + WATCH_SCAN_MS;
+    }
+    went_well(watches, rc);
+    free_paths(&sent.paths);
+}
+
+/* -- inotify ------------------------------------------------------------------------------------------------------- */
+
+static void unwatch(struct watches *watches)
+{
+    if (watches->inotify >= 0)
+        close(watches->inotify);
+    watches->inotify = -1;
+    free(watches->ids);
+    free(watches->told);
+    free(watches->finish_again);
+    watches->finish_again = NULL;
+    watches->ids = NULL;
+    watches->told = NULL;
+    queue_hold_drop(watches->followed);
+    watches->followed = NULL;
+}
+
+/* Takes `hold` over. */
+static void watch_for(struct watches *watches, struct queue_hold *hold)
+{
+    size_t count = hold->model.config->watch_count;
+
+    unwatch(watches);
+    watches->followed = hold;
+    watches->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    watches->ids = calloc(count + 1, sizeof *watches->ids);
+    watches->told = calloc(count + 1, sizeof *watches->told);
+    watches->finish_again = calloc(count + 1, sizeof *watches->finish_again);
+    for (size_t i = 0; watches->ids && i < count; i++)
+        watches->ids[i] = -1;
+    watches->scan_again = 0;
+}
+
+static void look_through(struct watches *watches, const struct config *config)
+{
+    for (size_t i = 0; i < config->watch_count && watches->catalog; i++) {
+        const struct config_watch *watch = &config->watches[i];
+        /* Again each time: the folder may be another one by now, and the same one has the same number. */
+        watches->ids[i] = inotify_add_watch(watches->inotify, watch->folder,
+                                            IN_CLOSE_WRITE | IN_MOVED_TO | IN_ONLYDIR | IN_EXCL_UNLINK);
+        int rc = watches->ids[i] < 0 ? -errno : scan(watches, watch);
+        if (rc < 0)
+            tell_trouble(watches, i, watch, -rc);
+        else
+            watches->told[i] = false;
+        if (watches->catalog)
+            forget_gone(watches, watch);
+    }
+}
+
+/* Two of them may watch one folder. */
+static void heed(struct watches *watches, const struct inotify_event *one)
+{
+    const struct config *config = watches->followed->model.config;
+
+    if (one->mask & (IN_Q_OVERFLOW | IN_IGNORED))
+        watches->scan_again = 0;
+    if (!one->len || (one->mask & IN_ISDIR))
+        return;
+    for (size_t i = 0; i < config->watch_count && watches->catalog; i++) {
+        if (watches->ids[i] == one->wd && !take(watches, &config->watches[i], one->name, false))
+            watches->scan_again = clock_ms() + WATCH_QUIET_MS;
+    }
+}
+
+static void read_events(struct watches *watches)
+{
+    char bytes[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
+    ssize_t n;
+
+    while (watches->catalog && watches->inotify >= 0 && (n = read(watches->inotify, bytes, sizeof bytes)) > 0) {
+        for (char *at = bytes; at < bytes + n;) {
+            const struct inotify_event *one = (const struct inotify_event *)at;
+            heed(watches, one);
+            at += sizeof *one + one->len;
+        }
+    }
+}
+
+/* -- the thread ---------------------------------------------------------------------------------------------------- */
+
+static void look(struct watches *watches)
+{
+    const struct config *config = watches->followed->model.config;
+    int64_t version = 0;
+    bool scanned = false;
+
+    if (config->watch_count == 0 || !watches->ids || !watches->told || !watches->finish_again || !have_catalog(watches))
+        return;
+    read_events(watches);
+    if (watches->catalog && clock_ms() >= watches->scan_again) {
+        watches->scan_again = clock_ms() + WATCH_SCAN_MS;
+        look_through(watches, config);
+        scanned = true;
+    }
+    if (!watches->catalog || !went_well(watches, catalog_job_version(watches->catalog, &version)) ||
+        (version == watches->version && !scanned))
+        return;
+    watches->version = version;
+    for (size_t i = 0; i < config->watch_count && watches->catalog; i++)
+        finish_sent(watches, i, &config->watches[i]);
+}
+
+static void wait_for_something(struct watches *watches)
+{
+    struct pollfd files[] = { { .fd = watches->poke, .events = POLLIN }, { .fd = watches->inotify, .events = POLLIN } };
+    uint64_t count;
+    int patience = watches->followed->model.config->watch_count ? WATCH_LOOK_MS : -1;
+
+    if (!watches->catalog)
+        files[1].fd = -1; /* what it tells is to be heard later */
+    if (poll(files, 2, patience) > 0 && files[0].revents)
+        while (read(watches->poke, &count, sizeof count) < 0 && errno == EINTR)
+            ;
+}
+
+static void *run(void *argument)
+{
+    struct watches *watches = argument;
+
+    pthread_setname_np(pthread_self(), "watch");
+    for (;;) {
+        pthread_mutex_lock(&watches->lock);
+        bool closing = watches->closing;
+        struct queue_hold *fresh = watches->hold != watches->followed ? queue_hold_more(watches->hold) : NULL;
+        pthread_mutex_unlock(&watches->lock);
+        if (fresh)
+            watch_for(watches, fresh);
+        if (closing)
+            break;
+        look(watches);
+        wait_for_something(watches);
+    }
+    unwatch(watches);
+    catalog_close(watches->catalog);
+    return NULL;
+}
+
+/* -- from outside -------------------------------------------------------------------------------------------------- */
+
+static int start(struct watches *watches)
+{
+    sigset_t all, before;
+
+    watches->poke = eventfd(0, EFD_CLOEXEC);
+    if (watches->poke < 0)
+        return -errno;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int rc = pthread_create(&watches->thread, NULL, run, watches);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc)
+        close(watches->poke);
+    return -rc;
+}
+
+int watches_new(struct watches **made, const char *catalog, struct event_log *log, const struct queue_model *model)
+{
+    struct queue_hold *hold = queue_hold_new(model);
+    struct watches *watches = calloc(1, sizeof *watches);
+    int rc = -ENOMEM;
+
+    if (watches) {
+        watches->file = strdup(catalog);
+        watches->log = log;
+        watches->hold = hold;
+        watches->inotify = -1;
+        pthread_mutex_init(&watches->lock, NULL);
+    }
+    if (watches && watches->file && hold)
+        rc = start(watches);
+    if (rc == 0) {
+        *made = watches;
+        return 0;
+    }
+    queue_hold_drop(hold);
+    if (watches) {
+        pthread_mutex_destroy(&watches->lock);
+        free(watches->file);
+    }
+    free(watches);
+    return rc;
+}
+
+void watches_follow(struct watches *watches, const struct queue_model *model)
+{
+    struct queue_hold *hold = queue_hold_new(model);
+
+    if (!hold)
+        return;
+    pthread_mutex_lock(&watches->lock);
+    struct queue_hold *before = watches->hold;
+    watches->hold = hold;
+    pthread_mutex_unlock(&watches->lock);
+    queue_hold_drop(before);
+    poke(watches);
+}
+
+void watches_free(struct watches *watches)
+{
+    if (!watches)
+        return;
+    pthread_mutex_lock(&watches->lock);
+    watches->closing = true;
+    pthread_mutex_unlock(&watches->lock);
+    poke(watches);
+    pthread_join(watches->thread, NULL);
+    queue_hold_drop(watches->hold);
+    close(watches->poke);
+    pthread_mutex_destroy(&watches->lock);
+    free(watches->file);
+    free(watches);
+}
