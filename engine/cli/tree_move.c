@@ -14,8 +14,6 @@
 #include "config/printable.h"
 #include "engine/cli/report.h"
 #include "engine/cli/tree.h"
-#include "engine/digest/digest.h"
-#include "engine/http/digest.h"
 #include "engine/http/http.h"
 
 #define LANES 8           /* where --streams does not say: so many may wait for a server's disk at once */
@@ -138,7 +136,7 @@ void tree_run_skipped(struct tree_run *run)
 void tree_run_plan(struct tree_run *run, struct client *client, struct tree_entry *entry)
 {
     run->total_bytes += entry->size;
-    if (entry->size > PIPELINE_BODY_MAX || !client_pipelines_do(client, run->put))
+    if (entry->size > PIPELINE_BODY_MAX || !client_pipelines_do(client))
         entry->large = true;
     else
         run->small[run->small_count++] = entry;
@@ -294,24 +292,6 @@ static int read_all(int fd, char *bytes, size_t length)
     return 0;
 }
 
-/* What the server compares what it got with. */
-static int write_digest(struct http_writer *fields, const struct pipeline_load *load)
-{
-    struct digest_set set = { 0 };
-    struct digest_run *run;
-
-    int error = digest_run_new(&run, 1u << DIGEST_SHA_256);
-    if (error < 0)
-        return error;
-    error = digest_run_add(run, load->bytes, load->length);
-    if (error == 0)
-        error = digest_run_end(run, &set);
-    if (error == 0)
-        http_write_digests(fields, "Repr-Digest", &set);
-    digest_run_free(run);
-    return error;
-}
-
 /* The file as it is now, not as it was found. 0 or -errno. */
 static int load_file(struct tree_run *run, const struct tree_entry *entry, struct pipeline_load *load)
 {
@@ -331,8 +311,6 @@ static int load_file(struct tree_run *run, const struct tree_entry *entry, struc
     http_time(&facts.st_mtim, modified);
     struct http_writer fields = { .bytes = load->fields, .capacity = PIPELINE_FIELDS_SIZE - 1 };
     http_write(&fields, HTTP_MODIFIED ": %s\r\n" HTTP_MODE ": %04o\r\n", modified, facts.st_mode & 0777);
-    if (error == 0)
-        error = write_digest(&fields, load);
     load->fields[fields.length] = '\0';
     return error;
 }

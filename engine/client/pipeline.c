@@ -63,6 +63,12 @@ static bool ask_for(struct pipeline *pipeline, struct pipeline_slot *slot)
     slot->since = client_now();
     if (pipeline->lane->put && pipeline->lane->load(pipeline->lane->argument, &slot->item, &load) != 0)
         return false;
+    int error = pipeline->lane->put ? pipeline_promise(pipeline, slot, &load) : 0;
+    if (error < 0) {
+        client_fail(pipeline->client, CLIENT_FAILED, "computing its digest: %s", strerror(-error));
+        say_done(pipeline, slot, CLIENT_FAILED, pipeline->client->reason, false);
+        return false;
+    }
     if (write_head(pipeline, slot, fields, load.length) < 0) {
         client_fail(pipeline->client, CLIENT_USAGE, "the remote path is too long");
         say_done(pipeline, slot, CLIENT_USAGE, pipeline->client->reason, false);
@@ -222,7 +228,10 @@ static void answered(struct pipeline *pipeline)
     if (pipeline->answers > 2 * pipeline->window && pipeline->window < pipeline->window_limit)
         pipeline->window *= 2;
     client_note_session(client);
-    if (!good && status >= 300) {
+    int checked = pipeline->lane->put ? pipeline_check(pipeline, slot_at(pipeline, 0)) : CLIENT_OK;
+    if (checked != CLIENT_OK) {
+        fail_first(pipeline, checked, false);
+    } else if (!good && status >= 300) {
         fail_first(pipeline, client_judge(client), false);
     } else if (!good || (!pipeline->lane->put && is_coded(head))) {
         client_fail(client, CLIENT_SERVER, "%s answers a %s with %u %s%s", client->peer,

@@ -66,10 +66,10 @@ struct pipeline_lane {
 };
 
 /*
- * Whether this client's files may go so: not where each is held to a rate or its name must be free, nor where fetching
- * must be verified, which asks the server once more for each.
+ * Whether this client's files may go so: not where each is held to a rate or its name must be free, nor where
+ * --verify makes a failure of what cannot be verified, which asks the server once more for each.
  */
-bool client_pipelines_do(const struct client *client, bool put);
+bool client_pipelines_do(const struct client *client);
 
 /*
  * Runs all lanes to their end, the first one on this thread with `client`. CLIENT_OK, or the result that made a lane

@@ -1,4 +1,7 @@
-/* Private to pipeline.c (what is asked and answered) and pipeline_lanes.c (threads, and the switch to the kernel). */
+/*
+ * Private to pipeline.c (what is asked and answered), pipeline_verify.c (digests) and pipeline_lanes.c (threads, and
+ * the switch to the kernel).
+ */
 #ifndef SLUICE_CLIENT_PIPELINE_INTERNAL_H
 #define SLUICE_CLIENT_PIPELINE_INTERNAL_H
 
@@ -15,6 +18,7 @@ struct pipeline_slot {
     struct pipeline_item item;
     uint64_t since; /* when it was asked for */
     uint64_t length;
+    struct digest_set promised; /* of what was sent */
 };
 
 struct pipeline {
@@ -44,6 +48,11 @@ struct pipeline {
     char body[PIPELINE_BODY_MAX];
     char out[PIPELINE_OUT_ENOUGH + PIPELINE_HEAD_MAX + PIPELINE_BODY_MAX];
 };
+
+/* pipeline_verify.c: of a PUT. The digest is computed and goes with the fields. 0 or -errno. */
+int pipeline_promise(struct pipeline *pipeline, struct pipeline_slot *slot, struct pipeline_load *load);
+/* The answer's. CLIENT_OK, or CLIENT_DIGEST with its sentence; client->last says what was verified, and why not. */
+int pipeline_check(struct pipeline *pipeline, const struct pipeline_slot *slot);
 
 int pipeline_run(struct client *client, const struct pipeline_lane *lane);
 

@@ -97,11 +97,11 @@ static void *lane_main(void *argument)
     return NULL;
 }
 
-bool client_pipelines_do(const struct client *client, bool put)
+bool client_pipelines_do(const struct client *client)
 {
     if (client->options.limit_rate > 0 || client->options.if_exists != CLIENT_IF_EXISTS_REPLACE)
         return false;
-    return put || client->options.verify != CLIENT_VERIFY_ALWAYS;
+    return client->options.verify != CLIENT_VERIFY_ALWAYS;
 }
 
 int client_pipelines(struct client *client, const struct pipeline_lane *lanes, unsigned count)

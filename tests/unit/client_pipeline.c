@@ -230,6 +230,37 @@ static void files_are_sent_ahead_with_their_fields(void **state)
     assert_int_equal(notes.body_heard, 12);
 }
 
+static void what_the_server_got_is_compared_with_what_was_sent(void **state)
+{
+    (void)state;
+    struct work work = { .count = 3 };
+    PLAY({ HEAR_HEAD, NULL, 0 }, { HEAR_BODY, NULL, 4 }, { HEAR_HEAD, NULL, 0 }, { HEAR_BODY, NULL, 4 },
+         { HEAR_HEAD, NULL, 0 }, { HEAR_BODY, NULL, 4 },
+         { SAY,
+           "HTTP/1.1 422 Unprocessable Content\r\nContent-Length: 0\r\n\r\n"
+           "HTTP/1.1 201 Created\r\nContent-Length: 0\r\nRepr-Digest: "
+           "sha-256=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:\r\n\r\n"
+           "HTTP/1.1 201 Created\r\nContent-Length: 0\r\nRepr-Digest: unixsum=7\r\n\r\n",
+           0 });
+    assert_int_equal(run(&work, true, 0), CLIENT_OK);
+    assert_string_equal(work.said, "f0:10 422;f1:10 201;f2:0 201;");
+    end_play();
+    assert_says(notes.heads[0], "\r\nRepr-Digest: sha-256=:");
+}
+
+static void nothing_is_compared_where_nobody_wants_it(void **state)
+{
+    (void)state;
+    struct work work = { .count = 1 };
+    options.verify = CLIENT_VERIFY_NEVER;
+    PLAY({ HEAR_HEAD, NULL, 0 }, { HEAR_BODY, NULL, 4 },
+         { SAY, "HTTP/1.1 422 Unprocessable Content\r\nContent-Length: 0\r\n\r\n", 0 });
+    assert_int_equal(run(&work, true, 0), CLIENT_OK);
+    assert_string_equal(work.said, "f0:6 422;");
+    end_play();
+    assert_null(strstr(notes.heads[0], "Repr-Digest"));
+}
+
 static void a_file_that_cannot_be_read_is_passed_over_and_one_is_read_again_after_a_cut(void **state)
 {
     (void)state;
@@ -278,6 +309,8 @@ int main(void)
         TEST(what_is_no_http_is_a_failure_of_the_server),
         TEST(a_silent_server_costs_the_idle_timeout_and_no_more),
         TEST(files_are_sent_ahead_with_their_fields),
+        TEST(what_the_server_got_is_compared_with_what_was_sent),
+        TEST(nothing_is_compared_where_nobody_wants_it),
         TEST(a_file_that_cannot_be_read_is_passed_over_and_one_is_read_again_after_a_cut),
         TEST(a_server_that_nobody_reaches_fails_what_was_begun_and_says_so),
         TEST(nothing_to_do_takes_no_connection),

@@ -75,6 +75,7 @@ def two_thousand_small_files_go_there_and_come_back_with_their_times_and_modes(t
     result = client(t, "put", "-r", "--json", mine, "there:", ini=ini).must_succeed()
     equal(counts(result), (2000, 0, 0), "what was sent")
     same(mine, server.root / "mine")
+    check(all(e["verified"] for e in result.transfers if "summary" not in e), "not all was verified")
     check(len(server.find("Y14I")) <= 8, f"{len(server.find('Y14I'))} sessions for 2000 files")
     result = client(t, "get", "-r", "--json", "there:mine", t.make_folder("back"), ini=ini).must_succeed()
     equal(counts(result), (2000, 0, 0), "what came")
