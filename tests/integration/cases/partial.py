@@ -386,6 +386,9 @@ def whoever_is_killed_the_same_command_goes_on(t, victim):
         port = server.port
         ini = setup.partner(t, port)
         process = begin(t, "--limit-rate", "12M", "--streams", rng.choice([1, 3]), source, "there:file", ini=ini)
+        if victim == "server" and turn % 2:
+            server.wait_event("G01I")  # before that there is nothing to be gone on with
+            wait_for(lambda: leftovers(root), "that a part is there")
         time.sleep(rng.uniform(0.02, 0.6))
         under_way += process.poll() is None
         (server if victim == "server" else process).kill()
