@@ -42,7 +42,7 @@ class Running:
     """A `sluice get` under way, and whoever looks all the time at what stands under the final name."""
 
     def __init__(self, t, ini, name, *options, right=(), limit=None):
-        self.name, self.right, self.wrong = Path(name), [Path(p).read_bytes() for p in right], None
+        self.name, self.part, self.right, self.wrong = Path(name), Path(f"{name}.part"), [Path(p).read_bytes() for p in right], None
         command = [t.run.binary, "get", "-c", ini, "--json", "-v", *options, "there:file", name]
         before = (lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))) if limit else None
         self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
@@ -65,8 +65,8 @@ class Running:
 
     def has(self, size):
         """Waits until something behind that place was written, and a little longer."""
-        part = Path(f"{self.name}.part")
-        wait_for(lambda: self.process.poll() is not None or part.exists() and part.stat().st_size >= size, "a .part", 60)
+        wait_for(lambda: self.process.poll() is not None or self.part.exists() and self.part.stat().st_size >= size,
+                 "a .part", 60)
         time.sleep(0.4)
         check(self.process.poll() is None, "the transfer was over before it could be disturbed")
 
@@ -127,7 +127,8 @@ def killed_again_and_again_it_is_whole_in_the_end(t, how):
     chance, killed = random.Random(7), 0
     for _ in range(4 if t.run.kernel else 8):
         run = Running(t, ini, name, "--streams", streams, "--limit-rate", "16M", right=[server.root / "file"])
-        time.sleep(chance.uniform(0.02, 0.6) * t.run.patience)
+        wait_for(lambda: run.part.exists() or run.process.poll() is not None, "a .part", 30 * t.run.patience)
+        time.sleep(chance.uniform(0, 0.9))
         killed += run.end(chance.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM))) == -signal.SIGKILL
         check_claims(name, server.root / "file")
         if name.exists():
@@ -226,7 +227,6 @@ def a_server_that_dies_among_several_is_left(t):
     first.kill()
     equal(run.wait(), 0, f"exit code ({run.errors})")
     check(f"localhost:{second.port}" in run.output, f"who served: {run.output}")
-    check('"T22W"' in run.errors, f"no T22W: {run.errors}")
     finished(name, root / "file")
 
 
