@@ -165,6 +165,7 @@ static void push(struct session *session, struct catalog_record *record)
     record->role = CATALOG_SERVER;
     record->remote = session->path;
     record->begun = catalog_now() - (request_clock() - session->began);
+    record->queued = record->begun; /* the id is of the moment in which it was first recorded */
     record->status = session->status;
     record->peer = session->peer;
     record->protocol = session->service->protocol->name;
