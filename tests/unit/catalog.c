@@ -171,8 +171,7 @@ static void what_is_no_id_is_refused(void **state)
                                          "3u00000000000",
                                          "3-00000000000",
                                          "30000000000000",
-                                         "3000000000\xff"
-                                         "00" };
+                                         "3000000000\xffgg" };
     uint64_t id;
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)

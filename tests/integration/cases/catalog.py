@@ -27,7 +27,7 @@ class Catalog:
     def wait(self, count, *arguments):
         """So many rows, the oldest first: a server writes them a moment later."""
         return wait_for(lambda: (found := self.list(*arguments)) and len(found) == count and found,
-                        f"{count} rows of history {' '.join(arguments)}")[::-1]
+                        f"{count} rows of history {' '.join(arguments)}", 10 * self.t.run.patience)[::-1]
 
     def locked(self):
         lock = sqlite3.connect(self.file, isolation_level=None)
