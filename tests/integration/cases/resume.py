@@ -302,6 +302,51 @@ def a_damaged_journal_is_not_believed(t):
         name.unlink()
 
 
+def _claim(name, ranges):
+    """Rewrites the journal as if these were on the disk."""
+    journal = Path(f"{name}.part.journal")
+    lines = re.sub(rb"have .*\n", b"have " + ranges.encode() + b"\n", journal.read_bytes().rpartition(b"check ")[0])
+    check_of = 14695981039346656037
+    for byte in lines:
+        check_of = ((check_of ^ byte) * 1099511628211) & (1 << 64) - 1
+    journal.write_bytes(lines + b"check %016x\n" % check_of)
+
+
+@test("host", each=["the same", "changed"])
+def one_that_was_killed_before_it_got_its_name_gets_it(t, source):
+    server, name = site(t), target(t)
+    ini = partner(t, server.port)
+    run = Running(t, ini, name, "--limit-rate", "8M")
+    run.has(MIB)
+    run.end()
+    shutil.copyfile(server.root / "file", f"{name}.part")
+    _claim(name, f"0-{SIZE - 1}")
+    if source == "changed":
+        files.make(server.root / "file", SIZE, 77)
+    done = get(t, ini, name).must_succeed()
+    equal(done.transfer["resumed_bytes"], SIZE if source == "the same" else 0, "bytes that were there")
+    finished(name, server.root / "file")
+
+
+@test("host")
+def a_part_that_rotted_does_not_get_the_name(t):
+    server, name = site(t), target(t)
+    ini = partner(t, server.port)
+    run = Running(t, ini, name, "--limit-rate", "8M")
+    run.has(4 * MIB)
+    run.end(signal.SIGTERM)
+    with open(f"{name}.part", "r+b") as part:
+        part.seek(1000)
+        byte = part.read(1)
+        part.seek(1000)
+        part.write(bytes([byte[0] ^ 1]))
+    done = get(t, ini, name).must_fail(10)
+    check(done.transfer["resumed_bytes"] > 0 and not done.transfer["verified"], f"it says: {done.output}")
+    equal(files.listing(name.parent), ["file.bad"], "what is there")
+    get(t, ini, name).must_succeed()
+    files.same(name, server.root / "file")
+
+
 @test("host")
 def a_part_that_is_not_ours_is_left_alone(t):
     server, name = site(t), target(t)
