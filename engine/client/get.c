@@ -164,8 +164,7 @@ static int fetch_verified(const struct fetch *fetch, struct landing *landing)
     int result = fetch_body(client, landing->upload.fd, 0);
     client->verify = NULL;
     if (result == CLIENT_OK)
-        result =
-            verify_fetched(&verify, fetch->remote, fetch->source.etag, client->last.bytes, told ? &said : NULL);
+        result = verify_fetched(&verify, fetch->remote, fetch->source.etag, client->last.bytes, told ? &said : NULL);
     verify_end(&verify);
     return result;
 }
