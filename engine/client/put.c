@@ -105,14 +105,19 @@ int client_send_body(struct client *client, const struct client_request *request
     return error;
 }
 
-bool put_changed(struct put_source *source)
+bool put_differs(const struct put_source *source)
 {
     struct stat now;
     const struct stat *then = &source->facts;
 
-    source->stale = fstat(source->fd, &now) < 0 || now.st_size != then->st_size ||
-                    now.st_mtim.tv_sec != then->st_mtim.tv_sec || now.st_mtim.tv_nsec != then->st_mtim.tv_nsec ||
-                    now.st_ctim.tv_sec != then->st_ctim.tv_sec || now.st_ctim.tv_nsec != then->st_ctim.tv_nsec;
+    return fstat(source->fd, &now) < 0 || now.st_size != then->st_size || now.st_mtim.tv_sec != then->st_mtim.tv_sec ||
+           now.st_mtim.tv_nsec != then->st_mtim.tv_nsec || now.st_ctim.tv_sec != then->st_ctim.tv_sec ||
+           now.st_ctim.tv_nsec != then->st_ctim.tv_nsec;
+}
+
+bool put_changed(struct put_source *source)
+{
+    source->stale = put_differs(source);
     return source->stale;
 }
 

@@ -19,6 +19,8 @@ struct put_source {
     bool stale;        /* it was seen to be another by now */
 };
 
+/* Whether it is another by now: size, times of modification and change. Any thread; the second notes it, too. */
+bool put_differs(const struct put_source *source);
 bool put_changed(struct put_source *source);
 /* The fields that tell of the source: its time and mode. */
 void put_describe(const struct put_source *source, struct http_writer *fields);

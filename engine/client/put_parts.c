@@ -149,7 +149,8 @@ static enum stream_verdict judge_failure(struct client *client, int result)
         return client->cut_short ? STREAM_ON : STREAM_AGAIN;
     client->last.bytes = 0;
     /* The upload is held by another server, or by one that is ending; or there is too much to do for now. */
-    if ((result == CLIENT_REFUSED && status == 409 && !exists_keeps(client)) || (result == CLIENT_SERVER && status == 503))
+    if ((result == CLIENT_REFUSED && status == 409 && !exists_keeps(client)) ||
+        (result == CLIENT_SERVER && status == 503))
         return STREAM_AGAIN;
     return STREAM_STOP;
 }
@@ -176,6 +177,11 @@ static enum stream_verdict send_part(void *argument, struct stream *stream, int 
                                             .has_body = true,
                                             .length = stream->length };
 
+    if (put_differs(sending->source)) {
+        client->last.bytes = 0;
+        *result = client_fail_local(client, "reading", -ESTALE);
+        return STREAM_STOP;
+    }
     snprintf(fields, sizeof fields, "Sluice-Upload: %s\r\nContent-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n",
              sending->token, stream->first, stream->first + stream->length - 1, sending->size);
     write_condition(sending, fields, sizeof fields);

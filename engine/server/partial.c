@@ -279,6 +279,8 @@ enum flow partial_arrived(struct session *session)
 enum flow partial_failed(struct session *session, unsigned status, const char *why)
 {
     session->status = status;
+    if (status == 0 && session->part->writing && upload_unwanted(session->part->upload))
+        why = "another connection finishes this upload";
     stop_writing(session);
     request_part_ended(session, session->stored, why);
     return status == 0 ? session_abort(session) : request_refuse(session, status, why);
