@@ -2,10 +2,12 @@
 
 import json
 import os
+import random
 import socket
 import ssl
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 from harness import check, client, equal, files, peers, setup, test
@@ -412,6 +414,60 @@ def a_server_that_goes_away_leaves_whole_files_only(t):
     equal(len(ours), told["files"], "files that have a name")
     for name, facts in ours.items():
         check(theirs[name] == facts, f"{name!r} is not whole")
+
+
+def whole_so_far(source, target):
+    """Every file that has a name has all its bytes, and nothing else has one."""
+    theirs, ours = state(source), state(target)
+    for name, facts in ours.items():
+        check(name in theirs, f"{name!r} stands there")
+        check(facts[0] == theirs[name][0], f"{name!r} is not whole: {len(facts[0])} bytes of {len(theirs[name][0])}")
+    return len(ours)
+
+
+@test("host", each=["get", "put"])
+def a_client_that_is_killed_at_any_moment_leaves_whole_files_and_the_next_one_ends_it(t, which):
+    server, ini = site(t)
+    source = plant(server.root / "tree" if which == "get" else t.make_folder("tree"), count=400, size=9000)
+    target = t.path("into/tree") if which == "get" else server.root / "tree"
+    t.make_folder("into")
+    what = ["get", "-r", "there:tree", t.path("into")] if which == "get" else ["put", "-r", source, "there:"]
+    moments, seen = random.Random(4), 0
+    for _ in range(25):
+        process = subprocess.Popen([t.run.binary, what[0], "-c", ini, *what[1:]], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, env=environment())
+        time.sleep(moments.uniform(0.005, 0.12) * t.run.patience)
+        process.kill()
+        process.wait()
+        seen = max(seen, whole_so_far(source, target)) if target.exists() else seen
+    check(seen > 0, "every one was killed before its first file")
+    client(t, *what, ini=ini).must_succeed()
+    time.sleep(0.2)  # what the server was doing for the last one that was killed
+    same(source, target)
+
+
+@test("host", each=["get", "put"])
+def a_server_that_is_killed_at_any_moment_leaves_whole_files(t, which):
+    root = t.make_folder("root")
+    source = plant(root / "tree" if which == "get" else t.make_folder("tree"), count=400, size=9000)
+    target = t.path("into/tree") if which == "get" else root / "tree"
+    t.make_folder("into")
+    moments = random.Random(5)
+    for number in range(6):
+        server = setup.server(t, root=root, name=f"server{number}")
+        ini = setup.partner(t, server.port)
+        what = ["get", "-r", "there:tree", t.path("into")] if which == "get" else ["put", "-r", source, "there:"]
+        process = subprocess.Popen([t.run.binary, what[0], "-c", ini, *what[1:]], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.PIPE, env=environment())
+        time.sleep(moments.uniform(0.02, 0.12) * t.run.patience)
+        server.kill()
+        _, errors = process.communicate(timeout=60 * t.run.patience)
+        check(process.returncode in (0, 4, 8, 12), f"exit code {process.returncode}: {errors[-1000:]!r}")
+        if target.exists():
+            whole_so_far(source, target)
+    server = setup.server(t, root=root)
+    client(t, *what, ini=setup.partner(t, server.port)).must_succeed()
+    same(source, target)
 
 
 def hostile_server(t, body, kind="application/x-sluice-manifest"):
