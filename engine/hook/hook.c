@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -231,6 +232,8 @@ static void *run(void *argument)
     struct hooks *hooks = argument;
 
     pthread_setname_np(pthread_self(), "hooks");
+    /* Of this thread and the programs it starts: to take ports below 1024 is the server's right alone. */
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     for (;;) {
         pthread_mutex_lock(&hooks->lock);
         bool closing = hooks->closing;

@@ -99,6 +99,7 @@ static void reads_a_set_of_events(void **state)
         assert_int_equal(config->hooks[0].timeout, 60000);
         assert_int_equal(config->hooks[0].at_once, 4);
         config_free(config);
+        config_errors_clear(&errors);
     }
     expect_refusal("sent, recieved", "/bin/true", "x.ini:2: hook \"h\": on \"recieved\" is not one of");
     expect_refusal("sent,", "/bin/true", "on has an empty entry");
