@@ -373,8 +373,7 @@ def a_small_file_goes_in_one_request(t):
     files.same(source, server.root / "file")
 
 
-@test("host", "guest", each=["client", "server"], limit=120)
-def whoever_is_killed_the_same_command_goes_on(t, victim):
+def kill_and_go_on(t, victim):
     rng = random.Random(f"{victim} {t.run.place}")
     root = setup.site(t)["store main"]["root"]
     source = files.make(t.path("source"), 24 * MIB, 11)
@@ -408,6 +407,16 @@ def whoever_is_killed_the_same_command_goes_on(t, victim):
     files.same(source, root / "file")
     watcher.end()
     equal(files.listing(root), ["file"], "the store")
+
+
+@test("host", "guest", limit=120)
+def a_client_that_was_killed_goes_on_with_the_same_command(t):
+    kill_and_go_on(t, "client")
+
+
+@test("host", limit=120)
+def a_server_that_was_killed_is_gone_on_with_also_by_a_client_that_still_runs(t):
+    kill_and_go_on(t, "server")
 
 
 @test("host", limit=120)
