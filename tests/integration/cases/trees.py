@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import signal
 import socket
 import ssl
 import subprocess
@@ -444,6 +445,21 @@ def a_client_that_is_killed_at_any_moment_leaves_whole_files_and_the_next_one_en
     client(t, *what, ini=ini).must_succeed()
     time.sleep(0.2)  # what the server was doing for the last one that was killed
     same(source, target)
+
+
+@test("host")
+def a_signal_ends_a_tree_with_whole_files(t):
+    server, ini = site(t)
+    source = plant(server.root / "tree", count=1500, size=20000)
+    process = subprocess.Popen([t.run.binary, "get", "-c", ini, "-r", "--json", "there:tree", t.path("back")],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(),
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=20 * t.run.patience)
+    equal(process.returncode, 130, f"exit code ({errors[-1000:]!r})")
+    check(b"interrupted" in errors, errors[-1000:])
+    equal(whole_so_far(source, t.path("back")), json.loads(output.splitlines()[-1])["files"], "files that have a name")
 
 
 @test("host", each=["get", "put"])
