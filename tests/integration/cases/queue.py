@@ -232,3 +232,40 @@ def queueing_refuses_what_cannot_be_carried_out(t):
     client(t, "get", "--queue", "there:a", "-", ini=ini).must_fail(2)
     del sections["server"]["catalog"]
     client(t, "put", "--queue", t.path("a"), "there:a", ini=write_ini(t.path("no.ini"), sections)).must_fail(3)
+
+
+@test("host")
+def what_is_held_while_it_runs_ends_and_goes_on_after_its_release(t):
+    there = setup.server(t, name="there")
+    sections = node(t, there.port, limit_rate="300K")
+    here = Server(t, sections, "here")
+    data = bytes(range(256)) * (4 << 10)
+    t.path("big").write_bytes(data)
+    one = queue(t, here.ini, "put", t.path("big"), "there:big")
+    wait_state(t, one, RUNNING)
+    client(t, "hold", one, ini=here.ini).must_succeed()
+    client(t, "release", one, ini=here.ini).must_succeed()  # before its thread has come to its end, as likely as not
+    client(t, "hold", one, ini=here.ini).must_succeed()
+    here.wait_event("Q04I", 10 * t.run.patience, transfer=one)
+    equal(state(t, one)[0], HELD, "the state")
+    check(not (there.root / "big").exists(), "nothing took the name")
+    client(t, "release", one, ini=here.ini).must_succeed()
+    wait_state(t, one, DONE)
+    equal((there.root / "big").read_bytes(), data, "the file")
+
+
+@test("host")
+def a_catalog_that_is_locked_when_a_transfer_ends_learns_it_later(t):
+    there = setup.server(t, name="there")
+    here = Server(t, node(t, there.port, limit_rate="500K"), "here")
+    t.path("big").write_bytes(b"x" * (600 << 10))
+    one = queue(t, here.ini, "put", t.path("big"), "there:big")
+    wait_state(t, one, RUNNING)
+    with sqlite3.connect(t.path("catalog"), isolation_level=None) as held:
+        held.execute("BEGIN IMMEDIATE")
+        here.wait_event("Q03W", 15 * t.run.patience)
+        equal((there.root / "big").stat().st_size, 600 << 10, "the transfer was not held up")
+        held.execute("ROLLBACK")
+    held.close()
+    wait_state(t, one, DONE)
+    here.wait_event("Q01I", transfer=one)
