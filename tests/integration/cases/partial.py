@@ -266,6 +266,25 @@ def an_upload_survives_the_server_and_old_ones_are_swept(t):
 
 
 @test("host")
+def an_upload_goes_on_across_a_reload(t):
+    server = setup.server(t)
+    old = Wire(t, server.port)
+    equal(part(old, "/file", b"a" * 1000, 0, 3000).status, 204, "status before")
+    old.send(f"PUT /file HTTP/1.1\r\nHost: a\r\nSluice-Upload: {TOKEN}\r\nContent-Length: 1000\r\n"
+             f"Content-Range: bytes 1000-1999/3000\r\n\r\n" + "a" * 500)
+    server.ini.write_text(server.ini.read_text().replace("events = json", "events = json\nupload_keep = 2h"))
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_event("S10I")
+    new = Wire(t, server.port)
+    equal(part(new, "/file", b"a" * 1000, 2000, 3000).status, 204, "status after")
+    old.send("a" * 500)
+    equal(old.response().status, 204, "status of the part that was under way")
+    equal(finish(new, "/file", 3000).status, 201, "status of the end")
+    equal((server.root / "file").read_bytes(), b"a" * 3000, "the file")
+    equal(leftovers(server.root), [], "leftovers")
+
+
+@test("host")
 def there_is_a_bound_on_unfinished_uploads(t):
     server = setup.server(t, max_unfinished_uploads=2)
     wire = Wire(t, server.port)
