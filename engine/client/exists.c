@@ -86,6 +86,15 @@ static int digest_ours(struct client *client, int fd, uint64_t size, unsigned al
     return error;
 }
 
+/* Where looking ahead went wrong on a connection that was there, the transfer itself may do better. */
+static int favour(struct client *client, int result)
+{
+    if (result != CLIENT_CUT && result != CLIENT_SERVER)
+        return result;
+    client->reason[0] = '\0';
+    return CLIENT_OK;
+}
+
 /*
  * Whether the local file and the server's are the same. Digests are asked for, and computed, only where the sizes are
  * equal. CLIENT_OK: they differ, or it cannot be known; EXISTS_DONE; a result.
@@ -99,11 +108,11 @@ static int compare(struct client *client, const char *remote, int fd, const stru
 
     int result = look(client, remote, NULL, 0, &theirs);
     if (result != CLIENT_OK || !theirs.there || theirs.size != size)
-        return result;
+        return favour(client, result);
     snprintf(fields, sizeof fields, "Want-Repr-Digest: %s=1\r\n", digest_name(client->options.digest));
     result = look(client, remote, fields, size, &theirs);
     if (result != CLIENT_OK || theirs.size != size || !theirs.digests.known)
-        return result;
+        return favour(client, result);
     int error = digest_ours(client, fd, size, theirs.digests.known, &ours);
     if (error == -EINTR)
         return client_fail(client, CLIENT_INTERRUPTED, "interrupted");

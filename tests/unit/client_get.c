@@ -34,10 +34,116 @@ static void replaces_an_existing_file_in_one_step(void **state)
 {
     (void)state;
     write_text(in_folder("file"), "old and longer");
-    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Content-Length: 3\r\n\r\nnew", 0 });
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Content-Length: 3\r\n\r\n", 0 }, { HEAR_HEAD, NULL, 0 },
+         { SAY, OK_HEAD "Content-Length: 3\r\n\r\nnew", 0 });
     assert_int_equal(client_get(client, "x", in_folder("file")), CLIENT_OK);
     assert_text(in_folder("file"), "new");
     assert_int_equal(files_in_folder(), 1);
+    end_play();
+    assert_says(notes.heads[0], "HEAD /x HTTP/1.1\r\n");
+    assert_says(notes.heads[1], "GET /x HTTP/1.1\r\n");
+}
+
+#define SAME "Repr-Digest: sha-256=:LCa0a2j/xo/5m0U8HTBBNBNCLXBkg7+g+YpeiGJm564=:\r\n"  /* of "foo" */
+#define OTHER "Repr-Digest: sha-256=:/N4rLtula/QIYB+3If6bXDONEO5CnqBPrlURto+/j7k=:\r\n" /* of "bar" */
+
+static void leaves_a_file_alone_that_is_the_same(void **state)
+{
+    (void)state;
+    write_text(in_folder("file"), "foo");
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Content-Length: 3\r\n\r\n", 0 }, { HEAR_HEAD, NULL, 0 },
+         { SAY, OK_HEAD SAME "Content-Length: 3\r\n\r\n", 0 });
+    assert_int_equal(client_get(client, "x", in_folder("file")), CLIENT_OK);
+    assert_string_equal(client_last(client)->skipped, "it is the same already (sha-256)");
+    assert_int_equal(client_last(client)->bytes, 0);
+    end_play();
+    assert_int_equal(notes.head_count, 2);
+    assert_says(notes.heads[1], "\r\nWant-Repr-Digest: sha-256=1\r\n");
+}
+
+static void replaces_a_file_of_the_same_size_with_other_bytes(void **state)
+{
+    (void)state;
+    write_text(in_folder("file"), "foo");
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Content-Length: 3\r\n\r\n", 0 }, { HEAR_HEAD, NULL, 0 },
+         { SAY, OK_HEAD OTHER "Content-Length: 3\r\n\r\n", 0 }, { HEAR_HEAD, NULL, 0 },
+         { SAY, OK_HEAD "Content-Length: 3\r\n\r\nbar", 0 });
+    assert_int_equal(client_get(client, "x", in_folder("file")), CLIENT_OK);
+    assert_string_equal(client_last(client)->skipped, "");
+    assert_text(in_folder("file"), "bar");
+}
+
+/* Looking ahead is a favour: what goes wrong with it is no reason not to fetch. */
+static void fetches_where_the_look_ahead_is_refused(void **state)
+{
+    (void)state;
+    write_text(in_folder("file"), "old");
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, "HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\n\r\n", 0 },
+         { HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Content-Length: 3\r\n\r\nnew", 0 });
+    assert_int_equal(client_get(client, "x", in_folder("file")), CLIENT_OK);
+    assert_text(in_folder("file"), "new");
+}
+
+static void fetches_where_a_digest_cannot_be_read(void **state)
+{
+    (void)state;
+    write_text(in_folder("file"), "old");
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Content-Length: 3\r\n\r\n", 0 }, { HEAR_HEAD, NULL, 0 },
+         { SAY, OK_HEAD "Content-Length: 3\r\nRepr-Digest: nonsense\r\n\r\n", 0 }, { HEAR_HEAD, NULL, 0 },
+         { SAY, OK_HEAD "Content-Length: 3\r\n\r\nnew", 0 });
+    assert_int_equal(client_get(client, "x", in_folder("file")), CLIENT_OK);
+    assert_text(in_folder("file"), "new");
+}
+
+static void fetches_where_the_look_ahead_is_cut(void **state)
+{
+    (void)state;
+    write_text(in_folder("file"), "old");
+    PLAY({ HEAR_HEAD, NULL, 0 }, { CUT, NULL, 0 }, { HEAR_HEAD, NULL, 0 },
+         { SAY, OK_HEAD "Content-Length: 3\r\n\r\nnew", 0 });
+    assert_int_equal(client_get(client, "x", in_folder("file")), CLIENT_OK);
+    assert_string_equal(client_reason(client), "");
+    assert_text(in_folder("file"), "new");
+}
+
+static void asks_nothing_where_a_file_that_is_there_ends_it(void **state)
+{
+    (void)state;
+    write_text(in_folder("file"), "mine");
+    options.if_exists = CLIENT_IF_EXISTS_FAIL;
+    PLAY({ PAUSE, NULL, 0 });
+    assert_fails(client_get(client, "x", in_folder("file")), CLIENT_EXISTS, "is there already");
+    end_play();
+    assert_int_equal(notes.connections, 0);
+    assert_text(in_folder("file"), "mine");
+}
+
+static void passes_over_a_file_that_is_there_where_told_to(void **state)
+{
+    (void)state;
+    write_text(in_folder("file"), "mine");
+    options.if_exists = CLIENT_IF_EXISTS_SKIP;
+    PLAY({ PAUSE, NULL, 0 });
+    assert_int_equal(client_get(client, "x", in_folder("file")), CLIENT_OK);
+    assert_string_equal(client_last(client)->skipped, "a file of this name is there");
+    end_play();
+    assert_int_equal(notes.connections, 0);
+    assert_text(in_folder("file"), "mine");
+}
+
+static void gives_a_number_where_the_name_is_taken(void **state)
+{
+    (void)state;
+    write_text(in_folder("file"), "mine");
+    write_text(in_folder("file.1"), "mine, too");
+    options.if_exists = CLIENT_IF_EXISTS_RENAME;
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Content-Length: 3\r\n\r\nnew", 0 });
+    assert_int_equal(client_get(client, "x", in_folder("file")), CLIENT_OK);
+    assert_text(in_folder("file"), "mine");
+    assert_text(in_folder("file.1"), "mine, too");
+    assert_text(in_folder("file.2"), "new");
+    assert_says(client_last(client)->local, "/file.2");
+    assert_int_equal(files_in_folder(), 3);
 }
 
 static void makes_an_empty_file_of_an_empty_body(void **state)
@@ -71,6 +177,7 @@ static void takes_a_chunked_body(void **state)
     (void)state;
     PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", 0 },
          { PAUSE, NULL, 50 }, { SAY, "6;x=y\r\n world\r\n0\r\nTrailer: 1\r\n\r\n", 0 }, { HEAR_HEAD, NULL, 0 },
+         { SAY, OK_HEAD "Content-Length: 1\r\n\r\n", 0 }, { HEAR_HEAD, NULL, 0 },
          { SAY, OK_HEAD "Content-Length: 1\r\n\r\n2", 0 });
     assert_int_equal(client_get(client, "x", in_folder("file")), CLIENT_OK);
     assert_text(in_folder("file"), "hello world");
@@ -119,13 +226,16 @@ static void takes_a_body_that_ends_with_close_notify(void **state)
     assert_pattern(in_folder("file"), BIG);
 }
 
-/* Each of these leaves nothing under a new name, and what stood under the name as it was. */
+/* Each of these leaves nothing under a new name, and what stood under the name as it was: a link, which is not looked
+ * through before. */
 static void assert_nothing_kept(int wanted, const char *sentence)
 {
-    write_text(in_folder("file"), "old");
+    char target[8] = "";
+    assert_int_equal(symlink("nowhere", in_folder("file")), 0);
     assert_fails(client_get(client, "x", in_folder("file")), wanted, sentence);
     end_play();
-    assert_text(in_folder("file"), "old");
+    assert_int_equal(readlink(in_folder("file"), target, sizeof target), 7);
+    assert_memory_equal(target, "nowhere", 7);
     assert_int_equal(files_in_folder(), 1);
 }
 
@@ -205,7 +315,6 @@ static void tells_what_the_server_refuses(void **state)
          { SAY, "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", 0 }, { HEAR_HEAD, NULL, 0 },
          { SAY, "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", 0 }, { HEAR_HEAD, NULL, 0 },
          { SAY, "HTTP/1.1 301 Moved\r\nLocation: /y\x9b/\r\nContent-Length: 0\r\n\r\n", 0 });
-    write_text(in_folder("file"), "old");
     const char *local = in_folder("file");
     assert_fails(client_get(client, "x", local), CLIENT_REFUSED, "404 Not Found; look with `sluice ls`");
     assert_int_equal(client_last(client)->status, 404);
@@ -213,8 +322,7 @@ static void tells_what_the_server_refuses(void **state)
     assert_fails(client_get(client, "x", local), CLIENT_REFUSED, "403 Forbidden");
     assert_fails(client_get(client, "x", local), CLIENT_SERVER, "500 Internal Server Error");
     assert_fails(client_get(client, "x", local), CLIENT_REFUSED, "to /y\\x9b/, which is not followed");
-    assert_text(in_folder("file"), "old");
-    assert_int_equal(files_in_folder(), 1);
+    assert_int_equal(files_in_folder(), 0);
 }
 
 static void does_not_read_an_endless_refusal(void **state)
@@ -259,8 +367,8 @@ static void passes_over_interim_answers_but_not_for_ever(void **state)
          { AWAIT_END, NULL, 0 });
     assert_int_equal(client_get(client, "x", in_folder("file")), CLIENT_OK);
     assert_text(in_folder("file"), "yes");
-    assert_fails(client_get(client, "x", in_folder("file")), CLIENT_SERVER, "1xx without end");
-    assert_text(in_folder("file"), "yes");
+    assert_fails(client_get(client, "x", in_folder("other")), CLIENT_SERVER, "1xx without end");
+    assert_int_equal(files_in_folder(), 1);
 }
 
 static void refuses_a_part_or_a_compressed_body(void **state)
@@ -417,6 +525,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(fetches_a_file_whole_and_gives_it_the_servers_time),
         TEST(replaces_an_existing_file_in_one_step),
+        TEST(leaves_a_file_alone_that_is_the_same),
+        TEST(replaces_a_file_of_the_same_size_with_other_bytes),
+        TEST(fetches_where_the_look_ahead_is_refused),
+        TEST(fetches_where_a_digest_cannot_be_read),
+        TEST(fetches_where_the_look_ahead_is_cut),
+        TEST(asks_nothing_where_a_file_that_is_there_ends_it),
+        TEST(passes_over_a_file_that_is_there_where_told_to),
+        TEST(gives_a_number_where_the_name_is_taken),
         TEST(makes_an_empty_file_of_an_empty_body),
         TEST(keeps_the_connection_for_the_next_file),
         TEST(takes_a_chunked_body),

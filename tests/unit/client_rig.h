@@ -173,7 +173,7 @@ static inline int begin_test(void **state)
     (void)state;
     profile = client_profile();
     options = (struct client_options){
-        .profile = profile, .addresses = &address_list, .connect_timeout = 60000, .idle_timeout = IDLE_MS
+        .profile = profile, .addresses = &address_list, .connect_timeout = 60000, .idle_timeout = IDLE_MS, .retries = -1
     };
     return 0;
 }
