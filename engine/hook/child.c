@@ -12,6 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define TURNS 64          /* reads of its output at a time */
+#define TURNS_AT_END 1024 /* more than a pipe holds */
+
 /* Blanks as its input, one pipe for all it prints, and no other descriptor: not those that lack O_CLOEXEC either. */
 static int set_files(posix_spawn_file_actions_t *files, int output)
 {
@@ -120,12 +123,12 @@ static void keep(struct hook_child *child, const char *bytes, size_t length)
     child->tail[child->length] = '\0';
 }
 
-void hook_child_read(struct hook_child *child)
+/* Bounded: who prints without an end does not keep the others waiting. */
+static void read_some(struct hook_child *child, unsigned turns)
 {
     char bytes[HOOK_OUTPUT_MAX / 4];
 
-    /* Bounded: who prints without an end does not keep the others waiting. */
-    for (unsigned turns = 0; child->output >= 0 && turns < 64; turns++) {
+    for (; child->output >= 0 && turns > 0; turns--) {
         ssize_t n = read(child->output, bytes, sizeof bytes);
         if (n > 0) {
             keep(child, bytes, (size_t)n);
@@ -136,6 +139,11 @@ void hook_child_read(struct hook_child *child)
         close(child->output);
         child->output = -1;
     }
+}
+
+void hook_child_read(struct hook_child *child)
+{
+    read_some(child, TURNS);
 }
 
 void hook_child_press(struct hook_child *child, uint64_t now)
@@ -157,7 +165,7 @@ bool hook_child_reap(struct hook_child *child, int *status)
     signal_all(child, SIGKILL);
     if (waitpid(child->pid, status, 0) < 0)
         *status = 0;
-    hook_child_read(child);
+    read_some(child, TURNS_AT_END);
     close(child->ended);
     if (child->output >= 0)
         close(child->output);
