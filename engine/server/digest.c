@@ -147,8 +147,9 @@ void session_write_digests(struct session *session)
     http_write_digests(&session->out, "Repr-Digest", &session->digests);
 }
 
+/* With times in whole seconds (store_digest_keep() could not make them finer) a change would not show. */
 void session_remember_digests(struct session *session)
 {
-    if (session->digests.known)
+    if (session->digests.known && session->facts.st_mtim.tv_nsec != 0)
         digests_remember(session->worker->server->digests, &session->facts, &session->digests);
 }

@@ -244,10 +244,9 @@ void receive_dress(struct session *session, int fd)
     /* Whoever owns the file can always read it: what the server cannot read it could not serve. */
     if (mode && http_mode_parse(mode, &bits) == 0)
         (void)!fchmod(fd, (bits & ~session->worker->server->umask) | S_IRUSR);
-    if (modified && http_time_parse(modified, &times[1]) == 0)
-        (void)!futimens(fd, times);
+    bool dated = modified && http_time_parse(modified, &times[1]) == 0 && futimens(fd, times) == 0;
     if (session->promised.known)
-        (void)!store_digest_keep(fd, &session->digests);
+        (void)!store_digest_keep(fd, &session->digests, dated);
 }
 
 static void commit_run(struct job *job)

@@ -15,10 +15,11 @@
 #define STORE_DIGEST_ATTRIBUTE "user.sluice.digest"
 
 /*
- * Records digests of the file as it is now: after its times were set. 0, or -errno: -EOPNOTSUPP where the file system
- * has no such attributes, which is no reason to lose the file.
+ * Records digests of the file as it is now. Unless it is `dated` (somebody has set its time of modification already)
+ * that becomes the exact time of this call, so that what is written to it later can be told. 0, or -errno: -EOPNOTSUPP
+ * where the file system has no such attributes, or its times are too coarse, which is no reason to lose the file.
  */
-int store_digest_keep(int fd, const struct digest_set *set);
+int store_digest_keep(int fd, const struct digest_set *set, bool dated);
 
 /* What is recorded and fits `facts`. 0; -ENOENT: nothing is, or it is stale or damaged; another -errno. */
 int store_digest_recall(int fd, const struct stat *facts, struct digest_set *set);

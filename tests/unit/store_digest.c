@@ -74,7 +74,7 @@ static void what_was_kept_is_recalled(void **state)
     (void)state;
 
     assert_int_equal(recall(fd, &found), -ENOENT);
-    assert_int_equal(store_digest_keep(fd, &kept), 0);
+    assert_int_equal(store_digest_keep(fd, &kept, true), 0);
     assert_int_equal(recall(fd, &found), 0);
     assert_int_equal(found.known, kept.known);
     assert_true(digest_set_agree(&kept, &found));
@@ -91,8 +91,8 @@ static void keeping_again_replaces(void **state)
     (void)state;
 
     second.known = 1u << DIGEST_SHA_256;
-    assert_int_equal(store_digest_keep(fd, &first), 0);
-    assert_int_equal(store_digest_keep(fd, &second), 0);
+    assert_int_equal(store_digest_keep(fd, &first, true), 0);
+    assert_int_equal(store_digest_keep(fd, &second, true), 0);
     assert_int_equal(recall(fd, &found), 0);
     assert_int_equal(found.known, 1u << DIGEST_SHA_256);
     assert_true(digest_set_agree(&second, &found));
@@ -105,7 +105,7 @@ static void nothing_is_kept_of_nothing(void **state)
     int fd = file_of("a", "text");
     (void)state;
 
-    assert_int_equal(store_digest_keep(fd, &none), 0);
+    assert_int_equal(store_digest_keep(fd, &none, true), 0);
     assert_int_equal(recall(fd, &found), -ENOENT);
     close(fd);
 }
@@ -117,7 +117,7 @@ static void a_file_that_grew_has_none(void **state)
     struct stat facts;
     (void)state;
 
-    assert_int_equal(store_digest_keep(fd, &kept), 0);
+    assert_int_equal(store_digest_keep(fd, &kept, true), 0);
     assert_int_equal(fstat(fd, &facts), 0);
     assert_int_equal(write(fd, "!", 1), 1);
     const struct timespec times[2] = { facts.st_atim, facts.st_mtim }; /* somebody who hides it */
@@ -135,10 +135,43 @@ static void a_file_that_was_changed_in_place_has_none(void **state)
     (void)state;
 
     assert_int_equal(futimens(fd, past), 0);
-    assert_int_equal(store_digest_keep(fd, &kept), 0);
+    assert_int_equal(store_digest_keep(fd, &kept, true), 0);
     assert_int_equal(recall(fd, &found), 0);
     assert_int_equal(pwrite(fd, "T", 1, 0), 1);
     assert_int_equal(recall(fd, &found), -ENOENT);
+    close(fd);
+}
+
+static void a_change_within_the_same_tick_is_seen(void **state)
+{
+    struct digest_set kept = both(7), found;
+    (void)state;
+
+    for (int i = 0; i < 200; i++) {
+        int fd = file_of("a", "text");
+        assert_int_equal(store_digest_keep(fd, &kept, false), 0);
+        assert_int_equal(pwrite(fd, "T", 1, 0), 1);
+        assert_int_equal(recall(fd, &found), -ENOENT);
+        close(fd);
+    }
+}
+
+static void a_time_that_somebody_has_set_stays(void **state)
+{
+    struct digest_set kept = both(7), found;
+    struct stat facts;
+    struct timespec now, times[2] = { { .tv_nsec = UTIME_OMIT } };
+    int fd = file_of("a", "text");
+    (void)state;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    times[1] = (struct timespec){ now.tv_sec - 1, 5 };
+    assert_int_equal(futimens(fd, times), 0);
+    assert_int_equal(store_digest_keep(fd, &kept, true), 0);
+    assert_int_equal(fstat(fd, &facts), 0);
+    assert_int_equal(facts.st_mtim.tv_sec, times[1].tv_sec);
+    assert_int_equal(facts.st_mtim.tv_nsec, 5);
+    assert_int_equal(recall(fd, &found), 0);
     close(fd);
 }
 
@@ -150,7 +183,7 @@ static void a_nanosecond_counts(void **state)
     (void)state;
 
     assert_int_equal(futimens(fd, times), 0);
-    assert_int_equal(store_digest_keep(fd, &kept), 0);
+    assert_int_equal(store_digest_keep(fd, &kept, true), 0);
     times[1].tv_nsec++;
     assert_int_equal(futimens(fd, times), 0);
     assert_int_equal(recall(fd, &found), -ENOENT);
@@ -167,7 +200,7 @@ static void a_copy_with_its_attributes_has_none(void **state)
 
     assert_int_equal(futimens(fd, past), 0);
     assert_int_equal(futimens(copy, past), 0);
-    assert_int_equal(store_digest_keep(fd, &kept), 0);
+    assert_int_equal(store_digest_keep(fd, &kept, true), 0);
     ssize_t length = fgetxattr(fd, STORE_DIGEST_ATTRIBUTE, text, sizeof text);
     assert_true(length > 0);
     assert_int_equal(fsetxattr(copy, STORE_DIGEST_ATTRIBUTE, text, (size_t)length, 0), 0);
@@ -183,7 +216,7 @@ static void another_name_does_not_matter(void **state)
     int fd = file_of("a", "text");
     (void)state;
 
-    assert_int_equal(store_digest_keep(fd, &kept), 0);
+    assert_int_equal(store_digest_keep(fd, &kept, true), 0);
     strcpy(before, in_folder("a"));
     assert_int_equal(rename(before, in_folder("b")), 0);
     assert_int_equal(recall(fd, &found), 0);
@@ -206,7 +239,7 @@ static void what_is_damaged_is_not_believed(void **state)
     int fd = file_of("a", "text");
     (void)state;
 
-    assert_int_equal(store_digest_keep(fd, &kept), 0);
+    assert_int_equal(store_digest_keep(fd, &kept, true), 0);
     ssize_t length = fgetxattr(fd, STORE_DIGEST_ATTRIBUTE, good, sizeof good - 1);
     assert_true(length > 0);
     good[length] = '\0';
@@ -236,7 +269,7 @@ static void a_file_system_without_attributes_has_none(void **state)
     (void)state;
 
     assert_true(fd >= 0);
-    assert_int_equal(store_digest_keep(fd, &kept), -EOPNOTSUPP);
+    assert_int_equal(store_digest_keep(fd, &kept, true), -EOPNOTSUPP);
     assert_int_equal(recall(fd, &found), -ENOENT);
     close(fd);
 }
@@ -247,7 +280,7 @@ static void an_error_is_told(void **state)
     struct stat facts = { 0 };
     (void)state;
 
-    assert_int_equal(store_digest_keep(-1, &kept), -EBADF);
+    assert_int_equal(store_digest_keep(-1, &kept, false), -EBADF);
     assert_int_equal(store_digest_recall(-1, &facts, &found), -EBADF);
 }
 
@@ -327,6 +360,8 @@ int main(void)
         TEST(nothing_is_kept_of_nothing),
         TEST(a_file_that_grew_has_none),
         TEST(a_file_that_was_changed_in_place_has_none),
+        TEST(a_change_within_the_same_tick_is_seen),
+        TEST(a_time_that_somebody_has_set_stays),
         TEST(a_nanosecond_counts),
         TEST(a_copy_with_its_attributes_has_none),
         TEST(another_name_does_not_matter),

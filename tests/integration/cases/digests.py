@@ -42,6 +42,19 @@ def attribute(path):
         return None
 
 
+def has_attributes(folder):
+    """Not every file system has those of users: tmpfs since Linux 6.6."""
+    probe = folder / ".sluice-probe"
+    probe.touch()
+    try:
+        os.setxattr(probe, "user.probe", b"1")
+        return True
+    except OSError:
+        return False
+    finally:
+        probe.unlink()
+
+
 def lie(path, body, of):
     """Gives a file that holds `body` the digest of `of`, as if the disk had changed it since it was sent."""
     path.write_bytes(body)
@@ -183,7 +196,8 @@ def what_a_put_promises_is_held_against_it(t, name):
     server, wire = site(t)
     answer = wire.request("PUT", "/sent", {name: field(BODY)}, BODY)
     equal((answer.status, answer.fields.get("repr-digest")), (201, field(BODY)), "the answer to what is right")
-    check(f"sha-256:{hashlib.sha256(BODY).hexdigest()}" in (attribute(server.root / "sent") or ""), "nothing was recorded")
+    if has_attributes(server.root):
+        check(f"sha-256:{hashlib.sha256(BODY).hexdigest()}" in (attribute(server.root / "sent") or ""), "nothing was recorded")
     both = f"{field(BODY, 'sha-512')}, {field(BODY)}"
     equal(wire.request("PUT", "/sent", {name: both}, BODY).status, 204, "the answer to two digests")
     equal(wire.request("PUT", "/sent", {name: "md5=:AAAA:"}, BODY).status, 204, "the answer to a digest of no use")
