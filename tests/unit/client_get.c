@@ -371,9 +371,10 @@ static void passes_over_interim_answers_but_not_for_ever(void **state)
     assert_int_equal(files_in_folder(), 1);
 }
 
-static void refuses_a_part_or_a_compressed_body(void **state)
+static void refuses_a_part_unasked_or_a_compressed_body(void **state)
 {
     (void)state;
+    options.streams = 1; /* no part is asked for */
     PLAY({ HEAR_HEAD, NULL, 0 },
          { SAY, "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-2/9\r\nContent-Length: 3\r\n\r\nabc", 0 },
          { AWAIT_END, NULL, 0 }, { HANG_UP, NULL, 0 }, { HEAR_HEAD, NULL, 0 },
@@ -381,6 +382,43 @@ static void refuses_a_part_or_a_compressed_body(void **state)
     assert_fails(client_get(client, "x", in_folder("file")), CLIENT_SERVER, "answers a GET with 206");
     assert_fails(client_get(client, "x", in_folder("file")), CLIENT_SERVER, "compressed");
     assert_int_equal(files_in_folder(), 0);
+}
+
+static void asks_for_the_whole_where_a_part_has_no_tag(void **state)
+{
+    (void)state;
+    PLAY({ HEAR_HEAD, NULL, 0 },
+         { SAY, "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-2/9\r\nContent-Length: 3\r\n\r\nabc", 0 },
+         { AWAIT_END, NULL, 0 }, { HANG_UP, NULL, 0 }, { HEAR_HEAD, NULL, 0 },
+         { SAY, OK_HEAD "Content-Length: 9\r\n\r\nabcdefghi", 0 });
+    assert_int_equal(client_get(client, "x", in_folder("file")), CLIENT_OK);
+    assert_text(in_folder("file"), "abcdefghi");
+    end_play();
+    assert_says(notes.heads[0], "\r\nRange: bytes=0-");
+    assert_null(strstr(notes.heads[1], "Range"));
+    assert_int_equal(files_in_folder(), 1);
+}
+
+static void asks_whether_what_it_kept_is_still_right(void **state)
+{
+    (void)state;
+    options.retries = -1;
+    PLAY({ HEAR_HEAD, NULL, 0 },
+         { SAY, OK_HEAD "ETag: \"a\"\r\nAccept-Ranges: bytes\r\nContent-Length: 3145728\r\n\r\n", 0 },
+         { SAY_BODY, NULL, BIG - 1 }, { CUT, NULL, 0 }, { HEAR_HEAD, NULL, 0 },
+         { SAY, "HTTP/1.1 412 Precondition Failed\r\nContent-Length: 0\r\n\r\n", 0 }, { HEAR_HEAD, NULL, 0 },
+         { SAY, OK_HEAD "ETag: \"b\"\r\nAccept-Ranges: bytes\r\nContent-Length: 3145728\r\n\r\n", 0 },
+         { SAY_BODY, NULL, BIG });
+    assert_fails(client_get(client, "x", in_folder("file")), CLIENT_CUT, "what came is kept in");
+    assert_int_equal(files_in_folder(), 2);
+    assert_int_equal(client_get(client, "x", in_folder("file")), CLIENT_OK);
+    assert_string_equal(client_last(client)->note, "started over: the file on the server changed");
+    assert_int_equal(client_last(client)->resumed_bytes, 0);
+    assert_pattern(in_folder("file"), BIG);
+    end_play();
+    assert_says(notes.heads[1], "\r\nIf-Match: \"a\"\r\n");
+    assert_null(strstr(notes.heads[2], "If-Match"));
+    assert_int_equal(files_in_folder(), 1);
 }
 
 static void refuses_local_names_before_it_asks(void **state)
@@ -553,7 +591,9 @@ int main(void)
         TEST(refuses_what_is_not_http),
         TEST(refuses_a_head_without_end),
         TEST(passes_over_interim_answers_but_not_for_ever),
-        TEST(refuses_a_part_or_a_compressed_body),
+        TEST(refuses_a_part_unasked_or_a_compressed_body),
+        TEST(asks_for_the_whole_where_a_part_has_no_tag),
+        TEST(asks_whether_what_it_kept_is_still_right),
         TEST(refuses_local_names_before_it_asks),
         TEST(tells_why_a_local_file_cannot_be),
         TEST(replaces_a_symbolic_link_and_does_not_follow_it),
