@@ -125,6 +125,7 @@ static const struct row {
     { "store", "write", "authenticated, class:k", "class:k,authenticated", "authenticated" },
     { "store", "list", "user:u, user:v", "user:v, user:u", "user:u" },
     { "store", "delete", "user:u, user:v", "user:v, user:u", NULL },
+    { "store", "overwrite", NULL, "yes", "no" },
     { "server-profile", "verify", "required", NULL, "optional" },
     { "server-profile", "verify", NULL, "required", "none" },
     { "server-profile", "subject", "CN=a, O=b", "o=\"B\" OR CN=A", "CN=a AND O=b" },
