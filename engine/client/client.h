@@ -121,12 +121,12 @@ void client_watch(struct client *client, client_progress *progress, void *argume
  * followed. A file of 1 MiB or more, of a server that gives parts, comes over several streams where that pays, and what
  * came of it when the transfer failed stays beside it (NAME.part and NAME.part.journal): the next call goes on from
  * there, or starts over where the source has changed. What is neither a file nor a directory (/dev/null, a FIFO) is
- * written to as it is.
+ * written to as it is; CLIENT_USAGE where CLIENT_VERIFY_ALWAYS demands to verify that.
  */
 int client_get(struct client *client, const char *remote, const char *local);
 /*
  * Fetches into an open descriptor (standard output, a pipe), at its position: what arrives is written as it comes.
- * `local` is its name in messages.
+ * `local` is its name in messages. CLIENT_USAGE with CLIENT_VERIFY_ALWAYS: it cannot be verified.
  */
 int client_get_fd(struct client *client, const char *remote, int fd, const char *local);
 /* Sends a local file to a remote path. */

@@ -254,12 +254,28 @@ static int open_as_it_is(const char *local)
     return fd;
 }
 
+/* What goes to a pipe or a device is gone before it could be compared. */
+static int check_verifiable(struct client *client, const char *local)
+{
+    char name[512];
+
+    if (client->options.verify != CLIENT_VERIFY_ALWAYS)
+        return CLIENT_OK;
+    return client_fail(client, CLIENT_USAGE,
+                       "%s cannot be verified: it is no file that is read again; give the name of a file, or leave out "
+                       "--verify",
+                       client_escape(local, name, sizeof name));
+}
+
 static int get_as_it_is(struct client *client, const char *remote, const char *local)
 {
+    int result = check_verifiable(client, local);
+    if (result != CLIENT_OK)
+        return result;
     int fd = open_as_it_is(local);
     if (fd < 0)
         return client_fail_local(client, "opening", fd);
-    int result = get_fd(client, remote, fd);
+    result = get_fd(client, remote, fd);
     close(fd);
     return result;
 }
@@ -280,6 +296,8 @@ int client_get(struct client *client, const char *remote, const char *local)
 int client_get_fd(struct client *client, const char *remote, int fd, const char *local)
 {
     int result = client_begin(client, "get", remote, local);
+    if (result == CLIENT_OK)
+        result = check_verifiable(client, local);
     if (result == CLIENT_OK)
         result = get_fd(client, remote, fd);
     return client_finish(client, result);

@@ -133,6 +133,19 @@ static void refuses_what_it_cannot_verify(void **state)
     }
 }
 
+/* Known before anything is asked for: nobody listens there. */
+static void refuses_to_verify_what_is_no_file(void **state)
+{
+    (void)state;
+    addresses[0] = (struct config_address){ .host = (char *)(uintptr_t) "127.0.0.1", .port = 1 };
+    address_list.count = 1;
+    open_client();
+    assert_int_equal(client_get(client, "x", "/dev/null"), CLIENT_USAGE);
+    assert_says(client_reason(client), "/dev/null cannot be verified");
+    assert_int_equal(client_get_fd(client, "x", 1, "standard output"), CLIENT_USAGE);
+    assert_says(client_reason(client), "leave out --verify");
+}
+
 static void a_get_is_not_verified_unasked(void **state)
 {
     (void)state;
@@ -238,6 +251,7 @@ int main(void)
         WITH(verified, keeps_other_bytes_aside),
         WITH(verified, an_answer_that_says_another_is_asked_about_first),
         WITH(verified, refuses_what_it_cannot_verify),
+        WITH(verified, refuses_to_verify_what_is_no_file),
         WITH(usual, a_get_is_not_verified_unasked),
         WITH(verified, an_empty_file_is_verified_too),
         WITH(verified, a_chunked_body_is_verified_too),

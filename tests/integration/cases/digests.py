@@ -268,6 +268,8 @@ def what_is_not_verified_says_why(t):
         check(f"; not verified: {why}" in client(t, *arguments, ini=ini).must_succeed().output, "the line does not say it")
     client(t, "get", "--digest", "md5", "there:sent", t.path("back"), ini=ini).must_fail(2)
     client(t, "ls", "--verify", "there:", ini=ini).must_fail(2)
+    for target in ("-", "/dev/null"):
+        client(t, "get", "--verify", "there:sent", target, ini=ini).must_fail(2)
 
 
 @test("host", "guest", each=[SMALL, LARGE])
