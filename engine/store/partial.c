@@ -160,13 +160,47 @@ static int open_fresh(int directory, const char *name)
     return errno == EEXIST ? -EAGAIN : -errno;
 }
 
+/* It is ours, and nobody's who has it open at the moment: then its mode is about to be that of a file with a name. */
+static int make_writable(int fd)
+{
+    struct stat facts;
+
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+        return -EBUSY;
+    if (fstat(fd, &facts) < 0)
+        return -errno;
+    if (!S_ISREG(facts.st_mode))
+        return -EACCES;
+    return fchmod(fd, (facts.st_mode & 0777) | S_IWUSR) < 0 ? -errno : 0;
+}
+
+/* What its sender wants as its mode is set before it gets its name: an end between the two leaves one that is
+ * read-only. */
+static int open_present(int directory, const char *name)
+{
+    const int flags = O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+    int fd = openat(directory, name, O_RDWR | flags);
+
+    if (fd >= 0 || errno != EACCES)
+        return fd < 0 ? -errno : fd;
+    fd = openat(directory, name, O_RDONLY | flags);
+    if (fd < 0)
+        return -errno;
+    int rc = make_writable(fd);
+    close(fd);
+    if (rc < 0)
+        return rc;
+    fd = openat(directory, name, O_RDWR | flags);
+    return fd < 0 ? -errno : fd;
+}
+
 static int open_once(const struct store_place *place, bool make, struct stat *facts, bool *fresh)
 {
-    int fd = openat(place->directory, place->name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int fd = open_present(place->directory, place->name);
 
-    *fresh = fd < 0 && errno == ENOENT;
-    if (fd < 0)
-        fd = *fresh && make ? open_fresh(place->directory, place->name) : -errno;
+    *fresh = fd == -ENOENT;
+    if (*fresh && make)
+        fd = open_fresh(place->directory, place->name);
     if (fd < 0)
         return fd;
     int rc = lock_file(place->directory, place->name, fd, facts);
@@ -471,7 +505,13 @@ static int give_name(struct store_partial *partial, const struct store *store, c
     /* One that was begun with another size, of which its map said nothing any more, may be longer. */
     if ((uint64_t)present.st_size > partial->size && ftruncate(partial->fd, (off_t)partial->size) < 0)
         return -errno;
-    int rc = make_upload(partial, store, path, &upload);
+    /* As keep() does: the kernel tells of what it lost once, and a second try would find nothing wrong. */
+    int rc = store_sync(partial->fd);
+    if (rc < 0) {
+        forget_unclaimed(partial);
+        return rc;
+    }
+    rc = make_upload(partial, store, path, &upload);
     if (rc == 0)
         rc = store_upload_commit(&upload, expected, created, facts);
     partial->over = rc == 0 || fstatat(partial->directory, partial->name, &present, AT_SYMLINK_NOFOLLOW) < 0;
@@ -489,6 +529,14 @@ int store_partial_commit(struct store_partial *partial, const struct store *stor
     int rc = give_name(partial, store, path, expected, created, facts);
     pthread_mutex_unlock(&partial->keeping);
     return rc;
+}
+
+bool store_partial_over(struct store_partial *partial)
+{
+    pthread_mutex_lock(&partial->keeping);
+    bool over = partial->over;
+    pthread_mutex_unlock(&partial->keeping);
+    return over;
 }
 
 void store_partial_number(struct store_partial *partial, unsigned *numbered)
@@ -529,10 +577,10 @@ int store_partial_drop_beside(const struct store_partial *partial, const char *n
 int store_place_drop(int directory, const char *name)
 {
     struct stat facts;
-    int fd = openat(directory, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int fd = open_present(directory, name);
 
     if (fd < 0)
-        return -errno;
+        return fd;
     int rc = lock_file(directory, name, fd, &facts);
     if (rc == 0)
         remove_all(directory, name);

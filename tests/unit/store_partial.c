@@ -368,14 +368,50 @@ static void a_refused_name_leaves_it_as_it_was(void **state)
     close(fd);
     assert_int_equal(store_partial_commit(partial, tree.store, "dir/file", "", &created, &facts), -EEXIST);
     assert_int_equal(store_partial_commit(partial, tree.store, "dir/file", "\"no\"", &created, &facts), -ESTALE);
+    assert_false(store_partial_over(partial));
     store_partial_close(partial);
     partial = must_open(&tree);
     assert_true(store_partial_complete(partial));
     assert_int_equal(store_partial_commit(partial, tree.store, "dir/file", NULL, &created, &facts), 0);
     assert_false(created);
+    assert_true(store_partial_over(partial));
     store_partial_close(partial);
     assert_whole(&tree, "dir/file");
     assert_int_equal(count_files(&tree, "."), 1);
+    fell(&tree);
+}
+
+/* Its mode is set before its name: a crash, or a refused name, leaves it so. */
+static void one_that_is_read_only_is_gone_on_with_and_dropped(void **state)
+{
+    (void)state;
+    struct tree tree = plant();
+    bool is_root = geteuid() == 0;
+
+    if (is_root) /* whom no mode keeps out */
+        assert_int_equal(chown(tree.path, 65534, 65534) + seteuid(65534), 0);
+    struct store_partial *partial = must_open(&tree);
+    struct store_place place = place_of(&tree, "dir/file", "somebody", "token");
+    struct stat facts;
+
+    put(partial, 0, 1000);
+    assert_int_equal(store_partial_keep(partial), 0);
+    assert_int_equal(fchmod(store_partial_fd(partial), 0440), 0);
+    assert_int_equal(store_place_drop(place.directory, place.name), -EBUSY);
+    assert_int_equal(fstat(store_partial_fd(partial), &facts), 0);
+    assert_int_equal(facts.st_mode & 0777, 0440); /* who has it open is not meddled with */
+    store_partial_close(partial);
+
+    partial = must_open(&tree);
+    assert_has(partial, "0-999");
+    put(partial, 1000, 2000);
+    assert_int_equal(fchmod(store_partial_fd(partial), 0440), 0);
+    store_partial_close(partial);
+    assert_int_equal(store_place_drop(place.directory, place.name), 0);
+    assert_int_equal(count_files(&tree, "."), 0);
+    store_place_clear(&place);
+    if (is_root)
+        assert_int_equal(seteuid(0), 0);
     fell(&tree);
 }
 
@@ -579,6 +615,7 @@ int main(void)
         cmocka_unit_test(a_map_of_another_file_claims_nothing),
         cmocka_unit_test(one_process_has_it_at_a_time),
         cmocka_unit_test(a_refused_name_leaves_it_as_it_was),
+        cmocka_unit_test(one_that_is_read_only_is_gone_on_with_and_dropped),
         cmocka_unit_test(can_be_dropped_or_set_aside),
         cmocka_unit_test(what_was_longer_before_is_cut),
         cmocka_unit_test(a_full_disk_leaves_the_map_from_before),
