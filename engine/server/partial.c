@@ -186,6 +186,18 @@ static enum flow refuse(struct session *session, int rc)
     return request_refuse(session, status, why);
 }
 
+/* As one of its writers: what another connection has named meanwhile is no upload's any more, and is not touched. */
+static int reserve(const struct part *part)
+{
+    int rc = upload_write_begin(part->upload);
+
+    if (rc < 0)
+        return rc;
+    rc = store_partial_reserve(upload_partial(part->upload), part->range.first, part->range.length);
+    upload_write_end(part->upload);
+    return rc;
+}
+
 static void take_run(struct job *job)
 {
     struct session *session = session_of_job(job);
@@ -198,7 +210,7 @@ static void take_run(struct job *job)
     if (rc == 0 && last)
         rc = store_partial_set_size(upload_partial(part->upload), part->size);
     if (rc == 0 && !last)
-        rc = store_partial_reserve(upload_partial(part->upload), part->range.first, part->range.length);
+        rc = reserve(part);
     session->result = rc;
 }
 
@@ -334,7 +346,7 @@ static void name_run(struct job *job)
         store_partial_number(partial, NULL);
     }
     session->result = rc;
-    if (rc != 0)
+    if (rc != 0 && !store_partial_over(partial))
         return;
     upload_finish_end(upload, true);
     session->part->finishing = false;
