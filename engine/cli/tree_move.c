@@ -18,6 +18,7 @@
 
 #define LANES 8           /* where --streams does not say: so many may wait for a server's disk at once */
 #define FILES_PER_LANE 16 /* fewer are not worth another handshake */
+#define READ_TRIES 3      /* of a file that is written to meanwhile */
 #define BATCH_FILES 32
 #define BATCH_BYTES (8u << 20)
 #define BATCH_PATIENCE 0.5 /* seconds until what has arrived gets its name, however few it is */
@@ -292,21 +293,42 @@ static int read_all(int fd, char *bytes, size_t length)
     return 0;
 }
 
+static bool same_state(const struct stat *a, const struct stat *b)
+{
+    return a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec && a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+           a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+/* One state of it, not a mixture of two. 0, -ESTALE, -errno. */
+static int read_whole(int fd, const struct stat *facts, char *bytes)
+{
+    struct stat after;
+    int error = S_ISREG(facts->st_mode) ? 0 : -EISDIR;
+
+    if (error == 0 && (uint64_t)facts->st_size > PIPELINE_BODY_MAX)
+        error = -EFBIG;
+    if (error == 0)
+        error = read_all(fd, bytes, (size_t)facts->st_size);
+    if (error == 0 && fstat(fd, &after) < 0)
+        error = -errno;
+    return error == 0 && !same_state(facts, &after) ? -ESTALE : error;
+}
+
 /* The file as it is now, not as it was found. 0 or -errno. */
 static int load_file(struct tree_run *run, const struct tree_entry *entry, struct pipeline_load *load)
 {
     struct stat facts;
     char modified[HTTP_TIME_SIZE];
+    int error = -ESTALE;
 
-    int fd = store_open_read(run->store, tree_path(run->tree, entry), &facts);
-    if (fd < 0)
-        return fd;
-    int error = S_ISREG(facts.st_mode) ? 0 : -EISDIR;
-    if (error == 0 && (uint64_t)facts.st_size > PIPELINE_BODY_MAX)
-        error = -EFBIG;
-    if (error == 0)
-        error = read_all(fd, load->bytes, (size_t)facts.st_size);
-    close(fd);
+    for (unsigned tries = 0; error == -ESTALE && tries < READ_TRIES; tries++) {
+        int fd = store_open_read(run->store, tree_path(run->tree, entry), &facts);
+        if (fd < 0)
+            return fd;
+        error = read_whole(fd, &facts, load->bytes);
+        close(fd);
+    }
     load->length = (size_t)facts.st_size;
     http_time(&facts.st_mtim, modified);
     struct http_writer fields = { .bytes = load->fields, .capacity = PIPELINE_FIELDS_SIZE - 1 };
@@ -336,9 +358,10 @@ static int load(void *argument, const struct pipeline_item *item, struct pipelin
         return CLIENT_FAILED;
     }
     snprintf(why, sizeof why, "reading it: %s",
-             error == -ENODATA ? "it became shorter"
-             : error == -EXDEV ? "a symbolic link that leads out of the tree"
-                               : strerror(-error));
+             error == -ENODATA  ? "it became shorter"
+             : error == -ESTALE ? "it changes all the time; send it when nobody writes to it"
+             : error == -EXDEV  ? "a symbolic link that leads out of the tree"
+                                : strerror(-error));
     tree_run_failed(lane->run, entry, CLIENT_LOCAL, why, NULL);
     return CLIENT_LOCAL;
 }

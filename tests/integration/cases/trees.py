@@ -627,3 +627,46 @@ def a_wide_and_deep_tree_takes_bounded_memory_of_the_server(t):
     result = client(t, "get", "-r", "--json", "there:d0", t.path("back"), ini=ini).must_fail(12)
     equal(counts(result), (1, 0, 1), "counts")
     check("directories deep" in result.errors, result.errors)
+
+
+def tells_each_change(path):
+    """Whether two changes within a moment get two times: kernels before 6.13 look at a clock of some milliseconds."""
+    times = set()
+    with open(path, "wb", buffering=0) as file:
+        for _ in range(50):
+            file.write(b"x")
+            times.add(os.fstat(file.fileno()).st_mtime_ns)
+    return len(times) > 25
+
+
+@test("host")
+def a_small_file_that_is_written_to_all_the_time_is_not_sent_as_a_mixture(t):
+    server, ini = site(t)
+    if not tells_each_change(t.path("probe")):
+        raise Skip("this kernel does not tell changes apart that are some milliseconds from each other")
+    mine, ended = t.make_folder("mine"), threading.Event()
+    (mine / "calm").write_bytes(b"calm")
+    (mine / "busy").write_bytes(bytes(1 << 20))
+
+    def write():
+        fd, number = os.open(mine / "busy", os.O_WRONLY), 0
+        while not ended.is_set():
+            number += 1
+            os.pwrite(fd, b"x", number * 4099 % (1 << 20))
+        os.close(fd)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(40):
+            done = client(t, "put", "--json", mine, "there:sent/", ini=ini)
+            if done.code == 12 and "changes all the time" in done.output + done.errors:
+                break
+        else:
+            check(False, f"it was sent each time: {done.code}")
+    finally:
+        ended.set()
+        writer.join()
+    equal((server.root / "sent/mine/calm").read_bytes(), b"calm", "the other one")
+    client(t, "put", mine, "there:sent/", ini=ini).must_succeed()
+    files.same(mine / "busy", server.root / "sent/mine/busy")
