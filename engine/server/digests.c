@@ -35,7 +35,8 @@ struct expected {
 };
 
 struct digests {
-    struct jobs *jobs;
+    struct jobs *questions; /* of whoever may read */
+    struct jobs *arrivals;  /* of uploads, whose senders wait: no number of questions holds them up */
     atomic_bool stop;
     pthread_mutex_t lock;
     struct digest_ask *asked;  /* guarded by lock: of each question, one has a job and the others wait with it */
@@ -224,7 +225,7 @@ void digests_ask(struct digests *digests, struct digest_ask *ask)
     if (!leads)
         return;
     ask->job = (struct job){ .run = run, .done = job_done, .home = ask->home };
-    jobs_submit(digests->jobs, &ask->job);
+    jobs_submit(ask->remember ? digests->questions : digests->arrivals, &ask->job);
 }
 
 /* -- what will be asked for ---------------------------------------------------------------------------------------- */
@@ -292,7 +293,9 @@ int digests_new(struct digests **made, unsigned threads)
         return -ENOMEM;
     pthread_mutex_init(&digests->lock, NULL);
     digests->memories = calloc(BUCKETS * WAYS, sizeof *digests->memories);
-    int error = digests->memories ? jobs_new(&digests->jobs, threads, "digest", NICE) : -ENOMEM;
+    int error = digests->memories ? jobs_new(&digests->questions, threads, "digest", NICE) : -ENOMEM;
+    if (error == 0)
+        error = jobs_new(&digests->arrivals, threads, "verify", NICE);
     if (error < 0) {
         digests_free(digests);
         return error;
@@ -311,7 +314,8 @@ void digests_free(struct digests *digests)
     if (!digests)
         return;
     digests_stop(digests);
-    jobs_free(digests->jobs);
+    jobs_free(digests->questions);
+    jobs_free(digests->arrivals);
     while (digests->expected) { /* whose home has ended before them */
         struct expected *expected = digests->expected;
         digests->expected = expected->next;

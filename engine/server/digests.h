@@ -14,7 +14,7 @@
 
 struct digests;
 
-/* 0 or -errno. */
+/* 0 or -errno. `threads` for files that have their name, and as many for those that arrive. */
 int digests_new(struct digests **digests, unsigned threads);
 void digests_free(struct digests *digests); /* nobody asks any more; NULL is allowed */
 void digests_stop(
@@ -29,7 +29,7 @@ struct digest_ask {
     int fd; /* open for reading */
     struct stat facts;
     unsigned algorithms;
-    bool remember;
+    bool remember; /* the file has its name; what has none yet is computed on threads of its own */
     struct ring *home;
     void (*done)(struct digest_ask *ask);
 

@@ -11,12 +11,16 @@
 
 #include "engine/catalog/catalog.h"
 
+#define NICE 5        /* bytes that move go before what is said about them */
 #define FIRST_LINE 80 /* bytes of a message that stand where a file has its name */
 
-/* A connection to the catalog that the file threads share; opened with the first message. */
+/*
+ * One thread with a connection to the catalog, opened with the first message. Whatever keeps the catalog locked, or its
+ * disk busy, holds up messages alone, and not the threads that open and name files.
+ */
 struct messages {
-    pthread_mutex_t lock;
-    struct catalog *catalog;
+    struct jobs *thread;
+    struct catalog *catalog; /* the thread's */
 };
 
 /* One in hand. */
@@ -34,19 +38,22 @@ static enum flow step_found(struct session *session);
 
 int messages_new(struct messages **made)
 {
-    *made = calloc(1, sizeof **made);
-    if (!*made)
-        return -ENOMEM;
-    pthread_mutex_init(&(*made)->lock, NULL);
-    return 0;
+    struct messages *messages = calloc(1, sizeof *messages);
+    int rc = messages ? jobs_new(&messages->thread, 1, "messages", NICE) : -ENOMEM;
+
+    if (rc == 0)
+        *made = messages;
+    else
+        free(messages);
+    return rc;
 }
 
 void messages_free(struct messages *messages)
 {
     if (!messages)
         return;
+    jobs_free(messages->thread);
     catalog_close(messages->catalog);
-    pthread_mutex_destroy(&messages->lock);
     free(messages);
 }
 
@@ -56,16 +63,15 @@ void message_release(struct session *session)
     session->message = NULL;
 }
 
-/* -- on a file thread ---------------------------------------------------------------------------------------------- */
+/* -- on the thread ------------------------------------------------------------------------------------------------- */
 
-/* Under the lock. What goes wrong with one connection may go right with the next: the file may be another by then. */
+/* What goes wrong with one connection may go right with the next: the file may be another by then. */
 static int with_catalog(struct session *session, int (*work)(struct session *session, struct catalog *catalog))
 {
     struct server *server = session->worker->server;
     struct messages *messages = server->messages;
     struct message *message = session->message;
 
-    pthread_mutex_lock(&messages->lock);
     int rc =
         messages->catalog ? 0 : catalog_open(&messages->catalog, server->lasting.catalog, CATALOG_WRITE, message->why);
     if (rc == 0) {
@@ -79,7 +85,6 @@ static int with_catalog(struct session *session, int (*work)(struct session *ses
     } else {
         messages->catalog = NULL;
     }
-    pthread_mutex_unlock(&messages->lock);
     return rc;
 }
 
@@ -229,7 +234,7 @@ static enum flow step_body(struct session *session)
         return request_refuse(session, 400, "a message is text: it holds no NUL");
     session_set_deadline(session, 0, NULL);
     session->step = step_stored;
-    return session_wait_job(session, session->worker->server->files, store_run);
+    return session_wait_job(session, session->worker->server->messages->thread, store_run);
 }
 
 static enum flow take(struct session *session)
@@ -286,7 +291,7 @@ static enum flow ask(struct session *session, const char *id)
         return request_refuse(session, 404, "there is no such message of yours");
     session_set_deadline(session, 0, NULL);
     session->step = step_found;
-    return session_wait_job(session, session->worker->server->files, find_run);
+    return session_wait_job(session, session->worker->server->messages->thread, find_run);
 }
 
 /* -- which it is --------------------------------------------------------------------------------------------------- */
