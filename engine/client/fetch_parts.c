@@ -412,7 +412,7 @@ static int finish(struct fetch *fetch)
 static int run_plan(struct fetch *fetch, uint64_t there)
 {
     struct client *client = fetch->client;
-    bool several = fetch->streams->count > 1 && client->options.addresses->count > 1;
+    bool several = client->options.addresses->count > 1; /* one stream, too, goes on at another when the first dies */
 
     verify_begin(&fetch->verify, client, verify_wanted(client, false, there > 0 || several), fetch->part.fd);
     keeper_begin(fetch);

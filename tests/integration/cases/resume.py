@@ -240,18 +240,19 @@ def a_source_that_changed_since_starts_over(t):
         files.make(server.root / "file", SIZE, 3)
 
 
-@test("host")
-def a_server_that_dies_among_several_is_left(t):
+@test("host", each=[1, 4])
+def a_server_that_dies_among_several_is_left(t, streams):
     first = site(t)
     root = t.make_folder("copy")
     shutil.copy2(first.root / "file", root / "file")
     second, name = setup.server(t, root, "second"), target(t)
-    run = Running(t, partner(t, first.port, second.port), name, "--streams", "4", "--limit-rate", "12M",
+    run = Running(t, partner(t, first.port, second.port), name, "--streams", str(streams), "--limit-rate", "12M",
                   right=[first.root / "file"])
     run.has(6 * MIB)
     first.kill()
     equal(run.wait(), 0, f"exit code ({run.errors})")
     check(f"localhost:{second.port}" in run.output, f"who served: {run.output}")
+    check('"verified":true' in run.output, f"what came of two servers is compared: {run.output}")
     finished(name, root / "file")
 
 
