@@ -226,17 +226,20 @@ static void await_others(struct streams *streams)
     }
 }
 
-/* All gave up: the reason of one that has one. */
+/*
+ * Who stopped it all knew why, even where every byte was moved: what is sent counts as moved before the server has said
+ * what became of it. All gave up: the reason of one that has one.
+ */
 static void conclude(struct streams *streams)
 {
     for (unsigned i = 0; i < streams->count; i++)
         streams->retries += streams->streams[i].retries;
+    if (streams->stopped)
+        return;
     if (plan_complete(streams->plan)) {
         streams->result = CLIENT_OK;
         return;
     }
-    if (streams->stopped)
-        return;
     streams->result = CLIENT_FAILED;
     snprintf(streams->reason, sizeof streams->reason, "no stream could be started");
     for (unsigned i = 0; i < streams->count; i++) {

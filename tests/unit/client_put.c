@@ -224,6 +224,21 @@ static void breaks_off_when_the_file_becomes_shorter(void **state)
     assert_false(notes.heard_close_notify);
 }
 
+/* It was sent to its last byte; what the server says then is the end of it. */
+static void a_part_that_is_refused_after_its_body_is_not_taken_for_sent(void **state)
+{
+    (void)state;
+    PLAY(ABSENT, { HEAR_HEAD, NULL, 0 },
+         { SAY, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nSluice-Upload-Have: none\r\n\r\n", 0 },
+         { HEAR_HEAD, NULL, 0 }, { HEAR_BODY, NULL, 1 << 20 },
+         { SAY, "HTTP/1.1 507 Insufficient Storage\r\nContent-Length: 0\r\n\r\n", 0 }, { AWAIT_END, NULL, 0 });
+    write_file(in_folder("file"), 1 << 20);
+    assert_fails(client_put(client, in_folder("file"), "x"), CLIENT_SERVER, "507");
+    end_play();
+    assert_int_equal(notes.head_count, 3);
+    assert_says(notes.heads[2], "\r\nContent-Range: bytes 0-1048575/1048576\r\n");
+}
+
 static void sends_again_where_the_kept_connection_was_gone(void **state)
 {
     (void)state;
@@ -298,6 +313,7 @@ int main(void)
         TEST(sends_a_file_whole),
         TEST(sends_an_empty_file),
         TEST(sends_several_over_one_connection),
+        TEST(a_part_that_is_refused_after_its_body_is_not_taken_for_sent),
         TEST(asks_first_with_a_large_body),
         TEST(sends_unasked_where_the_server_is_silent),
         TEST(hears_a_late_go_ahead_in_mid_body),
