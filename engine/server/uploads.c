@@ -377,6 +377,7 @@ static void close_idle(struct upload *upload)
     upload->partial = NULL;
     remove_from_open(upload);
     pthread_mutex_unlock(&uploads->lock);
+    store_partial_give_back(partial); /* or one request could fill the disk, and take nothing but its head to do so */
     store_partial_close(partial);
     pthread_mutex_unlock(&upload->opening);
     pthread_mutex_lock(&uploads->lock);

@@ -18,6 +18,7 @@
 #define OPEN_ATTEMPTS 8
 #define HASH_SHOWN 12 /* bytes of a hash that a name holds */
 #define MAP STORE_PARTIAL_MAP
+#define ROOM_SPARE (1u << 20) /* bytes that are not worth giving back */
 #define SUFFIXED_SIZE (STORE_PARTIAL_NAME_SIZE + sizeof STORE_PARTIAL_MAP)
 #define SOURCE_SIZE 32
 
@@ -253,7 +254,7 @@ static int load_map(struct store_partial *partial, const struct stat *facts)
     with_suffix(partial->name, MAP, name);
     int rc = store_map_load(&map, partial->directory, name);
     if (rc < 0)
-        return rc == -ENOMEM ? rc : 0;
+        return rc == -ENOMEM || rc == -EMFILE || rc == -ENFILE ? rc : 0;
     if (speaks_of(&map, partial, facts)) {
         partial->size = map.size;
         partial->claimed = map.have;
@@ -382,6 +383,26 @@ int store_partial_reserve(struct store_partial *partial, uint64_t first, uint64_
         return errno == EOPNOTSUPP || errno == ENOSYS ? 0 : -errno;
     }
     return 0;
+}
+
+static void free_room(struct store_partial *partial, uint64_t length)
+{
+    uint64_t first, end = 0;
+
+    while (extents_next_missing(&partial->received, length, end, &first, &end))
+        (void)!fallocate(partial->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)first, (off_t)(end - first));
+    (void)!ftruncate(partial->fd, (off_t)length); /* what lies behind its end */
+}
+
+void store_partial_give_back(struct store_partial *partial)
+{
+    struct stat facts;
+
+    pthread_mutex_lock(&partial->keeping);
+    if (!partial->over && partial->size != STORE_PARTIAL_ANY && fstat(partial->fd, &facts) == 0 &&
+        (uint64_t)facts.st_blocks * 512 > extents_total(&partial->received) + ROOM_SPARE)
+        free_room(partial, (uint64_t)facts.st_size);
+    pthread_mutex_unlock(&partial->keeping);
 }
 
 int store_partial_add(struct store_partial *partial, uint64_t first, uint64_t end)

@@ -54,6 +54,9 @@ int store_partial_set_size(struct store_partial *partial, uint64_t size);
 /* Asks the file system for the room of a part before it comes. */
 int store_partial_reserve(struct store_partial *partial, uint64_t first, uint64_t length);
 
+/* Gives back what was asked for and did not come. Nobody may write to it meanwhile. */
+void store_partial_give_back(struct store_partial *partial);
+
 /* These four may be called by any thread, and do not block. */
 int store_partial_add(struct store_partial *partial, uint64_t first, uint64_t end); /* was written; extents_add() */
 uint64_t store_partial_unkept(struct store_partial *partial);                       /* bytes that no map claims yet */

@@ -381,6 +381,46 @@ static void a_refused_name_leaves_it_as_it_was(void **state)
     fell(&tree);
 }
 
+static uint64_t room_of(struct store_partial *partial)
+{
+    struct stat facts;
+
+    assert_int_equal(fstat(store_partial_fd(partial), &facts), 0);
+    return (uint64_t)facts.st_blocks * 512;
+}
+
+/* Where a file system keeps no room for anybody there is nothing to be given back, and no byte may go either way. */
+static void room_that_was_not_needed_is_given_back(void **state)
+{
+    (void)state;
+    const uint64_t size = UINT64_C(64) << 20;
+    struct tree tree = plant();
+    struct store_partial *partial = NULL;
+    uint8_t bytes[2000];
+
+    assert_int_equal(open_usual(&tree, size, &partial), 0);
+    assert_int_equal(store_partial_reserve(partial, 0, size / 2), 0);
+    assert_int_equal(store_partial_reserve(partial, size / 2, size / 2), 0);
+    put(partial, 100, 1100);
+    assert_int_equal(pwrite(store_partial_fd(partial), "end", 3, (off_t)size / 2), 3);
+    assert_int_equal(store_partial_add(partial, size / 2, size / 2 + 3), 0);
+    store_partial_give_back(partial);
+    assert_true(room_of(partial) < (1u << 20));
+    assert_int_equal(pread(store_partial_fd(partial), bytes, sizeof bytes, 0), sizeof bytes);
+    for (uint64_t i = 100; i < 1100; i++)
+        assert_int_equal(bytes[i], byte_at(i));
+    assert_int_equal(pread(store_partial_fd(partial), bytes, sizeof bytes, (off_t)size / 2), 3);
+    assert_memory_equal(bytes, "end", 3);
+    assert_int_equal(store_partial_keep(partial), 0);
+    store_partial_close(partial);
+
+    partial = NULL;
+    assert_int_equal(open_usual(&tree, size, &partial), 0);
+    assert_has(partial, "100-1099,33554432-33554434");
+    store_partial_close(partial);
+    fell(&tree);
+}
+
 /* Its mode is set before its name: a crash, or a refused name, leaves it so. */
 static void one_that_is_read_only_is_gone_on_with_and_dropped(void **state)
 {
@@ -615,6 +655,7 @@ int main(void)
         cmocka_unit_test(a_map_of_another_file_claims_nothing),
         cmocka_unit_test(one_process_has_it_at_a_time),
         cmocka_unit_test(a_refused_name_leaves_it_as_it_was),
+        cmocka_unit_test(room_that_was_not_needed_is_given_back),
         cmocka_unit_test(one_that_is_read_only_is_gone_on_with_and_dropped),
         cmocka_unit_test(can_be_dropped_or_set_aside),
         cmocka_unit_test(what_was_longer_before_is_cut),
