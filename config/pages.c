@@ -149,7 +149,7 @@ static const struct config_page pages[] = {
       "file that changes is queued again. How often and when a transfer that failed is tried again is the partner's "
       "`retry_fast`, `retry_wait` and `retry_max`; one that has failed for good is told by Q02E, its file stays, and "
       "`sluice retry` tries it again. The server's user must be able to read the files, and to write the folders for "
-      "`move` and `delete`.\n",
+      "`move` and `delete`. No symbolic link is followed.\n",
       "[watch results]\n"
       "folder = /srv/outgoing\n"
       "partner = node7\n"

@@ -499,7 +499,8 @@ static const struct config_key watch_keys[] = {
     { WATCH(then), .type = CONFIG_TYPE_CHOICE, .fallback = "keep", .choices = watch_then,
       .help =
           "what becomes of a file once it was sent: `keep`: it stays, and is sent again when it has changed; `move`: "
-          "it goes to `move_to`; `delete`: it is deleted" },
+          "it goes to `move_to`; `delete`: it is deleted, and so that this is safe it counts as sent only where the "
+          "partner gave its digest" },
     { WATCH(move_to), .type = CONFIG_TYPE_PATH,
       .help =
           "a folder on the same file system, for `then = move`; where a name is taken, the file becomes NAME.1, NAME.2 "

@@ -71,6 +71,7 @@ struct client_options {
     int retries;                  /* new connections in a row, where that of a large GET broke; 0: 5, negative: none */
     enum client_if_exists if_exists;
     uint64_t limit_rate; /* bytes per second of a transfer, all its streams together; 0: no limit */
+    bool no_links;       /* a PUT of a symbolic link fails: where others may write, it could lead to any file */
 };
 
 /* One connection's share of a transfer. */

@@ -236,7 +236,7 @@ int exists_before_put(struct client *client, const char *local, const char *remo
     *target = remote;
     client->numbers = false;
     if (policy(client) == CLIENT_IF_EXISTS_REPLACE)
-        return compare_with(client, remote, local, 0);
+        return compare_with(client, remote, local, client->options.no_links ? O_NOFOLLOW : 0);
     int result = look(client, remote, HTTP_IF_EXISTS ": " HTTP_IF_EXISTS_RENAME "\r\n", 0, &theirs);
     if (result != CLIENT_OK || !theirs.there)
         return result;

@@ -13,7 +13,7 @@
 static void source_open(void *argument)
 {
     struct put_source *source = argument;
-    source->fd = open(source->local, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    source->fd = open(source->local, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | source->flags);
     if (source->fd < 0)
         source->fd = -errno;
     else if (fstat(source->fd, &source->facts) < 0 || fcntl(source->fd, F_SETFL, 0) < 0) {
@@ -244,11 +244,14 @@ static int put_whole(struct client *client, struct put_source *source, const cha
 /* 0, an enum client_result, or PUT_CHANGED. */
 static int put_once(struct client *client, const char *local, const char *remote)
 {
-    struct put_source source = { .local = local };
+    struct put_source source = { .local = local, .flags = client->options.no_links ? O_NOFOLLOW : 0 };
     struct verify verify;
     char name[512];
 
     client_job(client, source_open, &source);
+    if (source.fd == -ELOOP && client->options.no_links)
+        return client_fail(client, CLIENT_LOCAL, "%s is a symbolic link, which is not followed here",
+                           client_escape(local, name, sizeof name));
     if (source.fd < 0)
         return client_fail_local(client, "opening", source.fd);
     if (!S_ISREG(source.facts.st_mode)) {

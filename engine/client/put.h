@@ -14,6 +14,7 @@
 
 struct put_source {
     const char *local;
+    int flags;         /* besides those that every source is opened with */
     int fd;            /* or -errno */
     struct stat facts; /* as it was opened */
     bool stale;        /* it was seen to be another by now */

@@ -57,6 +57,7 @@ struct queue_request {
     enum client_if_exists if_exists;
     unsigned streams;    /* 0: as the client finds best */
     uint64_t limit_rate; /* bytes per second; 0: the partner's */
+    bool no_links;       /* what is to be sent is not sent where it is a symbolic link by then */
 };
 
 #define QUEUE_REQUEST_SIZE 256

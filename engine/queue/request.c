@@ -20,14 +20,16 @@ static const char *const exists_words[] = {
     [CLIENT_IF_EXISTS_RENAME] = "rename",
 };
 
+static const char *const link_words[] = { "follow", "refuse" };
+
 #define COUNT(words) (sizeof(words) / sizeof *(words))
 
 size_t queue_request_print(const struct queue_request *request, char text[QUEUE_REQUEST_SIZE])
 {
-    return (size_t)snprintf(text, QUEUE_REQUEST_SIZE,
-                            "verify=%s\ndigest=%s\nif_exists=%s\nstreams=%u\nlimit_rate=%" PRIu64 "\n",
-                            verify_words[request->verify], digest_name(request->digest),
-                            exists_words[request->if_exists], request->streams, request->limit_rate);
+    return (size_t)snprintf(
+        text, QUEUE_REQUEST_SIZE, "verify=%s\ndigest=%s\nif_exists=%s\nstreams=%u\nlimit_rate=%" PRIu64 "\nlinks=%s\n",
+        verify_words[request->verify], digest_name(request->digest), exists_words[request->if_exists], request->streams,
+        request->limit_rate, link_words[request->no_links]);
 }
 
 static bool read_word(const char *value, const char *const *words, size_t count, unsigned *number)
@@ -68,6 +70,9 @@ static bool read_line(char *line, struct queue_request *request)
     } else if (strcmp(line, "if_exists") == 0) {
         good = read_word(value, exists_words, COUNT(exists_words), &word);
         request->if_exists = (enum client_if_exists)word;
+    } else if (strcmp(line, "links") == 0) {
+        good = read_word(value, link_words, COUNT(link_words), &word);
+        request->no_links = word == 1;
     } else if (strcmp(line, "streams") == 0) {
         good = read_number(value, 64, &number);
         request->streams = (unsigned)number;

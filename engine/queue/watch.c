@@ -19,10 +19,9 @@
 #include "engine/catalog/job.h"
 #include "engine/catalog/seen.h"
 #include "engine/queue/queue_internal.h"
+#include "engine/queue/watch_internal.h"
 
-#define MARK_SIZE 96
 #define OPEN_AGAIN_MS 5000
-#define ASIDE_MAX 1000 /* NAME, NAME.1, ... where a file is moved to */
 
 struct watches {
     char *file;
@@ -93,12 +92,6 @@ static bool went_well(struct watches *watches, int rc)
 
 /* -- a file that is finished --------------------------------------------------------------------------------------- */
 
-static void make_mark(const struct stat *facts, char mark[MARK_SIZE])
-{
-    snprintf(mark, MARK_SIZE, "%ju-%jd-%jd.%09ld", (uintmax_t)facts->st_ino, (intmax_t)facts->st_size,
-             (intmax_t)facts->st_mtim.tv_sec, facts->st_mtim.tv_nsec);
-}
-
 /* Hidden files are those that others write to before they rename them, and our own. */
 static bool is_wanted(const struct config_watch *watch, const char *name)
 {
@@ -116,12 +109,15 @@ static bool is_wanted(const struct config_watch *watch, const char *name)
 static int add(struct watches *watches, const struct config_watch *watch, const char *name, const char *path,
                const struct stat *facts, uint64_t *id)
 {
-    const struct queue_request request = { 0 };
-    char text[QUEUE_REQUEST_SIZE], mark[MARK_SIZE], remote[PATH_MAX];
+    /* What is deleted then must be known to be there; who may write to the folder may not choose among our files. */
+    const struct queue_request request = { .verify = watch->then == CONFIG_WATCH_DELETE ? CLIENT_VERIFY_ALWAYS
+                                                                                        : CLIENT_VERIFY_USUAL,
+                                           .no_links = true };
+    char text[QUEUE_REQUEST_SIZE], mark[WATCH_MARK_SIZE], remote[PATH_MAX];
     bool seen = true;
 
     *id = 0;
-    make_mark(facts, mark);
+    watch_mark(facts, mark);
     int length = snprintf(remote, sizeof remote, "%s%s%s", watch->to ? watch->to : "", watch->to ? "/" : "", name);
     if (length >= (int)sizeof remote)
         return 0;
@@ -246,25 +242,6 @@ static void forget_gone(struct watches *watches, const struct config_watch *watc
 
 /* -- after it was sent --------------------------------------------------------------------------------------------- */
 
-/* In the other folder, under its name or the first free one of NAME.1 ... */
-static int move_away(const struct config_watch *watch, const char *path)
-{
-    const char *name = strrchr(path, '/') + 1;
-    char to[PATH_MAX];
-
-    for (unsigned i = 0; i < ASIDE_MAX; i++) {
-        int length = i ? snprintf(to, sizeof to, "%s/%s.%u", watch->move_to, name, i)
-                       : snprintf(to, sizeof to, "%s/%s", watch->move_to, name);
-        if (length >= (int)sizeof to)
-            return -ENAMETOOLONG;
-        if (renameat2(AT_FDCWD, path, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
-            return 0;
-        if (errno != EEXIST)
-            return -errno;
-    }
-    return -EEXIST;
-}
-
 struct sent {
     struct watches *watches;
     const struct config_watch *watch;
@@ -276,16 +253,17 @@ static int finish(void *argument, const char *path, const char *mark, uint64_t i
 {
     struct sent *sent = argument;
     const struct config_watch *watch = sent->watch;
-    char now[MARK_SIZE], text[CATALOG_ID_SIZE];
+    char text[CATALOG_ID_SIZE];
     struct stat facts;
 
     if (lstat(path, &facts) < 0)
         return errno == ENOENT ? keep_path(&sent->paths, path) : 0;
-    make_mark(&facts, now);
-    if (strcmp(now, mark) != 0)
+    if (!watch_is_marked(path, mark))
         return 0;
-    int rc = watch->then == CONFIG_WATCH_MOVE ? move_away(watch, path) : unlink(path) < 0 ? -errno : 0;
     catalog_id_print(id, text);
+    int rc = watch_finish(watch, path, mark, text);
+    if (rc == -ESTALE)
+        return 0;
     event(sent->watches->log, rc < 0 ? "W03W" : "W04I", EVENT_T("watch", watch->name), EVENT_T("file", path),
           EVENT_T("transfer", text), EVENT_T("then", watch->then == CONFIG_WATCH_MOVE ? "move" : "delete"),
           EVENT_T("reason", rc < 0 ? strerror(-rc) : NULL));

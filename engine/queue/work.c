@@ -138,6 +138,7 @@ static int options_of(struct queue_work *work, struct client_options *options)
         .if_exists = work->request.if_exists,
         .streams = work->request.streams,
         .limit_rate = work->request.limit_rate,
+        .no_links = work->request.no_links,
     };
     if (partner->limit_rate && (options->limit_rate == 0 || partner->limit_rate < options->limit_rate))
         options->limit_rate = partner->limit_rate;

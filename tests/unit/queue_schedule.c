@@ -75,6 +75,7 @@ static void reads_what_it_has_written(void **state)
         { 0 },
         { .verify = CLIENT_VERIFY_ALWAYS, .digest = DIGEST_SHA_512, .streams = 64, .limit_rate = 12345678901 },
         { .verify = CLIENT_VERIFY_NEVER, .if_exists = CLIENT_IF_EXISTS_RENAME, .limit_rate = INT64_MAX },
+        { .no_links = true },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char text[QUEUE_REQUEST_SIZE];
@@ -87,6 +88,7 @@ static void reads_what_it_has_written(void **state)
         assert_int_equal(read.limit_rate, rows[i].limit_rate);
         assert_int_equal(read.if_exists, rows[i].if_exists);
         assert_int_equal(read.streams, rows[i].streams);
+        assert_int_equal(read.no_links, rows[i].no_links);
     }
 }
 
@@ -94,9 +96,9 @@ static void refuses_what_it_has_not_written(void **state)
 {
     (void)state;
     static const char *const rows[] = {
-        "verify",          "verify=sometimes", "digest=md5",   "limit_rate=-1",
-        "limit_rate=1x",   "limit_rate=",      "what=is this", "limit_rate=99999999999999999999",
-        "verify=usual\nx", "streams=65", "if_exists=maybe",
+        "verify",          "verify=sometimes", "digest=md5",      "limit_rate=-1",
+        "limit_rate=1x",   "limit_rate=",      "what=is this",    "limit_rate=99999999999999999999",
+        "verify=usual\nx", "streams=65",       "if_exists=maybe", "links=some",
     };
     struct queue_request request;
     char large[QUEUE_REQUEST_SIZE + 1] = { 0 };

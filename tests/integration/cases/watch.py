@@ -4,7 +4,9 @@ import os
 import signal
 import time
 
-from harness import check, client, equal, setup, test, wait_for, write_ini
+from types import SimpleNamespace
+
+from harness import check, client, equal, peers, setup, test, wait_for, write_ini
 from harness.sluice import Server
 
 
@@ -95,6 +97,41 @@ def what_was_sent_is_deleted_but_not_what_has_changed_or_failed(t):
     time.sleep(1.2)
     equal(sorted(os.listdir(t.path("out"))), ["a.txt", "b.csv"], "the folder")
     equal(len(here.find("W01I")), 2, "it is not queued again by itself")
+
+
+@test("host")
+def nothing_is_deleted_that_could_not_be_verified(t):
+    """nginx takes files, but does not say what it has got."""
+    root = t.make_folder("root")
+    root.chmod(0o777)
+    there = SimpleNamespace(port=peers.nginx(t, root))
+    sections = watching(t, there, then="delete")
+    del sections["watch out"]["to"]
+    here = Server(t, sections, "here")
+    time.sleep(0.3)
+    (t.path("out") / "f").write_bytes(b"the only copy")
+    check("the server gives no digest" in here.wait_event("Q02E", 20 * t.run.patience)["reason"], "why it stays")
+    time.sleep(1.2)
+    equal((t.path("out") / "f").read_bytes(), b"the only copy", "what is here")
+    equal((root / "f").read_bytes(), b"the only copy", "what is there")
+    equal(here.find("W04I"), [], "what was deleted")
+
+
+@test("host")
+def a_link_that_takes_the_place_of_a_file_is_not_followed(t):
+    there = setup.server(t, name="there")
+    here = Server(t, watching(t, there), "here")
+    secret = t.path("secret")
+    secret.write_bytes(b"not for the partner")
+    there.kill()
+    time.sleep(0.3)
+    (t.path("out") / "f").write_bytes(b"for the partner")
+    here.wait_event("Q02W", 10 * t.run.patience)
+    os.symlink(secret, t.path("out") / ".link")
+    os.rename(t.path("out") / ".link", t.path("out") / "f")
+    failed = here.wait_event("Q02E", 20 * t.run.patience)
+    equal(failed["code"], 9, "the exit code")
+    check("symbolic link" in failed["reason"], f"the reason: {failed['reason']}")
 
 
 @test("host")
