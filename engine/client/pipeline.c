@@ -307,10 +307,29 @@ static int wait_for_peer(struct pipeline *pipeline)
     return client_wait(client, channel_fd(client->channel), events, client->options.idle_timeout);
 }
 
+/* Nothing is due: what has come all the same must not be taken for the answer to what is asked next. */
+static bool is_quiet(struct pipeline *pipeline)
+{
+    struct client *client = pipeline->client;
+    struct pollfd ready = { .fd = channel_fd(client->channel), .events = POLLIN };
+    char byte;
+
+    if (pipeline->asked > 0)
+        return true;
+    if (client->taken < client->filled)
+        return false;
+    if (poll(&ready, 1, 0) == 0 && !channel_pending(client->channel))
+        return true;
+    return channel_read(client->channel, &byte, 1) <= 0; /* an end or an error is met again */
+}
+
 /* Until all is answered (0) or the connection is over (-errno, or a result with its sentence). */
 static int work_connection(struct pipeline *pipeline)
 {
     for (;;) {
+        if (!is_quiet(pipeline))
+            return client_fail(pipeline->client, CLIENT_SERVER, "%s sends answers that nobody asked for",
+                               pipeline->client->peer);
         bool moved = fill(pipeline);
         if (pipeline->count == 0)
             return 0;
