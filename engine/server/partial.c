@@ -11,6 +11,7 @@
 #include "engine/server/partial.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +21,6 @@
 
 #define TOKEN_MAX 64
 #define HAVE_SIZE 2048 /* of the field in an answer: what does not fit is sent again */
-#define WHO_SIZE 1024
 #define OTHERS_WAIT_MS 50
 #define OTHERS_WAITS 200
 
@@ -51,17 +51,24 @@ static bool token_good(const char *token)
     return length > 0 && length <= TOKEN_MAX && token[length] == '\0';
 }
 
-/* The means are part of it: a user's name and the subject of a certificate that nobody knows are not the same. */
-static void print_who(const struct session *session, char who[WHO_SIZE])
+/*
+ * For free(); NULL: no memory. The means are part of it: a user's name and the subject of a certificate that nobody
+ * knows are not the same. Subjects are of any length, and not cut: what differs at the end is somebody else.
+ */
+static char *print_who(const struct session *session)
 {
     const struct gate_identity *identity = &session->identity;
+    const char *kind = "anonymous", *name = "";
+    char *who;
 
-    if (identity->means == GATE_NOTHING)
-        snprintf(who, WHO_SIZE, "anonymous");
-    else if (identity->name[0])
-        snprintf(who, WHO_SIZE, "%s %s", identity->user || !identity->partner ? "user" : "partner", identity->name);
-    else
-        snprintf(who, WHO_SIZE, "subject %s", channel_facts(session->channel)->peer_subject);
+    if (identity->means != GATE_NOTHING && identity->name[0]) {
+        kind = identity->user || !identity->partner ? "user " : "partner ";
+        name = identity->name;
+    } else if (identity->means != GATE_NOTHING) {
+        kind = "subject ";
+        name = channel_facts(session->channel)->peer_subject;
+    }
+    return asprintf(&who, "%s%s", kind, name) < 0 ? NULL : who;
 }
 
 /* 0 or -ENOMEM. */
@@ -77,13 +84,14 @@ static int part_begin(struct session *session)
 static int take(struct session *session, uint64_t size)
 {
     struct part *part = session->part;
-    char who[WHO_SIZE];
+    char *who = print_who(session);
     const struct upload_key key = {
         .store = session_store(session), .path = session->path, .who = who, .token = part->token
     };
+    int rc = who ? uploads_take(session->worker->server->uploads, &key, size, &part->upload) : -ENOMEM;
 
-    print_who(session, who);
-    return uploads_take(session->worker->server->uploads, &key, size, &part->upload);
+    free(who);
+    return rc;
 }
 
 static enum flow run(struct session *session, enum flow (*then)(struct session *), void (*work)(struct job *job))
