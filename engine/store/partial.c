@@ -30,6 +30,7 @@ struct store_partial {
     uint64_t size;           /* STORE_PARTIAL_ANY: not known */
     struct extents received; /* written, as far as this process knows */
     struct extents claimed;  /* by the map; part of `received` */
+    uint64_t unkept;         /* bytes that were added since */
     pthread_mutex_t keeping; /* one at a time; of `over`, too */
     unsigned *numbered;      /* as in struct store_upload */
     bool over;               /* it has its name, or was dropped: there is nothing to be claimed any more */
@@ -409,6 +410,8 @@ int store_partial_add(struct store_partial *partial, uint64_t first, uint64_t en
 {
     pthread_mutex_lock(&partial->lock);
     int rc = extents_add(&partial->received, first, end);
+    if (rc == 0)
+        partial->unkept += end - first;
     pthread_mutex_unlock(&partial->lock);
     return rc;
 }
@@ -416,7 +419,7 @@ int store_partial_add(struct store_partial *partial, uint64_t first, uint64_t en
 uint64_t store_partial_unkept(struct store_partial *partial)
 {
     pthread_mutex_lock(&partial->lock);
-    uint64_t unkept = extents_total(&partial->received) - extents_total(&partial->claimed);
+    uint64_t unkept = partial->unkept;
     pthread_mutex_unlock(&partial->lock);
     return unkept;
 }
@@ -452,13 +455,14 @@ static void forget_unclaimed(struct store_partial *partial)
 {
     pthread_mutex_lock(&partial->lock);
     extents_clear(&partial->received);
+    partial->unkept = 0;
     /* Without memory it is even less that counts, which is right as well. */
     copy_extents(&partial->received, &partial->claimed);
     pthread_mutex_unlock(&partial->lock);
 }
 
-/* What is written meanwhile is not part of `snapshot`, and waits for the next time. */
-static int keep(struct store_partial *partial, struct extents *snapshot)
+/* What is written meanwhile is not part of `snapshot`, nor of `added`, and waits for the next time. */
+static int keep(struct store_partial *partial, struct extents *snapshot, uint64_t added)
 {
     /* After an error the kernel may take what it lost for written: it must come again. */
     if (fdatasync(partial->fd) < 0 && errno != EINVAL && errno != EROFS) {
@@ -472,6 +476,7 @@ static int keep(struct store_partial *partial, struct extents *snapshot)
     pthread_mutex_lock(&partial->lock);
     extents_clear(&partial->claimed);
     partial->claimed = *snapshot;
+    partial->unkept -= added;
     *snapshot = (struct extents){ 0 };
     pthread_mutex_unlock(&partial->lock);
     return 0;
@@ -485,9 +490,10 @@ int store_partial_keep(struct store_partial *partial)
     pthread_mutex_lock(&partial->lock);
     bool idle = partial->over || partial->size == STORE_PARTIAL_ANY; /* of unknown size: nobody could write */
     int rc = idle ? 0 : copy_extents(&snapshot, &partial->received);
+    uint64_t added = partial->unkept;
     pthread_mutex_unlock(&partial->lock);
     if (rc == 0 && !idle)
-        rc = keep(partial, &snapshot);
+        rc = keep(partial, &snapshot, added);
     pthread_mutex_unlock(&partial->keeping);
     extents_clear(&snapshot);
     return rc;

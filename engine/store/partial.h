@@ -59,7 +59,7 @@ void store_partial_give_back(struct store_partial *partial);
 
 /* These four may be called by any thread, and do not block. */
 int store_partial_add(struct store_partial *partial, uint64_t first, uint64_t end); /* was written; extents_add() */
-uint64_t store_partial_unkept(struct store_partial *partial);                       /* bytes that no map claims yet */
+uint64_t store_partial_unkept(struct store_partial *partial); /* bytes added since the map was written */
 bool store_partial_complete(struct store_partial *partial);
 void store_partial_have(struct store_partial *partial, char *out, size_t size); /* extents_print(); as fits */
 
