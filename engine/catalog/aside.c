@@ -24,21 +24,32 @@ static bool is_plain(const struct stat *facts)
     return S_ISREG(facts->st_mode) && facts->st_nlink == 1;
 }
 
-/*
- * A file that SQLite has open must not be opened and closed by anybody else in this process, or its locks are gone
- * (POSIX). So what is there is only given away, never opened.
- */
-static int give(const char *file, uid_t user, gid_t group)
+static int give_open(int fd, uid_t user, gid_t group)
 {
     struct stat facts;
 
-    if (lstat(file, &facts) < 0)
-        return errno == ENOENT ? 0 : -errno;
+    if (fstat(fd, &facts) < 0)
+        return -errno;
     if (facts.st_uid == user && facts.st_gid == group)
         return 0;
     if (!is_plain(&facts))
         return -EMLINK;
-    return lchown(file, user, group) < 0 ? -errno : 0;
+    return fchownat(fd, "", user, group, AT_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
+/*
+ * A file that SQLite has open must not be opened and closed by anybody else in this process, or its locks are gone
+ * (POSIX). O_PATH opens nothing that locks would know of, and what was looked at is what is given away.
+ */
+static int give(const char *file, uid_t user, gid_t group)
+{
+    int fd = open(file, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd < 0)
+        return errno == ENOENT ? 0 : -errno;
+    int rc = give_open(fd, user, group);
+    close(fd);
+    return rc;
 }
 
 static int make(const char *file)

@@ -21,7 +21,7 @@ static struct flock byte_of(int64_t owner)
 int catalog_owner_open(struct catalog *catalog)
 {
     char path[PATH_MAX];
-    struct stat facts;
+    struct stat facts, own;
 
     if ((size_t)snprintf(path, sizeof path, "%s%s", catalog->file, CATALOG_OWNERS) >= sizeof path) {
         snprintf(catalog->reason, sizeof catalog->reason, "the name of the catalog is too long: %s", path);
@@ -34,8 +34,10 @@ int catalog_owner_open(struct catalog *catalog)
                  strerror(error));
         return -error;
     }
-    /* As the catalog is, where root comes first. */
-    if (geteuid() == 0 && stat(catalog->file, &facts) == 0 && facts.st_uid != 0 &&
+    /* As the catalog is, where root comes first; but not what has another name, too, and may be root's own. */
+    if (geteuid() != 0 || fstat(catalog->owners, &own) < 0 || !S_ISREG(own.st_mode) || own.st_nlink != 1)
+        return 0;
+    if (stat(catalog->file, &facts) == 0 && facts.st_uid != 0 &&
         fchown(catalog->owners, facts.st_uid, facts.st_gid) < 0)
         return -errno;
     return 0;
