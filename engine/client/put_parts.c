@@ -54,8 +54,9 @@ static void make_token(struct sending *sending)
 }
 
 /* What an answer tells. 0, PUT_NO_PARTS, or an enum client_result. */
-static int read_have(struct client *client, struct extents *have)
+static int read_have(const struct sending *sending, struct extents *have)
 {
+    struct client *client = sending->client;
     const char *text = http_field(http_reader_result(client->reader), "Sluice-Upload-Have");
 
     if (!text)
@@ -66,6 +67,9 @@ static int read_have(struct client *client, struct extents *have)
         return client_fail(client, CLIENT_FAILED, "no memory");
     if (rc < 0)
         return client_fail(client, CLIENT_SERVER, "%s says what it has of an upload in a way that cannot be read",
+                           client->peer);
+    if (have->count > 0 && have->items[have->count - 1].end > sending->size)
+        return client_fail(client, CLIENT_SERVER, "%s says that it has more of an upload than there is of the file",
                            client->peer);
     return 0;
 }
@@ -92,7 +96,7 @@ static int ask(struct sending *sending, struct extents *have)
     int result = client_exchange(client, &request);
     if (result != CLIENT_OK)
         return result;
-    return read_away(client, read_have(client, have));
+    return read_away(client, read_have(sending, have));
 }
 
 /* The server need not keep what will never be gone on with. Where that cannot be told, it finds out by itself. */
@@ -305,7 +309,7 @@ static int finish(struct sending *sending, struct verify *verify, struct extents
     result = client_exchange(client, &request);
     if (result != CLIENT_OK)
         return result;
-    if (client->last.status == 409 && read_have(client, have) == 0)
+    if (client->last.status == 409 && read_have(sending, have) == 0)
         return read_away(client, PUT_NO_PARTS);
     result = put_judge(client);
     if (result != CLIENT_OK)

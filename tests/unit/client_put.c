@@ -239,6 +239,16 @@ static void a_part_that_is_refused_after_its_body_is_not_taken_for_sent(void **s
     assert_says(notes.heads[2], "\r\nContent-Range: bytes 0-1048575/1048576\r\n");
 }
 
+static void a_server_that_has_more_than_there_is_is_not_believed(void **state)
+{
+    (void)state;
+    PLAY(ABSENT, { HEAR_HEAD, NULL, 0 },
+         { SAY, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nSluice-Upload-Have: 0-1048576\r\n\r\n", 0 },
+         { AWAIT_END, NULL, 0 });
+    write_file(in_folder("file"), 1 << 20);
+    assert_fails(client_put(client, in_folder("file"), "x"), CLIENT_SERVER, "more of an upload than there is");
+}
+
 static void sends_again_where_the_kept_connection_was_gone(void **state)
 {
     (void)state;
@@ -314,6 +324,7 @@ int main(void)
         TEST(sends_an_empty_file),
         TEST(sends_several_over_one_connection),
         TEST(a_part_that_is_refused_after_its_body_is_not_taken_for_sent),
+        TEST(a_server_that_has_more_than_there_is_is_not_believed),
         TEST(asks_first_with_a_large_body),
         TEST(sends_unasked_where_the_server_is_silent),
         TEST(hears_a_late_go_ahead_in_mid_body),
