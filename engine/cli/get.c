@@ -136,6 +136,8 @@ static void get_named(struct command *command, const char *text, const struct de
         command_fail(command, CLIENT_USAGE, "\"%s\" is local; a source is PARTNER:PATH or https://HOST/PATH", text);
     else if (!destination->path && path_is_directory(source.path))
         command_fail(command, CLIENT_USAGE, "%s: a directory cannot go to standard output", text);
+    else if (!destination->path && command->arguments->dry_run)
+        would_get(command, source.path);
     else if (!destination->path)
         command_get_stdout(command, &source, source.path);
     else

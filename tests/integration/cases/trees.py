@@ -270,6 +270,8 @@ def a_dry_run_moves_nothing_and_tells_what_it_would(t):
     check(not t.path("back").exists(), "a dry run made a directory")
     client(t, "get", "--dry-run", "there:mine/d0/e0/file 0", t.path("x"), ini=ini).must_succeed()
     check(not t.path("x").exists(), "a dry run fetched a file")
+    equal(client(t, "get", "--dry-run", "there:mine/d0/e0/file 0", "-", ini=ini).must_succeed().output,
+          "would get mine/d0/e0/file 0\n", "what goes to standard output")
 
 
 @test("host")
