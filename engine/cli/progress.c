@@ -1,9 +1,12 @@
 #include "engine/cli/progress.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+#include "config/printable.h"
 
 #define WIDTH_DEFAULT 80
 #define WIDTH_MAX 400
@@ -75,13 +78,23 @@ static void bar_text(uint64_t moved, uint64_t total, unsigned length, char *text
     text[length] = '\0';
 }
 
+/* The end of a name, which may be a peer's. */
+static void tail_text(const char *name, char tail[NAME_MAX_SHOWN + 1])
+{
+    char *shown = printable(name);
+    size_t length = shown ? strlen(shown) : 0;
+
+    snprintf(tail, NAME_MAX_SHOWN + 1, "%s",
+             shown ? shown + (length > NAME_MAX_SHOWN ? length - NAME_MAX_SHOWN : 0) : "?");
+    free(shown);
+}
+
 const char *progress_line(char *line, size_t size, unsigned width, const char *name, uint64_t moved, uint64_t total,
                           double rate, const char *path)
 {
-    char bytes[24], of[24], speed[24], left[24], facts[160], bar[BAR_MAX + 1] = "";
-    size_t shown = strlen(name);
-    const char *tail = shown > NAME_MAX_SHOWN ? name + shown - NAME_MAX_SHOWN : name;
+    char bytes[24], of[24], speed[24], left[24], facts[160], bar[BAR_MAX + 1] = "", tail[NAME_MAX_SHOWN + 1];
 
+    tail_text(name, tail);
     bytes_text(moved, bytes, sizeof bytes);
     rate_text(rate, speed, sizeof speed);
     if (total == UINT64_MAX) {

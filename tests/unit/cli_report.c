@@ -50,6 +50,16 @@ static void the_bar_grows_from_empty_to_full(void **state)
     assert_non_null(strstr(progress_line(line, sizeof line, 150, "x", 0, 7200, 1, "user"), "2:00:00 left"));
 }
 
+static void a_name_of_a_peer_is_no_command_in_the_bar_either(void **state)
+{
+    (void)state;
+    char line[401];
+    assert_string_equal(progress_line(line, sizeof line, 150, "\x1b]0;x\a", 1500, UINT64_MAX, 2000, "user"),
+                        "\\x1b]0;x\\x07  1.50 kB  2.00 kB/s  user");
+    progress_line(line, sizeof line, 150, "a-name-that-is-longer-than-anybody-wants-to-read\r\n", 3, 7, 1, "user");
+    assert_non_null(strstr(line, "wants-to-read\\x0d\\x0a  ["));
+}
+
 static void without_a_total_there_is_no_bar(void **state)
 {
     (void)state;
@@ -137,6 +147,7 @@ int main(void)
         cmocka_unit_test(rates_have_three_digits),
         cmocka_unit_test(the_bar_fits_its_line),
         cmocka_unit_test(the_bar_grows_from_empty_to_full),
+        cmocka_unit_test(a_name_of_a_peer_is_no_command_in_the_bar_either),
         cmocka_unit_test(without_a_total_there_is_no_bar),
         cmocka_unit_test(nothing_of_a_peer_reaches_the_terminal_as_a_command),
         cmocka_unit_test(the_line_says_who_encrypted_in_each_direction_and_why),
