@@ -147,7 +147,8 @@ int http_mode_parse(const char *text, unsigned *mode); /* 0 or -EINVAL: not thre
  *
  * Paths are relative to the directory; they and targets are percent-encoded as http_path_encode() does, for they are
  * any bytes. A directory comes before what is in it. A link has "to" ("file" or "directory", with the facts of what it
- * leads to) only where it leads to something that is served. Without the last line it is not whole.
+ * leads to) only where it leads to something that is served; of one that leads out of the store no more is told than
+ * the target "/". Without the last line it is not whole.
  */
 #define HTTP_MANIFEST "application/x-sluice-manifest"
 

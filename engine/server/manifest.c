@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/store/folder.h"
 #include "engine/store/walk.h"
 
 #define CHUNK_HEAD 8  /* six digits and the end of the line */
@@ -69,10 +70,16 @@ static void write_file(struct manifest *manifest, const struct stat *facts)
     http_write_json_string(&manifest->out, etag);
 }
 
+/* Where a link leads that nobody may follow out of the store is the server's own affair: of it only that is told. */
+static const char *told_target(const struct walk_entry *entry)
+{
+    return entry->leads || store_link_stays(entry->path, entry->target) ? entry->target : "/";
+}
+
 static void write_link(struct manifest *manifest, const struct walk_entry *entry)
 {
     http_write(&manifest->out, ",\"type\":\"link\",");
-    write_path(manifest, "target", entry->target);
+    write_path(manifest, "target", told_target(entry));
     if (!entry->leads) {
         write_times(manifest, &entry->facts);
     } else if (S_ISREG(entry->beyond.st_mode)) {

@@ -156,6 +156,9 @@ def links_are_followed_skipped_or_kept_and_never_lead_out(t, how):
     for name, target in {"to-file": "file", "d/up": "../file", "to-folder": "d", "out": outside / "secret", "beside": "../beside",
                          "nowhere": "none", "d/climbs": "../d/../../beside"}.items():
         (tree / name).symlink_to(target)
+    told = Wire(t, server.port).request("GET", "/tree/", {"Accept": "application/x-sluice-manifest"}).body
+    check(b'"path":"out","type":"link","target":"/",' in told, f"nothing of the link: {told}")
+    check(b"secret" not in told, f"where a link leads outside of the store is told: {told}")
     into = t.make_folder("into")
     result = client(t, "get", "-r", "--json", "--links", how, "there:tree", into, ini=ini)
     got = {os.fsdecode(name): facts[0] for name, facts in state(into / "tree").items()}
