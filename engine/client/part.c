@@ -83,15 +83,32 @@ static bool still_named(const struct part *part, int fd)
            mine.st_dev == named.st_dev && mine.st_ino == named.st_ino;
 }
 
+/* Where anybody may make files, what another user has put there is not gone on with: neither its bytes nor its claims.
+ */
+static bool is_foreign(const struct part *part, const struct stat *facts)
+{
+    struct stat directory;
+
+    return facts->st_uid != geteuid() && fstat(part->directory, &directory) == 0 && (directory.st_mode & S_IWOTH);
+}
+
+static int check_present(const struct part *part, int fd)
+{
+    struct stat facts;
+
+    if (fstat(fd, &facts) < 0)
+        return -errno;
+    return !S_ISREG(facts.st_mode) || is_foreign(part, &facts) ? -EEXIST : lock(fd);
+}
+
 /* A descriptor of the present .part, locked; -ENOENT. */
 static int take(const struct part *part)
 {
     for (int i = 0; i < ATTEMPTS; i++) {
-        struct stat facts;
         int fd = openat(part->directory, part->name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
         if (fd < 0)
             return errno == ELOOP || errno == EISDIR || errno == ENXIO ? -EEXIST : -errno;
-        int rc = fstat(fd, &facts) < 0 ? -errno : !S_ISREG(facts.st_mode) ? -EEXIST : lock(fd);
+        int rc = check_present(part, fd);
         if (rc == 0 && fcntl(fd, F_SETFL, 0) < 0)
             rc = -errno;
         if (rc == 0 && still_named(part, fd))

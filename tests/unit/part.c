@@ -190,6 +190,28 @@ static void leaves_alone_what_is_not_its_own(void **state)
 }
 
 /* Killed between the two names it gives: nothing was written yet. */
+/* Another user could leave bytes and claims for us to take over. */
+static void does_not_go_on_with_what_others_left_where_anybody_writes(void **state)
+{
+    struct part part;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    leave_half();
+    assert_int_equal(chown(path_of(PART_SUFFIX), 65534, 65534), 0);
+    must_open(&part); /* nobody else may make files here */
+    part_close(&part);
+    assert_int_equal(chmod(folder, 01777), 0);
+    assert_int_equal(part_open(&part, local, "data/x"), -EEXIST);
+    part_close(&part);
+    assert_true(exists(PART_SUFFIX) && exists(PART_JOURNAL_SUFFIX));
+    assert_int_equal(chown(path_of(PART_SUFFIX), 0, 0), 0);
+    must_open(&part);
+    part_close(&part);
+    assert_int_equal(chmod(folder, 0700), 0);
+}
+
 static void takes_up_an_empty_one_without_a_journal(void **state)
 {
     struct part part;
@@ -423,6 +445,7 @@ int main(void)
         TEST(one_process_at_a_time_has_it),
         TEST(two_that_found_nothing_do_not_share_a_file),
         TEST(leaves_alone_what_is_not_its_own),
+        TEST(does_not_go_on_with_what_others_left_where_anybody_writes),
         TEST(takes_up_an_empty_one_without_a_journal),
         TEST(does_not_believe_a_journal_of_a_finished_file),
         TEST(does_not_believe_more_than_the_file_holds),
