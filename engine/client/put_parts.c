@@ -27,6 +27,7 @@ struct sending {
     const char *remote;
     uint64_t size, kept;
     char token[TOKEN_SIZE];
+    const struct config_address *address; /* of the one server that has the upload */
     struct plan *plan;
     client_progress *shown; /* what the client had */
     void *shown_argument;
@@ -132,7 +133,7 @@ static void ready(void *argument, struct stream *stream)
     struct sending *sending = argument;
 
     stream->client->may_use = same_address;
-    stream->client->may_use_argument = (void *)sending->client->address;
+    stream->client->may_use_argument = (void *)sending->address;
     client_watch(stream->client, part_moved, stream);
 }
 
@@ -245,6 +246,7 @@ static void run_streams(struct sending *sending, struct streams *streams)
 {
     struct client *client = sending->client;
 
+    sending->address = client->address;
     sending->shown = client->progress;
     sending->shown_argument = client->progress_argument;
     streams_run(streams);
