@@ -190,6 +190,10 @@ int client_body_to_memory(struct client *client, size_t limit, char **bytes, siz
 typedef int client_sink(void *argument, const char *bytes, size_t length);
 int client_body_to_sink(struct client *client, client_sink *sink, void *argument);
 
+/* compare.c */
+/* Of the first `size` bytes of a local file. 0, -EINTR (interrupted), or -errno. */
+int client_digest(struct client *client, int fd, uint64_t size, unsigned algorithms, struct digest_set *set);
+
 /* client.c */
 int client_fail(struct client *client, int result, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* A sentence about `error` from the channel or from waiting, `doing` something: "while sending the request". */

@@ -1,17 +1,25 @@
 #include "engine/client/client_internal.h"
+
+#include <errno.h>
+#include <poll.h>
+
 #include "engine/http/digest.h"
 
-struct comparison {
-    int fd;
-    uint64_t size;
-    struct digest_set ours;
-    int result;
-};
-
-static void compute(void *argument)
+int client_digest(struct client *client, int fd, uint64_t size, unsigned algorithms, struct digest_set *set)
 {
-    struct comparison *comparison = argument;
-    comparison->result = digest_file(comparison->fd, comparison->size, 1u << DIGEST_SHA_256, NULL, &comparison->ours);
+    struct digest_follow *follow;
+    int error = digest_follow_new(&follow, fd, algorithms);
+
+    if (error < 0)
+        return error;
+    digest_follow_complete(follow, size);
+    do
+        error = client_wait(client, digest_follow_fd(follow), POLLIN, client->options.idle_timeout);
+    while (error == -ETIMEDOUT);
+    if (error == 0)
+        error = digest_follow_result(follow, set);
+    digest_follow_free(follow);
+    return error;
 }
 
 bool client_same(struct client *client, const char *remote, int fd, uint64_t size)
@@ -19,8 +27,7 @@ bool client_same(struct client *client, const char *remote, int fd, uint64_t siz
     const struct client_request request = {
         .method = "HEAD", .remote = remote, .fields = "Want-Repr-Digest: sha-256=10\r\n", .covers = size
     };
-    struct comparison comparison = { .fd = fd, .size = size };
-    struct digest_set theirs = { 0 };
+    struct digest_set ours = { 0 }, theirs = { 0 };
 
     int result = client_begin(client, "compare", remote, "");
     if (result == CLIENT_OK)
@@ -28,7 +35,7 @@ bool client_same(struct client *client, const char *remote, int fd, uint64_t siz
     const struct http_head *head = result == CLIENT_OK ? http_reader_result(client->reader) : NULL;
     bool told = head && head->status == 200 && head->length == size && http_digests(head, "Repr-Digest", &theirs) == 0;
     if (told)
-        client_job(client, compute, &comparison);
+        told = client_digest(client, fd, size, 1u << DIGEST_SHA_256, &ours) == 0;
     client_finish(client, result);
-    return told && comparison.result == 0 && digest_set_agree(&comparison.ours, &theirs);
+    return told && digest_set_agree(&ours, &theirs);
 }

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,23 +68,6 @@ static int look(struct client *client, const char *remote, const char *fields, u
 
 /* -- the same bytes ------------------------------------------------------------------------------------------------ */
 
-static int digest_ours(struct client *client, int fd, uint64_t size, unsigned algorithms, struct digest_set *ours)
-{
-    struct digest_follow *follow;
-    int error = digest_follow_new(&follow, fd, algorithms);
-
-    if (error < 0)
-        return error;
-    digest_follow_complete(follow, size);
-    do
-        error = client_wait(client, digest_follow_fd(follow), POLLIN, client->options.idle_timeout);
-    while (error == -ETIMEDOUT);
-    if (error == 0)
-        error = digest_follow_result(follow, ours);
-    digest_follow_free(follow);
-    return error;
-}
-
 /* Where looking ahead went wrong on a connection that was there, the transfer itself may do better. */
 static int favour(struct client *client, int result)
 {
@@ -113,7 +95,7 @@ static int compare(struct client *client, const char *remote, int fd, const stru
     result = look(client, remote, fields, size, &theirs);
     if (result != CLIENT_OK || theirs.size != size || !theirs.digests.known)
         return favour(client, result);
-    int error = digest_ours(client, fd, size, theirs.digests.known, &ours);
+    int error = client_digest(client, fd, size, theirs.digests.known, &ours);
     if (error == -EINTR)
         return client_fail(client, CLIENT_INTERRUPTED, "interrupted");
     if (error < 0 || !digest_set_agree(&ours, &theirs.digests))
