@@ -248,6 +248,7 @@ int part_begin(struct part *part, const char *source, const char *remote, uint64
     if (size > INT64_MAX)
         return -EFBIG;
     part->damaged = false;
+    part->lost = 0;
     lock_names(part);
     int rc = part->fd < 0 ? create(part) : 0;
     if (rc == 0) {
@@ -264,10 +265,12 @@ int part_save(struct part *part, const struct extents *have)
     struct store_map map = { .size = part->map.size, .source = part->map.source, .name = part->map.name };
 
     map.have = *have;
-    while (fdatasync(part->fd) < 0) {
+    while (part->lost == 0 && fdatasync(part->fd) < 0) {
         if (errno != EINTR)
-            return -errno;
+            part->lost = -errno;
     }
+    if (part->lost < 0)
+        return part->lost;
     return store_map_save(&map, part->directory, part->journal, true);
 }
 
@@ -300,6 +303,8 @@ static int make_ready(struct part *part, struct timespec modified)
     const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, modified };
     struct stat facts;
 
+    if (part->lost < 0)
+        return part->lost;
     if (fstat(part->fd, &facts) < 0)
         return -errno;
     if ((uint64_t)facts.st_size != part->map.size)

@@ -26,6 +26,7 @@ struct part {
     bool damaged;         /* there was a journal, but it could not be believed */
 
     /* private */
+    int lost; /* a sync failed with this: the kernel says so once, but what is on the disk is not known any more */
     int directory;
     char *leaf, *name, *journal;
 };
@@ -44,7 +45,7 @@ int part_open(struct part *part, const char *local, const char *remote);
  */
 int part_begin(struct part *part, const char *source, const char *remote, uint64_t size);
 
-/* Syncs the data, then claims `have`. */
+/* Syncs the data, then claims `have`. Once a sync has failed nothing more is claimed, and nothing gets its name. */
 int part_save(struct part *part, const struct extents *have);
 
 /*

@@ -190,6 +190,36 @@ static void leaves_alone_what_is_not_its_own(void **state)
 }
 
 /* Killed between the two names it gives: nothing was written yet. */
+/* The kernel tells of a page that it could not write once, and takes it for clean then. */
+static void after_a_sync_that_failed_nothing_is_claimed_or_named(void **state)
+{
+    struct part part;
+    struct extents have = { 0 };
+    int ends[2];
+
+    (void)state;
+    leave_half();
+    must_open(&part);
+    assert_int_equal(ftruncate(part.fd, SIZE), 0);
+    assert_int_equal(extents_add(&have, 0, SIZE), 0);
+    int file = dup(part.fd);
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(dup2(ends[1], part.fd), part.fd);
+    assert_int_equal(part_save(&part, &have), -EINVAL); /* as a disk that fails */
+    assert_int_equal(dup2(file, part.fd), part.fd);
+    assert_int_equal(part_save(&part, &have), -EINVAL);
+    assert_int_equal(part_commit(&part, old, true, NULL), -EINVAL);
+    close(file);
+    close(ends[0]);
+    close(ends[1]);
+    extents_clear(&have);
+    part_close(&part);
+    assert_false(exists(""));
+    must_open(&part);
+    assert_int_equal(extents_total(&part.map.have), SIZE / 2);
+    part_close(&part);
+}
+
 /* Another user could leave bytes and claims for us to take over. */
 static void does_not_go_on_with_what_others_left_where_anybody_writes(void **state)
 {
@@ -445,6 +475,7 @@ int main(void)
         TEST(one_process_at_a_time_has_it),
         TEST(two_that_found_nothing_do_not_share_a_file),
         TEST(leaves_alone_what_is_not_its_own),
+        TEST(after_a_sync_that_failed_nothing_is_claimed_or_named),
         TEST(does_not_go_on_with_what_others_left_where_anybody_writes),
         TEST(takes_up_an_empty_one_without_a_journal),
         TEST(does_not_believe_a_journal_of_a_finished_file),
