@@ -54,13 +54,19 @@ int catalog_seen_forget(struct catalog *catalog, const char *watch, const char *
     return statement ? catalog_step(catalog, statement) : rc;
 }
 
-int catalog_seen_each(struct catalog *catalog, const char *watch, bool done, catalog_seen_visit *visit, void *argument)
+#define DONE                                                                                                           \
+    "SELECT path, mark, seen.id FROM seen JOIN transfer ON transfer.id = seen.id WHERE watch = ?1 AND state = 3"
+
+int catalog_seen_each(struct catalog *catalog, const char *watch, enum catalog_seen_which which,
+                      catalog_seen_visit *visit, void *argument)
 {
-    static const char all[] = "SELECT path, mark, id FROM seen WHERE watch = ?1";
-    static const char only_done[] = "SELECT path, mark, seen.id FROM seen JOIN transfer ON transfer.id = seen.id"
-                                    " WHERE watch = ?1 AND state = 3";
+    static const char *const sql[] = {
+        [CATALOG_SEEN_ALL] = "SELECT path, mark, id FROM seen WHERE watch = ?1",
+        [CATALOG_SEEN_DONE] = DONE,
+        [CATALOG_SEEN_VERIFIED] = DONE " AND length(digest) > 0",
+    };
     int rc, result = SQLITE_DONE, told = 0;
-    sqlite3_stmt *statement = prepare(catalog, done ? only_done : all, watch, NULL, &rc);
+    sqlite3_stmt *statement = prepare(catalog, sql[which], watch, NULL, &rc);
 
     if (!statement)
         return rc;

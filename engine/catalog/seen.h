@@ -13,10 +13,13 @@ int catalog_seen_put(struct catalog *catalog, const char *watch, const char *pat
 int catalog_seen_forget(struct catalog *catalog, const char *watch, const char *path);
 
 /*
- * Visits what a watch has queued: all of it, or only what has been carried out. Non-zero from the visit ends the
+ * Visits what a watch has queued: all of it, only what has been carried out, or only that of it whose digest both sides
+ * have compared. Non-zero from the visit ends the
  * search, which returns it. The visit must not change the catalog.
  */
+enum catalog_seen_which { CATALOG_SEEN_ALL, CATALOG_SEEN_DONE, CATALOG_SEEN_VERIFIED };
 typedef int catalog_seen_visit(void *argument, const char *path, const char *mark, uint64_t id);
-int catalog_seen_each(struct catalog *catalog, const char *watch, bool done, catalog_seen_visit *visit, void *argument);
+int catalog_seen_each(struct catalog *catalog, const char *watch, enum catalog_seen_which which,
+                      catalog_seen_visit *visit, void *argument);
 
 #endif

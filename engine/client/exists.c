@@ -77,6 +77,15 @@ static int favour(struct client *client, int result)
     return CLIENT_OK;
 }
 
+static void note_same(struct client *client, const struct digest *digest)
+{
+    char hex[DIGEST_HEX_SIZE];
+
+    digest_hex(digest, hex);
+    snprintf(client->digest, sizeof client->digest, "%s:%s", digest_name(digest->algorithm), hex);
+    client->last.verified = true;
+}
+
 /*
  * Whether the local file and the server's are the same. Digests are asked for, and computed, only where the sizes are
  * equal. CLIENT_OK: they differ, or it cannot be known; EXISTS_DONE; a result.
@@ -100,6 +109,7 @@ static int compare(struct client *client, const char *remote, int fd, const stru
         return client_fail(client, CLIENT_INTERRUPTED, "interrupted");
     if (error < 0 || !digest_set_agree(&ours, &theirs.digests))
         return CLIENT_OK; /* what cannot be read now is found out by who moves it */
+    note_same(client, digest_set_strongest(&ours));
     snprintf(why, sizeof why, "it is the same already (%s)", digest_name(digest_set_strongest(&ours)->algorithm));
     return skip(client, why);
 }

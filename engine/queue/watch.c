@@ -232,7 +232,7 @@ static void free_paths(struct gone *gone)
 static void forget_gone(struct watches *watches, const struct config_watch *watch)
 {
     struct gone gone = { 0 };
-    int rc = catalog_seen_each(watches->catalog, watch->name, false, find_gone, &gone);
+    int rc = catalog_seen_each(watches->catalog, watch->name, CATALOG_SEEN_ALL, find_gone, &gone);
 
     for (size_t i = 0; rc == 0 && i < gone.count; i++)
         rc = catalog_seen_forget(watches->catalog, watch->name, gone.paths[i]);
@@ -284,7 +284,9 @@ static void finish_sent(struct watches *watches, size_t i, const struct config_w
 
     if (watch->then == CONFIG_WATCH_KEEP || clock_ms() < watches->finish_again[i])
         return;
-    int rc = catalog_seen_each(watches->catalog, watch->name, true, finish, &sent);
+    /* What went unverified, under an earlier configuration, is not deleted under this one. */
+    enum catalog_seen_which which = watch->then == CONFIG_WATCH_DELETE ? CATALOG_SEEN_VERIFIED : CATALOG_SEEN_DONE;
+    int rc = catalog_seen_each(watches->catalog, watch->name, which, finish, &sent);
     for (size_t k = 0; rc == 0 && k < sent.paths.count; k++) {
         if (!is_there(sent.paths.paths[k]))
             rc = catalog_seen_forget(watches->catalog, watch->name, sent.paths.paths[k]);

@@ -279,15 +279,34 @@ static void visits_what_was_sent_only_once_it_was(void **state)
     enum catalog_state found;
     uint64_t id = add(place, "a", 1), last = 0;
     assert_int_equal(catalog_seen_put(place->catalog, "w", "/f", "m", id), 0);
-    assert_int_equal(catalog_seen_each(place->catalog, "w", true, count_seen, &last), 0);
+    assert_int_equal(catalog_seen_each(place->catalog, "w", CATALOG_SEEN_DONE, count_seen, &last), 0);
     assert_int_equal(last, 0);
-    assert_int_equal(catalog_seen_each(place->catalog, "w", false, count_seen, &last), 0);
+    assert_int_equal(catalog_seen_each(place->catalog, "w", CATALOG_SEEN_ALL, count_seen, &last), 0);
     assert_int_equal(last, id);
     run_it(place, id);
     assert_int_equal(end_it(place, id, CATALOG_DONE, 0, &found), 0);
     last = 0;
-    assert_int_equal(catalog_seen_each(place->catalog, "w", true, count_seen, &last), 0);
+    assert_int_equal(catalog_seen_each(place->catalog, "w", CATALOG_SEEN_DONE, count_seen, &last), 0);
     assert_int_equal(last, id);
+}
+
+static void visits_what_was_verified_only_where_a_digest_says_so(void **state)
+{
+    static const char *const digests[] = { NULL, "", "sha-256:00" };
+    struct place *place = *state;
+    enum catalog_state found;
+
+    for (size_t i = 0; i < 3; i++) {
+        uint64_t id = add(place, "a", 1), last = 0;
+        struct catalog_record record = {
+            .id = id, .state = CATALOG_DONE, .direction = CATALOG_OUT, .role = CATALOG_CLIENT, .digest = digests[i]
+        };
+        assert_int_equal(catalog_seen_put(place->catalog, "w", "/f", "m", id), 0);
+        run_it(place, id);
+        assert_int_equal(catalog_job_ended(place->catalog, &record, 0, &found), 0);
+        assert_int_equal(catalog_seen_each(place->catalog, "w", CATALOG_SEEN_VERIFIED, count_seen, &last), 0);
+        assert_int_equal(last, i == 2 ? id : 0);
+    }
 }
 
 #define each(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -308,6 +327,7 @@ int main(void)
         each(refuses_what_no_job_may_be),
         each(remembers_files_as_they_were),
         each(visits_what_was_sent_only_once_it_was),
+        each(visits_what_was_verified_only_where_a_digest_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -118,6 +118,24 @@ def nothing_is_deleted_that_could_not_be_verified(t):
 
 
 @test("host")
+def what_went_unverified_is_not_deleted_by_a_later_configuration(t):
+    root = t.make_folder("root")
+    root.chmod(0o777)
+    sections = watching(t, SimpleNamespace(port=peers.nginx(t, root)))
+    del sections["watch out"]["to"]
+    here = Server(t, sections, "here")
+    time.sleep(0.3)
+    (t.path("out") / "f").write_bytes(b"the only copy")
+    here.wait_event("Q01I", 15 * t.run.patience)
+    sections["watch out"]["then"] = "delete"
+    write_ini(here.ini, sections)
+    here.process.send_signal(signal.SIGHUP)
+    here.wait_event("S10I")
+    time.sleep(2.5)
+    equal((t.path("out") / "f").read_bytes(), b"the only copy", "what is here")
+
+
+@test("host")
 def a_link_that_takes_the_place_of_a_file_is_not_followed(t):
     there = setup.server(t, name="there")
     here = Server(t, watching(t, there), "here")
