@@ -69,9 +69,11 @@ static int read_have(const struct sending *sending, struct extents *have)
     if (rc < 0)
         return client_fail(client, CLIENT_SERVER, "%s says what it has of an upload in a way that cannot be read",
                            client->peer);
-    if (have->count > 0 && have->items[have->count - 1].end > sending->size)
+    if (have->count > 0 && have->items[have->count - 1].end > sending->size) {
+        extents_clear(have);
         return client_fail(client, CLIENT_SERVER, "%s says that it has more of an upload than there is of the file",
                            client->peer);
+    }
     return 0;
 }
 
