@@ -58,7 +58,7 @@ def what_differs_is_replaced_in_one_step(t, which):
     equal(pair.in_place(), ["target"], "files")
 
 
-@test("host", "guest", each=WAYS)
+@test("host", each=WAYS)
 def what_is_the_same_is_left_alone_and_that_is_said(t, which):
     server = setup.server(t)
     pair = Pair(t, which, server=server)
@@ -86,7 +86,7 @@ def a_server_without_digests_has_all_of_it_replaced(t, which):
     check(os.stat(pair.target).st_ino != before, "it was left as it was")
 
 
-@test("host", "guest", each=WAYS)
+@test("host", each=WAYS)
 def fail_decides_before_the_body_with_a_code_of_its_own(t, which):
     server = setup.server(t)
     pair = Pair(t, which, server=server)
@@ -101,7 +101,7 @@ def fail_decides_before_the_body_with_a_code_of_its_own(t, which):
     files.same(pair.source, pair.target)
 
 
-@test("host", "guest", each=WAYS)
+@test("host", each=WAYS)
 def skip_passes_over_and_says_so(t, which):
     server = setup.server(t)
     pair = Pair(t, which, server=server)
@@ -115,7 +115,7 @@ def skip_passes_over_and_says_so(t, which):
     files.same(pair.source, pair.target)
 
 
-@test("host", "guest", each=WAYS)
+@test("host", each=WAYS)
 def rename_takes_the_first_free_number(t, which):
     pair = Pair(t, which, server=setup.server(t))
     side = "local" if pair.way == "get" else "remote"
@@ -208,7 +208,7 @@ def with_policy(t, policy):
     return server
 
 
-@test("host", "guest", each=["put small", "put large"])
+@test("host", each=["put small", "put large"])
 def a_store_that_keeps_what_it_has_refuses_with_its_reason(t, which):
     pair = Pair(t, which, server=with_policy(t, "no"))
     pair.move().must_succeed()
@@ -225,7 +225,7 @@ def a_store_that_keeps_what_it_has_refuses_with_its_reason(t, which):
     equal(pair.in_place(), ["target", "target.1"], "files")
 
 
-@test("host", "guest", each=["put small", "put large"])
+@test("host", each=["put small", "put large"])
 def a_store_that_gives_numbers_gives_them_to_everyone(t, which):
     pair = Pair(t, which, server=with_policy(t, "rename"))
     url = f"https://localhost:{pair.server.port}/target"

@@ -87,7 +87,7 @@ def curl_does_not_get_a_part_of_a_file_into_the_place_of_the_whole(t):
     equal(files.listing(server.root), ["file"], "files in the store")
 
 
-@test("host", "guest")
+@test("host")
 def wget_goes_on_with_what_it_has(t):
     server, url = site(t)
     options = ["-q", *certificates(t, "--ca-certificate", "--certificate", "--private-key")]
@@ -98,7 +98,7 @@ def wget_goes_on_with_what_it_has(t):
     check(of_the_rest(server) <= SIZE - had, "it fetched what it had")
 
 
-@test("host", "guest")
+@test("host")
 def aria2_fetches_over_eight_connections_and_goes_on(t):
     server, url = site(t)
     options = ["-q", "-x", "8", "-s", "8", "-k", "1M", "--auto-save-interval=1", "--file-allocation=none", "-d", t.folder, "-o", "got",
@@ -162,7 +162,7 @@ def _cut_short(t, ini, *arguments):
     return process
 
 
-@test("host", "guest", each=list(THEIRS))
+@test("host", each=list(THEIRS))
 def our_client_fetches_in_ranges_and_goes_on_after_kill_9(t, which):
     root = t.make_folder("www")
     source = old_file(root / "file")
@@ -191,7 +191,7 @@ def our_client_fetches_over_several_streams(t, which):
     check(transfer["bytes"] == SIZE, f"{transfer}")
 
 
-@test("host", "guest", each=list(THEIRS))
+@test("host", each=list(THEIRS))
 def our_client_sends_whole_where_parts_are_not_taken_and_says_what_was_not_verified(t, which):
     root = t.make_folder("www")
     mine = files.make(t.path("mine"), SIZE, 8)

@@ -79,7 +79,7 @@ def site(t, root=None):
 
 # -- a full disk --------------------------------------------------------------------------------------------------------
 
-@test("host", "guest", each=["small", "large"])
+@test("host", each=["small", "large"])
 def a_disk_of_the_server_that_is_full_is_told_before_the_body_and_what_is_there_stays(t, size):
     root = mounted(t, "store", "size=16m")
     server, ini = site(t, root)
@@ -117,7 +117,7 @@ def a_disk_of_the_server_that_runs_full_in_mid_body_loses_nothing_and_the_rest_g
     check(transfer["bytes"] < 12 * MIB, f"all of it was sent again: {transfer}")
 
 
-@test("host", "guest", each=["small", "large"])
+@test("host", each=["small", "large"])
 def a_local_disk_that_is_full_is_told_and_what_is_there_stays(t, size):
     here = mounted(t, "here", "size=16m")
     server, ini = site(t)
@@ -172,7 +172,7 @@ def a_quota_that_is_used_up_is_told(t):
 
 # -- read-only, and permission lost -------------------------------------------------------------------------------------
 
-@test("host", "guest", each=["small", "large"])
+@test("host", each=["small", "large"])
 def a_store_that_becomes_read_only_is_told_and_served_on(t, size):
     root = mounted(t, "store", "size=64m")
     server, ini = site(t, root)
@@ -285,7 +285,7 @@ CHANGES = ["truncated", "grown", "rewritten", "replaced"]
 TOUCHED_DURING = [f"{how} {streams}" for how in CHANGES for streams in (1, 3)]
 
 
-@test("host", "guest", each=TOUCHED_DURING)
+@test("host", each=TOUCHED_DURING)
 def a_source_that_changes_during_a_get_is_never_mixed(t, which):
     how, streams = which.split()
     server, ini = site(t)
@@ -310,7 +310,7 @@ def a_source_that_changes_during_a_get_is_never_mixed(t, which):
     equal(files.listing(here), ["file"], "what is left over")
 
 
-@test("host", "guest", each=TOUCHED_DURING)
+@test("host", each=TOUCHED_DURING)
 def a_source_that_changes_during_a_put_is_never_mixed(t, which):
     how, streams = which.split()
     server, ini = site(t)
@@ -337,7 +337,7 @@ def a_source_that_changes_during_a_put_is_never_mixed(t, which):
 TIMES = {"the epoch": 0, "before it": -86400 * 365, "far ahead": 4102444800, "beyond 32 bits": 1 << 33}
 
 
-@test("host", "guest", each=list(TIMES))
+@test("host", each=list(TIMES))
 def a_file_from_another_time_is_moved_like_any_other(t, which):
     server, ini = site(t)
     source = files.make(server.root / "file", 3 * MIB, 1)
@@ -349,7 +349,7 @@ def a_file_from_another_time_is_moved_like_any_other(t, which):
     files.same(source, server.root / "back")
 
 
-@test("host", "guest", each=["back", "ahead"])
+@test("host", each=["back", "ahead"])
 def a_clock_that_jumps_between_two_tries_mixes_nothing(t, way):
     """A part from "tomorrow" or "long ago", and a source whose time went the same way: what counts is that it changed."""
     server, ini = site(t)
