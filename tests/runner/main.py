@@ -1,6 +1,6 @@
 """./check, once everything it needs is installed: builds, runs all tests, counts.
 
-Stages run one after the other; each has its log in build/check/. The guest's stage is this same program, started inside.
+Stages run one after the other; what runs has its log in build/check/. The guest's stage is this same program, started inside.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.dont_write_bytecode = True
@@ -133,6 +134,12 @@ class Check:
         return 1 if self.outcomes.counts()["failed"] else 0
 
 
+def side_by_side(*works):
+    with ThreadPoolExecutor(len(works)) as pool:
+        for done in [pool.submit(work) for work in works]:
+            done.result()
+
+
 def tsan_prefix():
     """ThreadSanitizer of GCC 12 needs addresses where kernels with much randomisation do not put them."""
     probe = subprocess.run(["setarch", "-R", "true"], stderr=subprocess.DEVNULL)
@@ -169,9 +176,13 @@ def everything(quick):
         check.stage("unit tests with ASan and UBSan", lambda: check.unit("asan", limit=300))
         check.stage("unit tests with TSan", lambda: check.unit("tsan", threaded, prefix, limit=600))
         check.stage("fuzzers", check.fuzz)
-    check.stage("integration tests on this machine", lambda: check.integration("release", release))
-    if not quick:
-        check.stage("integration tests with ASan and UBSan", lambda: check.integration("asan", BUILD / "asan" / "sluice"))
+    if quick:
+        check.stage("integration tests on this machine", lambda: check.integration("release", release))
+    else:
+        # They spend most of their time waiting: both builds at once take hardly longer than one.
+        check.stage("integration tests on this machine, and with ASan and UBSan", lambda: side_by_side(
+            lambda: check.integration("release", release),
+            lambda: check.integration("asan", BUILD / "asan" / "sluice")))
         check.stage("the server with TSan under many clients, and reloaded",
                     lambda: check.integration("tsan", release, BUILD / "tsan" / "sluice", ["concurrent.*", "reload.*"]))
         check.stage("unit and integration tests in a guest with Debian's kernel", check.guest)
