@@ -6,8 +6,9 @@
  *                HOST:PORT, who.c: people and names, network.c: blocks, expression.c: distinguished names
  *   model.c      sections -> structs; reports unknown, repeated and missing keys
  *   rules.c      joins the structs by name; reports what fits its type but makes no sense. partners.c: partners and
- *                users, hooks.c: hooks, watches.c: watches, classes.c: classes and what stores grant, claims.c: two that one certificate can belong to
- *   compare.c    two models -> their differences in access; canonical.c: expressions that differ only in writing
+ *                users, hooks.c: hooks, watches.c: watches, classes.c: classes and what stores grant, claims.c: two
+ * that one certificate can belong to compare.c    two models -> their differences in access; canonical.c: expressions
+ * that differ only in writing
  */
 #ifndef SLUICE_CONFIG_INTERNAL_H
 #define SLUICE_CONFIG_INTERNAL_H

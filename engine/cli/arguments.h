@@ -26,10 +26,10 @@ struct arguments {
     bool quiet, json, verbose;
     enum client_if_exists if_exists;
     bool says_if_exists; /* it was given */
-    bool queue; /* to be carried out by the running server */
+    bool queue;          /* to be carried out by the running server */
     uint64_t limit_rate; /* bytes per second; 0: no limit */
-    unsigned streams; /* 0: chosen */
-    int retries;      /* as in client_options */
+    unsigned streams;    /* 0: chosen */
+    int retries;         /* as in client_options */
     enum client_verify verify;
     enum digest_algorithm digest;
 

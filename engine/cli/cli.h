@@ -1,4 +1,5 @@
-/* One file per subcommand; main.c only dispatches. Each gets its own argv (argv[0] is the subcommand) and returns the exit code. */
+/* One file per subcommand; main.c only dispatches. Each gets its own argv (argv[0] is the subcommand) and returns the
+ * exit code. */
 #ifndef SLUICE_CLI_H
 #define SLUICE_CLI_H
 

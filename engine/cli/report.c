@@ -15,20 +15,11 @@ static const struct {
     int result;
     const char *word;
 } result_words[] = {
-    { CLIENT_OK, "ok" },
-    { CLIENT_FAILED, "failed" },
-    { CLIENT_USAGE, "usage" },
-    { CLIENT_CONFIG, "config" },
-    { CLIENT_CONNECT, "connect" },
-    { CLIENT_TLS, "tls" },
-    { CLIENT_REFUSED, "refused" },
-    { CLIENT_SERVER, "server" },
-    { CLIENT_CUT, "cut" },
-    { CLIENT_LOCAL, "local" },
-    { CLIENT_DIGEST, "digest" },
-    { CLIENT_EXISTS, "exists" },
-    { CLIENT_PARTIAL, "partial" },
-    { CLIENT_INTERRUPTED, "interrupted" },
+    { CLIENT_OK, "ok" },           { CLIENT_FAILED, "failed" },           { CLIENT_USAGE, "usage" },
+    { CLIENT_CONFIG, "config" },   { CLIENT_CONNECT, "connect" },         { CLIENT_TLS, "tls" },
+    { CLIENT_REFUSED, "refused" }, { CLIENT_SERVER, "server" },           { CLIENT_CUT, "cut" },
+    { CLIENT_LOCAL, "local" },     { CLIENT_DIGEST, "digest" },           { CLIENT_EXISTS, "exists" },
+    { CLIENT_PARTIAL, "partial" }, { CLIENT_INTERRUPTED, "interrupted" },
 };
 
 static const char *result_word(int result)

@@ -241,8 +241,8 @@ struct session {
     enum flow (*overdue)(struct session *session); /* the step that is taken when it passes */
     bool is_overdue;
     unsigned handshake_left; /* milliseconds of handshake_timeout, while a job does its next step */
-    uint64_t moved_seen; /* of the pump, at the last tick */
-    size_t lingered;     /* bytes read and dropped while the peer finishes */
+    uint64_t moved_seen;     /* of the pump, at the last tick */
+    size_t lingered;         /* bytes read and dropped while the peer finishes */
 
     struct http_reader *reader;
     char *in; /* bytes read but not yet used; NULL while there are none */
@@ -289,18 +289,18 @@ struct session {
     uint64_t decoded;    /* body bytes that came out of the chunked coding; not all of them need be written yet */
     size_t piece, taken; /* of what stands in `in`: body bytes being written, and input bytes they were made of */
     bool body_ended;
-    uint64_t rate;       /* bytes per second that this body is held to; 0: none */
-    atomic_uint *bodies; /* where it is counted among its partner's; NULL: nowhere */
+    uint64_t rate;                  /* bytes per second that this body is held to; 0: none */
+    atomic_uint *bodies;            /* where it is counted among its partner's; NULL: nowhere */
     char expected[STORE_ETAG_SIZE]; /* what a conditional PUT may replace; "": nothing */
     bool expects, created;
-    bool kept;       /* the store lets nothing be replaced, and there is something */
-    unsigned number; /* the upload became path.number; 0: it did not */
+    bool kept;                           /* the store lets nothing be replaced, and there is something */
+    unsigned number;                     /* the upload became path.number; 0: it did not */
     struct digest_set promised, digests; /* of the whole file: what the request says, and what we know */
     unsigned digest_wanted;              /* 1u << algorithm */
     enum flow (*after_digest)(struct session *session);
     char aside[STORE_BAD_NAME_SIZE]; /* where a file was put that is not the one that was promised */
-    uint64_t transfer; /* its id in the catalog; 0: none yet */
-    bool recorded;     /* with how it ended */
+    uint64_t transfer;               /* its id in the catalog; 0: none yet */
+    bool recorded;                   /* with how it ended */
     unsigned failure; /* the status that a failed upload is answered with; 0: the connection is broken off */
     const char *failure_why;
 };
@@ -369,7 +369,7 @@ bool request_has_body(const struct session *session);
 void request_release(struct session *session); /* lets go of what the request holds */
 void request_transferred(struct session *session, const char *direction, uint64_t bytes);
 void request_failed(struct session *session, const char *direction, uint64_t bytes, const char *why);
-void request_part_came(struct session *session, uint64_t bytes); /* T14I */
+void request_part_came(struct session *session, uint64_t bytes);                   /* T14I */
 void request_part_ended(struct session *session, uint64_t bytes, const char *why); /* T14W */
 
 /*
@@ -398,8 +398,8 @@ void session_tell_mismatch(struct session *session, const char *kept);
 
 /* overwrite.c: an upload whose name is taken. */
 int overwrite_judge(struct session *session, bool present); /* 0, or -EALREADY: it may not be replaced */
-unsigned *overwrite_number(struct session *session); /* for struct store_upload: where it may get another name */
-void overwrite_named(struct session *session);       /* it has its name: session->path becomes that */
+unsigned *overwrite_number(struct session *session);        /* for struct store_upload: where it may get another name */
+void overwrite_named(struct session *session);              /* it has its name: session->path becomes that */
 void overwrite_write_name(const struct session *session, struct http_writer *out);
 void overwrite_write_kept(const struct session *session, unsigned status, struct http_writer *out); /* in a refusal */
 void overwrite_write_known(const struct session *session, struct http_writer *out); /* to a HEAD that asks */

@@ -113,7 +113,8 @@ static void warns_of_what_only_a_shell_would_do(void **state)
     assert_non_null(config);
     config_errors_sort(&errors);
     assert_int_equal(errors.error_count, 0);
-    assert_non_null(strstr(errors.items[errors.count - 1].text, "command: \">\" is handed to the program like any other word"));
+    assert_non_null(
+        strstr(errors.items[errors.count - 1].text, "command: \">\" is handed to the program like any other word"));
     config_errors_clear(&errors);
     config_free(config);
 }

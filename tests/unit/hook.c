@@ -173,7 +173,8 @@ static void ends_a_program_that_takes_too_long_with_all_it_started(void **state)
     /* It holds on against SIGTERM, and so does its child. */
     snprintf(command, sizeof command,
              "[hook h]\non = received\ntimeout = 200ms\ncommand = /bin/sh -c "
-             "'trap : TERM; (trap : TERM; for i in 1 2 3 4 5 6 7 8; do sleep 0.5; done; touch %s) & while :; do sleep 1; done'\n",
+             "'trap : TERM; (trap : TERM; for i in 1 2 3 4 5 6 7 8; do sleep 0.5; done; touch %s) & while :; do sleep "
+             "1; done'\n",
              mark);
     begin(&scene, command);
     uint64_t began = milliseconds();
