@@ -3,6 +3,7 @@
 What stands under a name is, at every moment, either what stood there before or the whole new file: a watcher looks.
 """
 
+import errno
 import os
 import shutil
 import signal
@@ -34,9 +35,13 @@ def remount(folder, options):
 def fill(folder, leave):
     """Leaves that many bytes of room."""
     free = shutil.disk_usage(folder).free
-    with open(folder / ".ballast", "wb") as ballast:
+    with open(folder / ".ballast", "wb", buffering=0) as ballast:
         for start in range(0, free - leave, MIB):
-            ballast.write(bytes(min(MIB, free - leave - start)))
+            try:
+                ballast.write(bytes(min(MIB, free - leave - start)))
+            except OSError as problem:  # who is writing beside us had the rest, which is as full
+                check(problem.errno == errno.ENOSPC and leave == 0, str(problem))
+                return
 
 
 class Watcher:
@@ -98,7 +103,7 @@ def a_disk_of_the_server_that_is_full_is_told_before_the_body_and_what_is_there_
     equal([n for n in files.listing(root) if n != "file"], [], "what is left over")
 
 
-@test("host", "guest")
+@test("host")
 def a_disk_of_the_server_that_runs_full_in_mid_body_loses_nothing_and_the_rest_goes_when_there_is_room(t):
     root = mounted(t, "store", "size=24m")
     server, ini = site(t, root)
@@ -135,7 +140,7 @@ def a_local_disk_that_is_full_is_told_and_what_is_there_stays(t, size):
     equal(files.listing(here), ["file"], "what is left over")
 
 
-@test("host", "guest")
+@test("host")
 def a_local_disk_that_runs_full_in_mid_body_keeps_what_came(t):
     here = mounted(t, "here", "size=24m")
     server, ini = site(t)
