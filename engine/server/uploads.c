@@ -24,9 +24,8 @@ struct upload {
     dev_t device;
     ino_t inode;
     char name[STORE_PARTIAL_NAME_SIZE];
-    pthread_mutex_t opening; /* while its partial is opened or closed */
-    struct store_partial
-        *partial; /* NULL: not open. Changed with the lock of `home` held, too; stays while it is held */
+    struct store_partial *partial; /* NULL: not open; stays while it is held */
+    bool changing;                 /* its partial is being opened or closed, by one thread */
     unsigned holders, writers;
     bool known; /* it is on the disk, as far as is known */
     bool finishing, gone;
@@ -41,7 +40,8 @@ struct upload {
 struct uploads {
     struct event_log *log;
     pthread_mutex_t lock;
-    pthread_cond_t changed;
+    pthread_cond_t changed; /* `stopping` was set */
+    pthread_cond_t settled; /* some upload's `changing` ended */
     struct upload *buckets[BUCKETS];
     struct upload *open; /* those with a partial */
     struct upload *gone; /* not in a bucket; closed once nobody holds them */
@@ -83,7 +83,6 @@ static struct upload *insert(struct uploads *uploads, dev_t device, ino_t inode,
     upload->device = device;
     upload->inode = inode;
     stpncpy(upload->name, name, sizeof upload->name - 1);
-    pthread_mutex_init(&upload->opening, NULL);
     atomic_init(&upload->unwanted, false);
     upload->seen = uploads->sweep;
     upload->next = *bucket;
@@ -127,7 +126,6 @@ static void make_gone(struct upload *upload)
 static void upload_free(struct upload *upload)
 {
     store_partial_close(upload->partial);
-    pthread_mutex_destroy(&upload->opening);
     free(upload);
 }
 
@@ -161,32 +159,50 @@ static int enter(struct uploads *uploads, const struct store_place *place, bool 
     return rc;
 }
 
-/* Those who come at the same time wait here for the first of them. */
+/* With the lock held. */
+static void settle(struct upload *upload)
+{
+    upload->changing = false;
+    pthread_cond_broadcast(&upload->home->settled);
+}
+
+/* With the lock held, which is let go of while the disk is asked. */
+static int open_changing(struct upload *upload, const struct store_place *place, uint64_t size)
+{
+    struct uploads *uploads = upload->home;
+    struct store_partial *partial = NULL;
+
+    upload->changing = true;
+    pthread_mutex_unlock(&uploads->lock);
+    int rc = store_partial_open(place, size, &partial);
+    pthread_mutex_lock(&uploads->lock);
+    if (rc == 0) {
+        upload->partial = partial;
+        upload->known = true;
+        upload->kept_at = session_clock();
+        upload->next_open = uploads->open;
+        uploads->open = upload;
+    } else if (rc == -ENOENT) {
+        upload->known = false;
+    }
+    settle(upload);
+    return rc;
+}
+
+/* Those who come at the same time wait here for the first of them: two descriptors would lock each other out. */
 static int open_partial(struct upload *upload, const struct store_place *place, uint64_t size)
 {
     struct uploads *uploads = upload->home;
     int rc = 0;
 
-    pthread_mutex_lock(&upload->opening);
-    if (!upload->partial) {
-        struct store_partial *partial = NULL;
-        rc = store_partial_open(place, size, &partial);
-        pthread_mutex_lock(&uploads->lock);
-        if (rc == 0) {
-            upload->partial = partial;
-            upload->known = true;
-            upload->kept_at = session_clock();
-            upload->next_open = uploads->open;
-            uploads->open = upload;
-        } else if (rc == -ENOENT) {
-            upload->known = false;
-        }
-        pthread_mutex_unlock(&uploads->lock);
-    } else if (size != STORE_PARTIAL_ANY) {
-        rc = store_partial_set_size(upload->partial, size);
-    }
-    pthread_mutex_unlock(&upload->opening);
-    return rc;
+    pthread_mutex_lock(&uploads->lock);
+    while (upload->changing)
+        pthread_cond_wait(&uploads->settled, &uploads->lock);
+    bool open = upload->partial;
+    if (!open)
+        rc = open_changing(upload, place, size);
+    pthread_mutex_unlock(&uploads->lock);
+    return open && size != STORE_PARTIAL_ANY ? store_partial_set_size(upload->partial, size) : rc;
 }
 
 int uploads_take(struct uploads *uploads, const struct upload_key *key, uint64_t size, struct upload **upload)
@@ -366,12 +382,12 @@ static void keep(struct upload *upload)
     upload->holders--;
 }
 
-/* Whoever takes it from now on waits until it can be opened again: two descriptors would lock each other out. */
+/* Whoever takes it from now on waits until it can be opened again. */
 static void close_idle(struct upload *upload)
 {
     struct uploads *uploads = upload->home;
 
-    pthread_mutex_lock(&upload->opening);
+    upload->changing = true;
     upload->holders++;
     struct store_partial *partial = upload->partial;
     upload->partial = NULL;
@@ -379,8 +395,8 @@ static void close_idle(struct upload *upload)
     pthread_mutex_unlock(&uploads->lock);
     store_partial_give_back(partial); /* or one request could fill the disk, and take nothing but its head to do so */
     store_partial_close(partial);
-    pthread_mutex_unlock(&upload->opening);
     pthread_mutex_lock(&uploads->lock);
+    settle(upload);
     drop(upload);
 }
 
@@ -549,6 +565,7 @@ int uploads_new(struct uploads **out, struct event_log *log)
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&uploads->changed, &attributes);
     pthread_condattr_destroy(&attributes);
+    pthread_cond_init(&uploads->settled, NULL);
     atomic_init(&uploads->stopping, false);
     *out = uploads;
     return 0;
@@ -621,5 +638,6 @@ void uploads_free(struct uploads *uploads)
     epoch_drop(uploads->epoch);
     pthread_mutex_destroy(&uploads->lock);
     pthread_cond_destroy(&uploads->changed);
+    pthread_cond_destroy(&uploads->settled);
     free(uploads);
 }

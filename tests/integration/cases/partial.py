@@ -403,7 +403,7 @@ def kill_and_go_on(t, victim):
         server = on_port(t, root, port, f"server-{turn}")
         port = server.port
         ini = setup.partner(t, port)
-        process = begin(t, "--limit-rate", "12M", "--streams", rng.choice([1, 3]), source, "there:file", ini=ini)
+        process = begin(t, "--limit-rate", "4M", "--streams", rng.choice([1, 3]), source, "there:file", ini=ini)
         if victim == "server" and turn % 2:
             server.wait_event("G01I")  # before that there is nothing to be gone on with
             wait_for(lambda: leftovers(root), "that a part is there")
