@@ -6,7 +6,9 @@
  *     owner.c      who runs what, and who is gone
  *     put.c        a record to its rows        facts.c   what many records have in common
  *     find.c       rows to records             change.c  states        purge.c
- *     words.c      ids and words               queue.c   records that wait    writer.c  the thread that writes them
+ *     words.c      ids and words               job.c     what is queued
+ *     queue.c      what waits for the writer           writer.c  the thread that writes it
+ *     seen.c       files of watched folders
  *
  * Statements are prepared once for a connection and only ever have their values bound.
  */
@@ -60,6 +62,8 @@ int catalog_error(struct catalog *catalog, int result);
 sqlite3_stmt *catalog_statement(struct catalog *catalog, const char *sql, int *rc);
 /* Steps a statement that returns no row, and resets it. 0 or -errno. */
 int catalog_step(struct catalog *catalog, sqlite3_stmt *statement);
+/* The end of a transaction in which `rc` was reached: commits what went well, takes all back else. 0 or -errno. */
+int catalog_end(struct catalog *catalog, int rc);
 /* NULL and "" become NULL. Of a peer: as bytes, which need not be UTF-8. */
 int catalog_bind_text(sqlite3_stmt *statement, int index, const char *text);
 int catalog_bind_bytes(sqlite3_stmt *statement, int index, const char *text);

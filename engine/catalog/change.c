@@ -2,23 +2,7 @@
 
 #include <errno.h>
 
-static int state_of(struct catalog *catalog, uint64_t id, int *state)
-{
-    static const char sql[] = "SELECT state FROM transfer WHERE id = ?1";
-    int rc;
-    sqlite3_stmt *statement = catalog_statement(catalog, sql, &rc);
-
-    if (!statement)
-        return rc;
-    sqlite3_bind_int64(statement, 1, (sqlite3_int64)id);
-    int result = sqlite3_step(statement);
-    *state = result == SQLITE_ROW ? sqlite3_column_int(statement, 0) : -1;
-    rc = catalog_error(catalog, result);
-    sqlite3_reset(statement);
-    if (rc == 0 && (*state < 0 || *state >= CATALOG_STATES))
-        return -ENOENT;
-    return rc;
-}
+#include "engine/catalog/job.h"
 
 static bool is_over(enum catalog_state state)
 {
@@ -55,21 +39,17 @@ int catalog_change(struct catalog *catalog, uint64_t id, unsigned from, enum cat
                    const char *reason, enum catalog_state *found)
 {
     bool alone = !catalog->in_transaction;
-    int state = -1;
+    enum catalog_state state = CATALOG_WAITING;
     int rc = alone ? catalog_begin(catalog) : 0;
 
     if (rc < 0)
         return rc;
-    rc = state_of(catalog, id, &state);
+    rc = catalog_job_state(catalog, id, &state);
     if (rc == 0 && found)
-        *found = (enum catalog_state)state;
+        *found = state;
     if (rc == 0 && !(CATALOG_STATE_BIT(state) & from))
         rc = -EBUSY;
     if (rc == 0)
         rc = set(catalog, id, to, event, reason);
-    if (alone && rc == 0)
-        rc = catalog_commit(catalog);
-    if (alone && rc < 0)
-        catalog_rollback(catalog);
-    return rc;
+    return alone ? catalog_end(catalog, rc) : rc;
 }

@@ -96,16 +96,6 @@ static int set_due(struct catalog *catalog, uint64_t id, uint64_t due)
     return rc;
 }
 
-/* Commits, or takes all back. */
-static int end(struct catalog *catalog, int rc)
-{
-    if (rc == 0)
-        rc = catalog_commit(catalog);
-    if (rc < 0)
-        catalog_rollback(catalog);
-    return rc;
-}
-
 int catalog_job_add(struct catalog *catalog, struct catalog_record *record, uint64_t due, const void *request,
                     size_t length)
 {
@@ -119,7 +109,7 @@ int catalog_job_add(struct catalog *catalog, struct catalog_record *record, uint
     rc = catalog_put(catalog, record);
     if (rc == 0)
         rc = insert(catalog, record->id, due, request, length);
-    return alone ? end(catalog, rc) : rc;
+    return alone ? catalog_end(catalog, rc) : rc;
 }
 
 /* -- carrying out -------------------------------------------------------------------------------------------------- */
@@ -182,7 +172,7 @@ int catalog_job_ended(struct catalog *catalog, struct catalog_record *record, ui
         rc = catalog_put(catalog, record);
     if (rc == 0)
         rc = set_due(catalog, record->id, record->state == CATALOG_WAITING ? due : NEVER);
-    return end(catalog, rc);
+    return catalog_end(catalog, rc);
 }
 
 /* -- an operator's orders ------------------------------------------------------------------------------------------ */
@@ -236,5 +226,5 @@ int catalog_job_order(struct catalog *catalog, uint64_t id, enum catalog_order o
         rc = forget_retries(catalog, id);
     if (rc == 0)
         rc = set_due(catalog, id, orders[order].to == CATALOG_WAITING ? catalog_now() : NEVER);
-    return end(catalog, rc);
+    return catalog_end(catalog, rc);
 }

@@ -143,6 +143,15 @@ void catalog_rollback(struct catalog *catalog)
     catalog_facts_forget(catalog);
 }
 
+int catalog_end(struct catalog *catalog, int rc)
+{
+    if (rc == 0)
+        rc = catalog_commit(catalog);
+    if (rc < 0)
+        catalog_rollback(catalog);
+    return rc;
+}
+
 /* -- opening ------------------------------------------------------------------------------------------------------- */
 
 static int settle(struct catalog *catalog)

@@ -176,9 +176,5 @@ int catalog_owner_bury(struct catalog *catalog)
             break;
         rc = bury(catalog, gone);
     }
-    if (rc == 0)
-        rc = catalog_commit(catalog);
-    if (rc < 0)
-        catalog_rollback(catalog);
-    return rc;
+    return catalog_end(catalog, rc);
 }

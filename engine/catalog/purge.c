@@ -58,12 +58,8 @@ static int step(struct catalog *catalog, uint64_t from, uint64_t last, uint64_t 
         rc = with_range(catalog, messages, from, last, before);
     if (rc == 0)
         rc = with_range(catalog, jobs, from, last, before);
-    if (rc == 0)
-        rc = catalog_commit(catalog);
-    if (rc < 0)
-        catalog_rollback(catalog);
-    else
-        *removed += gone;
+    rc = catalog_end(catalog, rc);
+    *removed += rc == 0 ? gone : 0;
     return rc;
 }
 

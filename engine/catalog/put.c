@@ -147,11 +147,5 @@ int catalog_put(struct catalog *catalog, struct catalog_record *record)
     if (rc < 0)
         return rc;
     rc = put(catalog, record);
-    if (!alone)
-        return rc;
-    if (rc == 0)
-        rc = catalog_commit(catalog);
-    if (rc < 0)
-        catalog_rollback(catalog);
-    return rc;
+    return alone ? catalog_end(catalog, rc) : rc;
 }
