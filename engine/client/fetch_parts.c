@@ -1,5 +1,4 @@
 /* A large file: its .part, the streams that fill it, and who keeps its journal. */
-#include "engine/client/exists.h"
 #include "engine/client/fetch.h"
 
 #include <errno.h>
@@ -350,24 +349,10 @@ static int run_job(struct fetch *fetch, void (*work)(void *argument))
 static void sum_up(struct fetch *fetch, uint64_t there)
 {
     struct client *client = fetch->client;
-    const struct streams *streams = fetch->streams;
-    struct client_transfer *last = &client->last;
 
-    last->resumed_bytes = there;
-    last->bytes = plan_done(fetch->plan) - there;
-    last->retries += streams->retries;
-    free(client->stream_list);
-    client->stream_list = calloc(streams->count, sizeof *client->stream_list);
-    last->stream_list = client->stream_list;
-    last->streams = client->stream_list ? streams->count : 0;
-    for (unsigned i = 0; i < last->streams; i++) {
-        const struct stream *stream = &streams->streams[i];
-        struct client_stream *shown = &client->stream_list[i];
-        snprintf(shown->peer, sizeof shown->peer, "%s", stream->peer);
-        snprintf(shown->path, sizeof shown->path, "%s", stream->path);
-        shown->bytes = stream->bytes;
-        shown->retries = stream->retries;
-    }
+    client->last.resumed_bytes = there;
+    client->last.bytes = plan_done(fetch->plan) - there;
+    streams_note(client, fetch->streams);
 }
 
 static int not_complete(struct fetch *fetch)

@@ -221,29 +221,6 @@ static unsigned choose_streams(const struct client *client, uint64_t missing)
     return streams ? (unsigned)streams : 1;
 }
 
-/* Of the last round, which is the only one unless something got lost. */
-static void note_streams(struct client *client, const struct streams *streams)
-{
-    struct client_transfer *last = &client->last;
-
-    last->retries += streams->retries;
-    free(client->stream_list);
-    client->stream_list = calloc(streams->count, sizeof *client->stream_list);
-    last->stream_list = client->stream_list;
-    last->streams = client->stream_list ? streams->count : 0;
-    for (unsigned i = 0; i < last->streams; i++) {
-        const struct stream *stream = &streams->streams[i];
-        struct client_stream *shown = &client->stream_list[i];
-
-        snprintf(shown->peer, sizeof shown->peer, "%s", stream->peer);
-        snprintf(shown->path, sizeof shown->path, "%s", stream->path);
-        shown->bytes = stream->bytes;
-        shown->retries = stream->retries;
-        if (stream->path[0] && strcmp(client->path, "none") == 0)
-            snprintf(client->path, sizeof client->path, "%s", stream->path);
-    }
-}
-
 static void run_streams(struct sending *sending, struct streams *streams)
 {
     struct client *client = sending->client;
@@ -254,7 +231,7 @@ static void run_streams(struct sending *sending, struct streams *streams)
     streams_run(streams);
     client_watch(client, sending->shown, sending->shown_argument);
     client->may_use = NULL;
-    note_streams(client, streams);
+    streams_note(client, streams);
 }
 
 /* Sends what is missing. 0 or an enum client_result. */

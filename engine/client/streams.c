@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -282,4 +283,26 @@ void streams_run(struct streams *streams)
     close(streams->stop_fd);
     close(streams->done_fd);
     pthread_mutex_destroy(&streams->lock);
+}
+
+void streams_note(struct client *client, const struct streams *streams)
+{
+    struct client_transfer *last = &client->last;
+
+    last->retries += streams->retries;
+    free(client->stream_list);
+    client->stream_list = calloc(streams->count, sizeof *client->stream_list);
+    last->stream_list = client->stream_list;
+    last->streams = client->stream_list ? streams->count : 0;
+    for (unsigned i = 0; i < last->streams; i++) {
+        const struct stream *stream = &streams->streams[i];
+        struct client_stream *shown = &client->stream_list[i];
+
+        snprintf(shown->peer, sizeof shown->peer, "%s", stream->peer);
+        snprintf(shown->path, sizeof shown->path, "%s", stream->path);
+        shown->bytes = stream->bytes;
+        shown->retries = stream->retries;
+        if (stream->path[0] && strcmp(client->path, "none") == 0)
+            snprintf(client->path, sizeof client->path, "%s", stream->path);
+    }
 }

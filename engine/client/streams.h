@@ -76,6 +76,10 @@ struct streams {
 /* Until all is done or nothing more can come of it. */
 void streams_run(struct streams *streams);
 
+/* What each of them did, and the retries of all, for the transfer's line: client->last. Replaces what an earlier run
+ * left there, but for the retries, which add up. */
+void streams_note(struct client *client, const struct streams *streams);
+
 /* How far the range is, by a client_progress of the stream's client; ends it early where another took its rest. */
 void stream_moved(struct stream *stream, uint64_t moved);
 
