@@ -177,6 +177,9 @@ int client_write_head(struct client *client, const struct client_request *reques
 int client_judge(struct client *client);
 /* The same, and reads its body away. */
 int client_unwelcome(struct client *client);
+/* Reads the answer's body away, so that the connection may serve the next request; where that is too much, or fails,
+ * it is not kept. */
+void client_discard(struct client *client);
 
 /* put.c: 0, -errno or an enum client_result */
 int client_send_body(struct client *client, const struct client_request *request);
@@ -211,7 +214,7 @@ int client_finish(struct client *client, int result);                  /* fills 
 void client_note_session(struct client *client);                       /* who encrypts, and why, as it is now */
 void client_note_path(struct client *client, const struct pump *pump); /* NULL: by hand, through channel_read() */
 void client_show(struct client *client, const struct pump *pump, uint64_t before, uint64_t total);
-/* Bytes of a peer or a file's name, fit for a terminal: control and non-ASCII bytes as \xNN. Returns `out`. */
+/* Bytes of a peer or a file's name as printable() has them, as many as fit (17 bytes and more). Returns `out`. */
 const char *client_escape(const char *text, char *out, size_t size);
 
 #endif

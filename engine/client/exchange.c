@@ -271,8 +271,7 @@ static const char *remedy_for(const struct client *client, unsigned status)
     return NULL;
 }
 
-/* So that the connection may serve the next request; where that takes too much, it is given up. */
-static void discard_body(struct client *client)
+void client_discard(struct client *client)
 {
     char *bytes;
     size_t length;
@@ -306,6 +305,6 @@ int client_judge(struct client *client)
 int client_unwelcome(struct client *client)
 {
     int result = client_judge(client);
-    discard_body(client);
+    client_discard(client);
     return result;
 }

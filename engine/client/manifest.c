@@ -24,26 +24,15 @@ static int take(void *argument, const char *bytes, size_t length)
     return manifest_feed(argument, bytes, length);
 }
 
-/* A listing, or a page: it is read away where that is little. */
-static int not_told(struct client *client)
-{
-    char *bytes;
-    size_t length;
-
-    if (client->keep && client_body_to_memory(client, CLIENT_HEAD_LIMIT, &bytes, &length) == 0)
-        free(bytes);
-    else
-        client->keep = false;
-    return CLIENT_OK;
-}
-
 static int read_manifest(struct client *client, struct manifest_reader *reader, bool *told)
 {
     const char *type = http_field(http_reader_result(client->reader), "Content-Type");
 
     *told = type && strncmp(type, HTTP_MANIFEST, strlen(HTTP_MANIFEST)) == 0;
-    if (!*told)
-        return not_told(client);
+    if (!*told) { /* a listing, or a page */
+        client_discard(client);
+        return CLIENT_OK;
+    }
     int error = client_body_to_sink(client, take, reader);
     if (error == 0 && (!reader->ended || reader->length > 0)) {
         client->keep = false;

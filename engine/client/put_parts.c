@@ -77,18 +77,6 @@ static int read_have(const struct sending *sending, struct extents *have)
     return 0;
 }
 
-static int read_away(struct client *client, int result)
-{
-    char *bytes;
-    size_t length;
-
-    if (client->keep && client_body_to_memory(client, CLIENT_HEAD_LIMIT, &bytes, &length) == 0)
-        free(bytes);
-    else
-        client->keep = false;
-    return result;
-}
-
 static int ask(struct sending *sending, struct extents *have)
 {
     char fields[64];
@@ -99,7 +87,9 @@ static int ask(struct sending *sending, struct extents *have)
     int result = client_exchange(client, &request);
     if (result != CLIENT_OK)
         return result;
-    return read_away(client, read_have(sending, have));
+    result = read_have(sending, have);
+    client_discard(client);
+    return result;
 }
 
 /* The server need not keep what will never be gone on with. Where that cannot be told, it finds out by itself. */
@@ -111,7 +101,7 @@ static void give_up(struct sending *sending)
 
     snprintf(fields, sizeof fields, "Sluice-Upload: %s\r\n", sending->token);
     if (client_exchange(client, &request) == CLIENT_OK)
-        read_away(client, 0);
+        client_discard(client);
 }
 
 /* -- parts --------------------------------------------------------------------------------------------------------- */
@@ -196,7 +186,7 @@ static enum stream_verdict send_part(void *argument, struct stream *stream, int 
     if (*result != CLIENT_OK)
         return judge_failure(client, *result);
     if (client->last.status == 200 || client->last.status == 204) {
-        read_away(client, CLIENT_OK);
+        client_discard(client);
         return STREAM_ON;
     }
     *result = client_unwelcome(client);
@@ -290,12 +280,16 @@ static int finish(struct sending *sending, struct verify *verify, struct extents
     result = client_exchange(client, &request);
     if (result != CLIENT_OK)
         return result;
-    if (client->last.status == 409 && read_have(sending, have) == 0)
-        return read_away(client, PUT_NO_PARTS);
+    if (client->last.status == 409 && read_have(sending, have) == 0) {
+        client_discard(client);
+        return PUT_NO_PARTS;
+    }
     result = put_judge(client);
     if (result != CLIENT_OK)
         return result;
-    return read_away(client, put_verify(client, verify, client->remote, sending->size));
+    result = put_verify(client, verify, client->remote, sending->size);
+    client_discard(client);
+    return result;
 }
 
 /* Until all has arrived: after a server that was started again, or a cut, some of what was sent did not. */
