@@ -4,47 +4,24 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "config/printable.h"
 #include "engine/cli/progress.h"
 #include "engine/cli/when.h"
 
 /* -- any bytes ----------------------------------------------------------------------------------------------------- */
 
-/* The length of the character at `text` (RFC 3629) and its code point; 0: these bytes are no UTF-8. */
-static size_t character(const unsigned char *text, size_t left, uint32_t *point)
-{
-    static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-    size_t length = text[0] < 0x80 ? 1 : text[0] < 0xc2 ? 0 : text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
-
-    if (length == 0 || length > left || text[0] > 0xf4)
-        return 0;
-    *point = length == 1 ? text[0] : text[0] & (0x7fu >> length);
-    for (size_t i = 1; i < length; i++) {
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-        *point = *point << 6 | (text[i] & 0x3f);
-    }
-    return *point < least[length] || *point > 0x10ffff || (*point >= 0xd800 && *point <= 0xdfff) ? 0 : length;
-}
-
-/* Control characters, and those that turn the direction of writing or break a line. */
-static bool is_deceptive(uint32_t point)
-{
-    return point < 0x20 || (point >= 0x7f && point < 0xa0) || (point >= 0x200e && point <= 0x200f) ||
-           (point >= 0x2028 && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069) || point == 0xfeff;
-}
-
 static void put_text(FILE *out, const char *bytes, size_t length)
 {
-    const unsigned char *at = (const unsigned char *)bytes;
+    const char *at = bytes;
 
     while (length) {
         uint32_t point = 0;
-        size_t taken = character(at, length, &point);
-        bool shown = taken && !is_deceptive(point) && point != '\\';
+        size_t taken = printable_decode(at, length, &point);
+        bool shown = taken && !printable_deceives(point) && point != '\\';
         if (shown)
             fwrite(at, 1, taken, out);
         for (size_t i = 0; !shown && i < (taken ? taken : 1); i++)
-            fprintf(out, "\\x%02x", at[i]);
+            fprintf(out, "\\x%02x", (unsigned char)at[i]);
         at += taken ? taken : 1;
         length -= taken ? taken : 1;
     }
@@ -58,18 +35,18 @@ static void put_string(FILE *out, const char *text)
 /* False: some bytes were no UTF-8, and stand there as U+FFFD. */
 static bool put_json(FILE *out, const char *bytes, size_t length)
 {
-    const unsigned char *at = (const unsigned char *)bytes;
+    const char *at = bytes;
     bool whole = true;
 
     fputc('"', out);
     while (length) {
         uint32_t point = 0;
-        size_t taken = character(at, length, &point);
+        size_t taken = printable_decode(at, length, &point);
         if (taken == 0)
             fputs("\\ufffd", out);
         else if (point == '"' || point == '\\')
             fprintf(out, "\\%c", (char)point);
-        else if (is_deceptive(point))
+        else if (printable_deceives(point))
             fprintf(out, "\\u%04x", (unsigned)point);
         else
             fwrite(at, 1, taken, out);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/printable.h"
 #include "ktls/probe.h"
 
 #define RING_ENTRIES 64
@@ -310,13 +311,21 @@ int client_finish(struct client *client, int result)
 
 const char *client_escape(const char *text, char *out, size_t size)
 {
-    size_t at = 0;
-    for (; *text && at + 5 <= size; text++) {
-        unsigned char byte = (unsigned char)*text;
-        if (byte >= 0x20 && byte < 0x7f)
-            out[at++] = (char)byte;
-        else
-            at += (size_t)snprintf(out + at, size - at, "\\x%02x", byte);
+    size_t left = strlen(text), at = 0;
+
+    /* Room for a character and a NUL; escaped, each byte of it makes four. */
+    while (left > 0 && at + 17 <= size) {
+        uint32_t point = 0;
+        size_t length = printable_decode(text, left, &point), taken = length ? length : 1;
+        bool escaped = length == 0 || printable_deceives(point);
+        for (size_t i = 0; i < taken; i++) {
+            if (escaped)
+                at += (size_t)sprintf(out + at, "\\x%02x", (unsigned char)text[i]);
+            else
+                out[at++] = text[i];
+        }
+        text += taken;
+        left -= taken;
     }
     out[at] = '\0';
     return out;

@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "config/printable.h"
+
 #define LINE_MAX_BYTES 8192
 #define LINE_RESERVE 64 /* for what ends a line: a mark that fields were left out, brace, LF */
 #define VALUE_MAX 1024  /* bytes of one value that are shown; a peer's certificate may hold far more */
@@ -83,51 +85,37 @@ static void put_text(struct line *line, const char *text)
     put(line, text, strlen(text));
 }
 
-/*
- * The length of the UTF-8 sequence at `text` and its code point (RFC 3629: no overlong forms, no surrogates), or 0.
- */
-static size_t decode(const unsigned char *text, size_t left, uint32_t *point)
-{
-    static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-    size_t length = text[0] < 0x80 ? 1 : text[0] < 0xc0 ? 0 : text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
-    if (length == 0 || length > left || text[0] >= 0xf8)
-        return 0;
-    *point = length == 1 ? text[0] : text[0] & (0x7fu >> length);
-    for (size_t i = 1; i < length; i++) {
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-        *point = *point << 6 | (text[i] & 0x3f);
-    }
-    bool surrogate = *point >= 0xd800 && *point <= 0xdfff;
-    return *point < least[length] || *point > 0x10ffff || surrogate ? 0 : length;
-}
-
-/* Control characters, and those that break a line or turn the direction of writing: a log must show what is there. */
-static bool is_deceptive(uint32_t point)
-{
-    return point < 0x20 || (point >= 0x7f && point < 0xa0) || (point >= 0x200e && point <= 0x200f) ||
-           (point >= 0x2028 && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069) || point == 0xfeff;
-}
-
-static void put_bytes_escaped(struct line *line, const unsigned char *bytes, size_t length)
+static void put_bytes_escaped(struct line *line, const char *bytes, size_t length)
 {
     char escape[5];
     for (size_t i = 0; i < length; i++) {
-        snprintf(escape, sizeof(escape), "\\x%02x", bytes[i]);
+        snprintf(escape, sizeof(escape), "\\x%02x", (unsigned char)bytes[i]);
         put_text(line, escape);
     }
 }
 
-static void put_plain_char(struct line *line, const unsigned char *bytes, size_t length, uint32_t point)
+static void put_plain_char(struct line *line, const char *bytes, size_t length, uint32_t point)
 {
-    bool escaped = length == 0 || is_deceptive(point) || point == '"' || point == '\\';
+    bool escaped = length == 0 || printable_deceives(point) || point == '"' || point == '\\';
     if (escaped)
         put_bytes_escaped(line, bytes, length ? length : 1);
     else
-        put(line, (const char *)bytes, length);
+        put(line, bytes, length);
 }
 
-static void put_json_char(struct line *line, const unsigned char *bytes, size_t length, uint32_t point)
+/* As JSON has it (RFC 8259, 7): beyond U+FFFF two surrogates. */
+static void put_code_units(struct line *line, uint32_t point)
+{
+    char escape[16];
+    if (point > 0xffff)
+        snprintf(escape, sizeof(escape), "\\u%04x\\u%04x", 0xd800 + ((point - 0x10000) >> 10 & 0x3ff),
+                 0xdc00 + (point & 0x3ff));
+    else
+        snprintf(escape, sizeof(escape), "\\u%04x", point & 0xffff);
+    put_text(line, escape);
+}
+
+static void put_json_char(struct line *line, const char *bytes, size_t length, uint32_t point)
 {
     char escape[8];
     if (length == 0) {
@@ -135,22 +123,21 @@ static void put_json_char(struct line *line, const unsigned char *bytes, size_t 
     } else if (point == '"' || point == '\\') {
         snprintf(escape, sizeof(escape), "\\%c", (char)point);
         put_text(line, escape);
-    } else if (is_deceptive(point)) {
-        snprintf(escape, sizeof(escape), "\\u%04x", point & 0xffff);
-        put_text(line, escape);
+    } else if (printable_deceives(point)) {
+        put_code_units(line, point);
     } else {
-        put(line, (const char *)bytes, length);
+        put(line, bytes, length);
     }
 }
 
 static void put_escaped(struct line *line, const char *text, bool json)
 {
-    const unsigned char *at = (const unsigned char *)text;
+    const char *at = text;
     size_t left = strnlen(text, VALUE_MAX);
     bool cut = text[left] != 0;
     while (left) {
         uint32_t point = 0;
-        size_t length = decode(at, left, &point);
+        size_t length = printable_decode(at, left, &point);
         if (length == 0 && cut && left < 4)
             break; /* the limit went through a character */
         (json ? put_json_char : put_plain_char)(line, at, length, point);
@@ -163,14 +150,14 @@ static void put_escaped(struct line *line, const char *text, bool json)
 
 char *event_escape(const char *text, size_t *length)
 {
-    const unsigned char *at = (const unsigned char *)text;
+    const char *at = text;
     size_t left = strlen(text);
     char *escaped = malloc(4 * left + 1);
     struct line character;
     *length = 0;
     while (escaped && left) {
         uint32_t point = 0;
-        size_t bytes = decode(at, left, &point);
+        size_t bytes = printable_decode(at, left, &point);
         character.length = 0;
         character.full = false;
         put_plain_char(&character, at, bytes, point);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config/printable.h"
+
 static void append(struct http_writer *writer, const char *bytes, size_t length)
 {
     if (writer->overflow || length > writer->capacity - writer->length) {
@@ -43,77 +45,60 @@ void http_write_end(struct http_writer *writer)
     append(writer, "\r\n", 2);
 }
 
-/* The well-formed sequences of UTF-8 (Unicode, table 3-7), by their first byte; the second has bounds of its own. */
-static const struct {
-    unsigned char first, last, length, second_min, second_max;
-} sequences[] = {
-    { 0xc2, 0xdf, 2, 0x80, 0xbf }, { 0xe0, 0xe0, 3, 0xa0, 0xbf }, { 0xe1, 0xec, 3, 0x80, 0xbf },
-    { 0xed, 0xed, 3, 0x80, 0x9f }, { 0xee, 0xef, 3, 0x80, 0xbf }, { 0xf0, 0xf0, 4, 0x90, 0xbf },
-    { 0xf1, 0xf3, 4, 0x80, 0xbf }, { 0xf4, 0xf4, 4, 0x80, 0x8f },
-};
-
-/* Length of the character that a non-ASCII byte begins, or 0. Stops at the NUL, which continues nothing. */
-static size_t sequence_length(const char *text)
-{
-    const unsigned char *bytes = (const unsigned char *)text;
-
-    for (size_t i = 0; i < sizeof sequences / sizeof *sequences; i++) {
-        if (bytes[0] < sequences[i].first || bytes[0] > sequences[i].last)
-            continue;
-        if (bytes[1] < sequences[i].second_min || bytes[1] > sequences[i].second_max)
-            return 0;
-        for (size_t k = 2; k < sequences[i].length; k++) {
-            if ((bytes[k] & 0xc0) != 0x80)
-                return 0;
-        }
-        return sequences[i].length;
-    }
-    return 0;
-}
-
 static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
 
-typedef void escape_ascii(struct http_writer *writer, char c);
+/* Writes a character that is UTF-8. */
+typedef void escape(struct http_writer *writer, const char *bytes, size_t length, uint32_t point);
 
-static void write_escaped(struct http_writer *writer, const char *text, escape_ascii *escape)
+static void write_escaped(struct http_writer *writer, const char *text, escape *write)
 {
-    while (*text && !writer->overflow) {
-        if ((unsigned char)*text < 0x80) {
-            escape(writer, *text++);
-            continue;
-        }
-        size_t length = sequence_length(text);
+    size_t left = strlen(text);
+
+    while (left > 0 && !writer->overflow) {
+        uint32_t point = 0;
+        size_t length = printable_decode(text, left, &point), taken = length ? length : 1;
         if (length)
-            append(writer, text, length);
+            write(writer, text, length, point);
         else
             append(writer, replacement, sizeof replacement - 1);
-        text += length ? length : 1;
+        text += taken;
+        left -= taken;
     }
 }
 
-static void escape_json(struct http_writer *writer, char c)
+/* RFC 8259, 7: beyond U+FFFF two surrogates. */
+static void write_code_units(struct http_writer *writer, uint32_t point)
 {
-    if (c == '"' || c == '\\')
-        append(writer, "\\", 1);
-    if ((unsigned char)c < 0x20 || c == 0x7f)
-        http_write(writer, "\\u%04x", (unsigned)c);
+    if (point > 0xffff)
+        http_write(writer, "\\u%04x\\u%04x", 0xd800 + ((point - 0x10000) >> 10), 0xdc00 + (point & 0x3ff));
     else
-        append(writer, &c, 1);
+        http_write(writer, "\\u%04x", point);
 }
 
-static void escape_html(struct http_writer *writer, char c)
+/* Programs read the same string either way; a terminal on which it is looked at does not obey it. */
+static void escape_json(struct http_writer *writer, const char *bytes, size_t length, uint32_t point)
+{
+    if (point == '"' || point == '\\')
+        append(writer, "\\", 1);
+    if (printable_deceives(point))
+        write_code_units(writer, point);
+    else
+        append(writer, bytes, length);
+}
+
+static void escape_html(struct http_writer *writer, const char *bytes, size_t length, uint32_t point)
 {
     static const char *const entities[128] = {
         ['&'] = "&amp;", ['<'] = "&lt;", ['>'] = "&gt;", ['"'] = "&quot;", ['\''] = "&#39;",
     };
-    const char *entity = entities[(unsigned char)c];
+    const char *entity = point < 128 ? entities[point] : NULL;
 
     if (entity)
         append(writer, entity, strlen(entity));
-    else if ((unsigned char)c < 0x20 || c == 0x7f)
-        append(writer, replacement, sizeof replacement - 1); /* HTML has no way to say a control character */
+    else if (printable_deceives(point))
+        append(writer, replacement, sizeof replacement - 1); /* HTML has no way to show it that does not do it */
     else
-        append(writer, &c, 1);
+        append(writer, bytes, length);
 }
 
 void http_write_json_string(struct http_writer *writer, const char *text)

@@ -79,7 +79,7 @@ static void nothing_of_a_peer_reaches_the_terminal_as_a_command(void **state)
                   { "\xc3\xa9", "\xc3\xa9" },
                   { "\xc2\x9b", "\\xc2\\x9b" },
                   { "\xc2\x9b\n\xc2\xa0", "\\xc2\\x9b\\x0a\xc2\xa0" },
-                  { "\xc2", "\xc2" },
+                  { "\xc2", "\\xc2" },
                   { "", "" } };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *shown = printable(cases[i].text);

@@ -106,7 +106,10 @@ static const struct escape escapes[] = {
       "\"a\\xe2\\x80\\xa8b\"", "\"a\\u2028b\"" }, /* line separator */
     { "a\xe2\x80\xae"
       "b",
-      "\"a\\xe2\\x80\\xaeb\"", "\"a\\u202eb\"" }, /* right-to-left override */
+      "\"a\\xe2\\x80\\xaeb\"", "\"a\\u202eb\"" },                             /* right-to-left override */
+    { "a\xd8\x9cz", "\"a\\xd8\\x9cz\"", "\"a\\u061cz\"" },                    /* Arabic letter mark */
+    { "a\xe2\x81\xa7z", "\"a\\xe2\\x81\\xa7z\"", "\"a\\u2067z\"" },           /* right-to-left isolate */
+    { "\xf3\xa0\x81\x81", "\"\\xf3\\xa0\\x81\\x81\"", "\"\\udb40\\udc41\"" }, /* a tag, beyond U+FFFF */
 };
 
 static void escapes_every_byte_that_could_mislead(void **state)

@@ -428,6 +428,8 @@ static void escapes_text_for_json_and_html(void **state)
     escapes("\n\x1b\x7f", "\"\\u000a\\u001b\\u007f\"", BAD BAD BAD);
     escapes("\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", "\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\"",
             "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80");
+    escapes("\xc2\x9b\xe2\x80\xae\xe2\x80\xa8", "\"\\u009b\\u202e\\u2028\"", BAD BAD BAD);
+    escapes("\xf3\xa0\x81\x81", "\"\\udb40\\udc41\"", BAD);
     escapes("\xff", "\"" BAD "\"", BAD);
     escapes("\xc3", "\"" BAD "\"", BAD);                                     /* cut off */
     escapes("\xc3(", "\"" BAD "(\"", BAD "(");                               /* not continued */
