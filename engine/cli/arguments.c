@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/printable.h"
 #include "config/rate.h"
 #include "engine/client/client.h"
 
@@ -129,9 +130,9 @@ int arguments_wrong(const struct arguments *arguments, const char *format, ...)
     va_list list;
     fprintf(stderr, "sluice %s: ", arguments->subcommand);
     va_start(list, format);
-    vfprintf(stderr, format, list);
+    printable_line_with(stderr, format, list);
     va_end(list);
-    fprintf(stderr, "\n`sluice %s --help` says more.\n", arguments->subcommand);
+    fprintf(stderr, "`sluice %s --help` says more.\n", arguments->subcommand);
     return CLIENT_USAGE;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "config/printable.h"
 #include "config/model.h"
 #include "engine/cli/cli.h"
 #include "engine/cli/report.h"
@@ -283,9 +284,10 @@ static int run(const struct request *request)
 static int wrong(const char *sentence, const char *word)
 {
     if (word)
-        fprintf(stderr, "sluice cert: \"%s\" %s\n%s", word, sentence, usage);
+        printable_line(stderr, "sluice cert: \"%s\" %s", word, sentence);
     else
-        fprintf(stderr, "sluice cert: %s\n%s", sentence, usage);
+        printable_line(stderr, "sluice cert: %s", sentence);
+    fputs(usage, stderr);
     return EXIT_USAGE;
 }
 

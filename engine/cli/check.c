@@ -1,8 +1,10 @@
 /* sluice check: is this configuration right? */
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "config/printable.h"
 #include "config/model.h"
 #include "config/schema.h"
 #include "engine/cli/cli.h"
@@ -36,7 +38,9 @@ static void print_count(size_t count, const char *noun, const char *separator)
 static void print_summary(const char *file, const struct config *config, const struct config_errors *errors)
 {
     if (errors->count == 0) {
-        printf("%s is right: ", file);
+        char *name = printable(file);
+        printf("%s is right: ", name ? name : "?");
+        free(name);
         print_count(config->profile_count, "profile", ", ");
         print_count(config->store_count, "store", ", ");
         print_count(config->protocol_count, "protocol", ", ");
@@ -97,7 +101,8 @@ int cli_check(int argc, char **argv)
         }
     }
     if (optind < argc) {
-        fprintf(stderr, "sluice check: \"%s\" is one argument too many; write -c FILE\n%s", argv[optind], usage);
+        printable_line(stderr, "sluice check: \"%s\" is one argument too many; write -c FILE", argv[optind]);
+        fputs(usage, stderr);
         return EXIT_USAGE;
     }
     return other ? same_access(file, other) : check(file);

@@ -10,6 +10,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "config/printable.h"
 #include "engine/cli/cli.h"
 #include "engine/cli/enqueue.h"
 #include "engine/cli/report.h"
@@ -86,9 +87,8 @@ int command_fail(struct command *command, int result, const char *format, ...)
     fflush(stdout); /* so that a log holds both in their order */
     fprintf(stderr, "sluice %s: ", command->arguments->subcommand);
     va_start(list, format);
-    vfprintf(stderr, format, list);
+    printable_line_with(stderr, format, list);
     va_end(list);
-    fputc('\n', stderr);
     return note(command, result);
 }
 

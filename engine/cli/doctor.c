@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "config/printable.h"
 #include "engine/ring/ring.h"
 #include "ktls/probe.h"
 
@@ -35,7 +36,7 @@ int cli_doctor(int argc, char **argv)
         json = true;
     }
     if (optind < argc) {
-        fprintf(stderr, "sluice doctor: there is nothing to do with \"%s\"\n", argv[optind]);
+        printable_line(stderr, "sluice doctor: there is nothing to do with \"%s\"", argv[optind]);
         return 2;
     }
 

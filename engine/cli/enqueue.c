@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config/printable.h"
 #include "engine/catalog/job.h"
 #include "engine/cli/report.h"
 
@@ -15,13 +16,13 @@ int catalog_of(const char *subcommand, const struct config *config, enum catalog
 
     *catalog = NULL;
     if (!config->server.catalog) {
-        fprintf(stderr, "sluice %s: %s names no catalog: add `catalog = FILE` to its [server]\n", subcommand,
-                config->file);
+        printable_line(stderr, "sluice %s: %s names no catalog: add `catalog = FILE` to its [server]", subcommand,
+                       config->file);
         return CLIENT_CONFIG;
     }
     if (catalog_open(catalog, config->server.catalog, use, why) == 0)
         return CLIENT_OK;
-    fprintf(stderr, "sluice %s: %s\n", subcommand, why);
+    printable_line(stderr, "sluice %s: %s", subcommand, why);
     return CLIENT_LOCAL;
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/printable.h"
 #include "config/model.h"
 #include "engine/cli/cli.h"
 #include "engine/cli/when.h"
@@ -56,8 +57,9 @@ struct request {
 
 static int wrong(const struct request *request, const char *what, const char *value)
 {
-    fprintf(stderr, "sluice %s: %s%s%s%s\n`sluice %s --help` says more.\n", request->subcommand, value ? "\"" : "",
-            value ? value : "", value ? "\" " : "", what, request->subcommand);
+    printable_line(stderr, "sluice %s: %s%s%s%s", request->subcommand, value ? "\"" : "", value ? value : "",
+                   value ? "\" " : "", what);
+    fprintf(stderr, "`sluice %s --help` says more.\n", request->subcommand);
     return HISTORY_USAGE;
 }
 
@@ -74,8 +76,9 @@ static char *file_of(const char *subcommand, const char *config_file)
     else if (config->server.catalog)
         file = strdup(config->server.catalog);
     else
-        fprintf(stderr, "sluice %s: %s names no catalog: add `catalog = FILE` to [server], or name the file with -f\n",
-                subcommand, config_file);
+        printable_line(stderr,
+                       "sluice %s: %s names no catalog: add `catalog = FILE` to [server], or name the file with -f",
+                       subcommand, config_file);
     config_errors_clear(&errors);
     config_free(config);
     return file;
@@ -93,13 +96,13 @@ int history_open(struct catalog **catalog, const char *subcommand, const char *c
     free(found);
     if (rc == 0)
         return 0;
-    fprintf(stderr, "sluice %s: %s\n", subcommand, why);
+    printable_line(stderr, "sluice %s: %s", subcommand, why);
     return HISTORY_FILE;
 }
 
 static int unreadable(const struct request *request, const struct catalog *catalog)
 {
-    fprintf(stderr, "sluice %s: %s\n", request->subcommand, catalog_reason(catalog));
+    printable_line(stderr, "sluice %s: %s", request->subcommand, catalog_reason(catalog));
     return HISTORY_FILE;
 }
 
@@ -107,7 +110,7 @@ static int flushed(const struct request *request, int code)
 {
     if (fflush(stdout) == 0)
         return code;
-    fprintf(stderr, "sluice %s: standard output: %s\n", request->subcommand, strerror(errno));
+    printable_line(stderr, "sluice %s: standard output: %s", request->subcommand, strerror(errno));
     return HISTORY_FILE;
 }
 
@@ -178,7 +181,7 @@ static int show(const struct request *request, struct catalog *catalog, int coun
             putchar('\n');
         rc = catalog_show(catalog, id, request->json ? json_one : show_one, &(size_t){ 0 });
         if (rc == -ENOENT) {
-            fprintf(stderr, "sluice show: there is no transfer %s in the catalog\n", ids[i]);
+            printable_line(stderr, "sluice show: there is no transfer %s in the catalog", ids[i]);
             code = HISTORY_NOT_FOUND;
         } else if (rc < 0) {
             return unreadable(request, catalog);

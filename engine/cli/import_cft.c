@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "config/printable.h"
 #include "engine/cft/cft.h"
 #include "engine/cli/cli.h"
 #include "ktls/ciphers.h"
@@ -68,7 +69,7 @@ static char *convert(const char *name, const char *text, size_t length, struct c
 
 static int fail(const char *what, const char *name, int error, const char *remedy)
 {
-    fprintf(stderr, "sluice import-cft: %s cannot be %s: %s%s\n", name, what, strerror(error), remedy);
+    printable_line(stderr, "sluice import-cft: %s cannot be %s: %s%s", name, what, strerror(error), remedy);
     return EXIT_LOCAL;
 }
 

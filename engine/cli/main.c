@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "config/printable.h"
+
 struct subcommand {
     const char *name;
     int (*run)(int argc, char **argv);
@@ -57,8 +59,10 @@ int main(int argc, char **argv)
         usage(stdout);
         return 0;
     }
-    if (name[0])
-        fprintf(stderr, "sluice: there is no subcommand \"%s\"\n\n", name);
+    if (name[0]) {
+        printable_line(stderr, "sluice: there is no subcommand \"%s\"", name);
+        fputc('\n', stderr);
+    }
     usage(stderr);
     return 2;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "config/printable.h"
 #include "engine/catalog/job.h"
 #include "engine/cli/enqueue.h"
 
@@ -81,7 +82,7 @@ static void record(struct command *command, const struct remote *partner, const 
         .message_length = length,
     };
     if (catalog_put(catalog, &record) < 0)
-        fprintf(stderr, "sluice message: it is not recorded: %s\n", catalog_reason(catalog));
+        printable_line(stderr, "sluice message: it is not recorded: %s", catalog_reason(catalog));
     catalog_close(catalog);
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/printable.h"
 #include "engine/cli/enqueue.h"
 #include "engine/cli/history.h"
 #include "engine/cli/when.h"
@@ -101,7 +102,7 @@ static int list(struct catalog *catalog, uint64_t limit, bool json)
     free(ids.items);
     if (rc == 0)
         return HISTORY_DONE;
-    fprintf(stderr, "sluice messages: %s\n", rc == -ENOMEM ? "no memory" : catalog_reason(catalog));
+    printable_line(stderr, "sluice messages: %s", rc == -ENOMEM ? "no memory" : catalog_reason(catalog));
     return HISTORY_FILE;
 }
 
@@ -120,7 +121,7 @@ static int acknowledge(struct catalog *catalog, const char *text)
     uint64_t id;
 
     if (catalog_id_parse(text, &id) < 0) {
-        fprintf(stderr, "sluice messages: \"%s\" is no id: `sluice messages` lists them\n", text);
+        printable_line(stderr, "sluice messages: \"%s\" is no id: `sluice messages` lists them", text);
         return HISTORY_USAGE;
     }
     int rc = catalog_show(catalog, id, came_in, &is_message);
@@ -131,11 +132,11 @@ static int acknowledge(struct catalog *catalog, const char *text)
         return HISTORY_DONE;
     }
     if (rc == 0 || rc == -ENOENT)
-        fprintf(stderr, "sluice messages: %s is no message that came here\n", text);
+        printable_line(stderr, "sluice messages: %s is no message that came here", text);
     else if (rc == -EBUSY && found < CATALOG_STATES)
-        fprintf(stderr, "sluice messages: %s is %s already\n", text, catalog_state_word(found));
+        printable_line(stderr, "sluice messages: %s is %s already", text, catalog_state_word(found));
     else
-        fprintf(stderr, "sluice messages: %s\n", catalog_reason(catalog));
+        printable_line(stderr, "sluice messages: %s", catalog_reason(catalog));
     return rc == 0 || rc == -ENOENT || (rc == -EBUSY && found < CATALOG_STATES) ? 11 : HISTORY_FILE;
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config/printable.h"
 #include "engine/catalog/job.h"
 #include "engine/cli/enqueue.h"
 
@@ -44,21 +45,21 @@ static int give(const struct order *order, struct catalog *catalog, const char *
     uint64_t id;
 
     if (catalog_id_parse(text, &id) < 0) {
-        fprintf(stderr, "sluice %s: \"%s\" is no id: `sluice history` lists them\n", order->name, text);
+        printable_line(stderr, "sluice %s: \"%s\" is no id: `sluice history` lists them", order->name, text);
         return 2;
     }
     int rc = catalog_job_order(catalog, id, order->order, &found);
     if (rc == 0)
         printf("%s: %s\n", text, order->done);
     else if (rc == -ENOTSUP)
-        fprintf(stderr, "sluice %s: %s was not queued, or is done: nobody would carry it out again\n", order->name,
-                text);
+        printable_line(stderr, "sluice %s: %s was not queued, or is done: nobody would carry it out again", order->name,
+                       text);
     else if (rc == -EBUSY && found < CATALOG_STATES)
-        fprintf(stderr, "sluice %s: %s is %s\n", order->name, text, catalog_state_word(found));
+        printable_line(stderr, "sluice %s: %s is %s", order->name, text, catalog_state_word(found));
     else if (rc == -ENOENT)
-        fprintf(stderr, "sluice %s: there is no transfer %s\n", order->name, text);
+        printable_line(stderr, "sluice %s: there is no transfer %s", order->name, text);
     else
-        fprintf(stderr, "sluice %s: %s\n", order->name, catalog_reason(catalog));
+        printable_line(stderr, "sluice %s: %s", order->name, catalog_reason(catalog));
     return rc == 0 ? 0 : rc == -ENOTSUP || rc == -ENOENT || (rc == -EBUSY && found < CATALOG_STATES) ? 11 : 9;
 }
 

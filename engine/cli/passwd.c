@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config/printable.h"
+
 #include <openssl/crypto.h>
 
 #include "config/model.h"
@@ -66,9 +68,9 @@ static int find_file(struct request *request)
     if (config->server.user)
         request->user = strdup(config->server.user);
     if (!config->server.password_file)
-        fprintf(stderr,
-                "sluice passwd: %s: server: password_file is missing: add it to [server], or name the file with -f\n",
-                request->config_file);
+        printable_line(
+            stderr, "sluice passwd: %s: server: password_file is missing: add it to [server], or name the file with -f",
+            request->config_file);
     config_free(config);
     return request->file ? PASSWD_DONE : PASSWD_CONFIG;
 }
@@ -79,10 +81,11 @@ static int change(const struct request *request, const char *hash)
     if (result == 0)
         return PASSWD_DONE;
     if (result == -ENOENT && !hash) {
-        fprintf(stderr, "sluice passwd: there is no %s in %s\n", request->name, request->file);
+        printable_line(stderr, "sluice passwd: there is no %s in %s", request->name, request->file);
         return PASSWD_NOT_DONE;
     }
-    fprintf(stderr, "sluice passwd: %s cannot be changed: %s; nothing was changed\n", request->file, strerror(-result));
+    printable_line(stderr, "sluice passwd: %s cannot be changed: %s; nothing was changed", request->file,
+                   strerror(-result));
     return PASSWD_FILE;
 }
 
@@ -93,8 +96,8 @@ static void warn_of_owner(const struct request *request)
     const struct passwd *account = request->user ? getpwnam(request->user) : NULL;
     if (!account || stat(request->file, &status) != 0 || status.st_uid == account->pw_uid || status.st_mode & 0040)
         return;
-    fprintf(stderr, "warning: the server reads %s as user \"%s\" at a reload, and cannot: chown %s %s\n", request->file,
-            request->user, request->user, request->file);
+    printable_line(stderr, "warning: the server reads %s as user \"%s\" at a reload, and cannot: chown %s %s",
+                   request->file, request->user, request->user, request->file);
 }
 
 static int list(const struct request *request)
@@ -116,8 +119,8 @@ static int delete (const struct request *request)
 {
     int code = change(request, NULL);
     if (code == PASSWD_DONE)
-        printf("%s has no password any more in %s; a server that runs takes it at its next reload\n", request->name,
-               request->file);
+        printable_line(stdout, "%s has no password any more in %s; a server that runs takes it at its next reload",
+                       request->name, request->file);
     return code;
 }
 
@@ -155,7 +158,7 @@ static int ask(const struct request *request, char *password, size_t size)
         fault = "the two are not the same";
     OPENSSL_cleanse(again, sizeof(again));
     if (fault)
-        fprintf(stderr, "sluice passwd: %s; nothing was changed\n", fault);
+        printable_line(stderr, "sluice passwd: %s; nothing was changed", fault);
     return fault ? PASSWD_NOT_DONE : PASSWD_DONE;
 }
 
@@ -167,15 +170,16 @@ static int set(const struct request *request)
     if (code == PASSWD_DONE) {
         hash = passwords_hash(password);
         if (!hash)
-            fprintf(stderr, "sluice passwd: the password cannot be hashed: %s; nothing was changed\n", strerror(errno));
+            printable_line(stderr, "sluice passwd: the password cannot be hashed: %s; nothing was changed",
+                           strerror(errno));
         code = hash ? change(request, hash) : PASSWD_NOT_DONE;
     }
     OPENSSL_cleanse(password, sizeof(password));
     free(hash);
     if (code != PASSWD_DONE)
         return code;
-    printf("the password of %s is set in %s; a server that runs takes it at its next reload\n", request->name,
-           request->file);
+    printable_line(stdout, "the password of %s is set in %s; a server that runs takes it at its next reload",
+                   request->name, request->file);
     warn_of_owner(request);
     return PASSWD_DONE;
 }

@@ -78,6 +78,14 @@ static void bar_text(uint64_t moved, uint64_t total, unsigned length, char *text
     text[length] = '\0';
 }
 
+/* Not through a character: a terminal may obey what would be left of it. */
+static const char *whole_characters(const char *text)
+{
+    while (((unsigned char)*text & 0xc0) == 0x80)
+        text++;
+    return text;
+}
+
 /* The end of a name, which may be a peer's. */
 static void tail_text(const char *name, char tail[NAME_MAX_SHOWN + 1])
 {
@@ -85,7 +93,7 @@ static void tail_text(const char *name, char tail[NAME_MAX_SHOWN + 1])
     size_t length = shown ? strlen(shown) : 0;
 
     snprintf(tail, NAME_MAX_SHOWN + 1, "%s",
-             shown ? shown + (length > NAME_MAX_SHOWN ? length - NAME_MAX_SHOWN : 0) : "?");
+             shown ? whole_characters(shown + (length > NAME_MAX_SHOWN ? length - NAME_MAX_SHOWN : 0)) : "?");
     free(shown);
 }
 
@@ -108,8 +116,11 @@ const char *progress_line(char *line, size_t size, unsigned width, const char *n
     }
     int written =
         bar[0] ? snprintf(line, size, "%s  [%s]  %s", tail, bar, facts) : snprintf(line, size, "%s  %s", tail, facts);
-    if (written > 0 && width < size && (unsigned)written > width)
+    if (written > 0 && width < size && (unsigned)written > width) {
+        while (width > 0 && ((unsigned char)line[width] & 0xc0) == 0x80)
+            width--;
         line[width] = '\0';
+    }
     return line;
 }
 

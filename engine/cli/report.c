@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "config/printable.h"
 #include "config/rate.h"
 #include "engine/cli/progress.h"
 #include "engine/http/http.h"
@@ -42,10 +43,7 @@ double report_cpu_seconds(void)
 static void report_skipped(FILE *out, const struct client_transfer *transfer)
 {
     bool put = strcmp(transfer->direction, "put") == 0;
-    char *name = printable(put ? transfer->remote : transfer->local);
-
-    fprintf(out, "kept %s: %s\n", name ? name : "?", transfer->skipped);
-    free(name);
+    printable_line(out, "kept %s: %s", put ? transfer->remote : transfer->local, transfer->skipped);
 }
 
 /* What of it was here before, how many streams moved the rest, and what is not as one would expect. */
@@ -61,21 +59,16 @@ static void report_parts(FILE *out, const struct client_transfer *transfer)
         fprintf(out, "; %s", transfer->note);
 }
 
-void report_line(FILE *out, const struct client_transfer *transfer)
+static void report_moved(FILE *out, const struct client_transfer *transfer)
 {
-    if (transfer->skipped && transfer->skipped[0]) {
-        report_skipped(out, transfer);
-        return;
-    }
     bool put = strcmp(transfer->direction, "put") == 0;
-    char *from = printable(put ? transfer->local : transfer->remote);
-    char *to = printable(put ? transfer->remote : transfer->local);
+    const char *from = put ? transfer->local : transfer->remote, *to = put ? transfer->remote : transfer->local;
     char rate[24];
     char limit[CONFIG_RATE_SIZE];
     double seconds = transfer->seconds > 0 ? transfer->seconds : 1e-9;
 
     fprintf(out, "%s %s -> %s  %" PRIu64 " bytes in %.2f s, %s, %s %s%s, path %s; tx %s; rx %s", put ? "sent" : "got ",
-            from ? from : "?", to ? to : "?", transfer->bytes, transfer->seconds,
+            from, to, transfer->bytes, transfer->seconds,
             rate_text((double)transfer->bytes / seconds, rate, sizeof rate), transfer->version, transfer->suite,
             transfer->resumed ? " (resumed)" : "", transfer->path, transfer->tx, transfer->rx);
     report_parts(out, transfer);
@@ -85,9 +78,24 @@ void report_line(FILE *out, const struct client_transfer *transfer)
         fprintf(out, "; not verified: %s", transfer->unverified);
     if (transfer->limit)
         fprintf(out, "; held to %s/s by %s", config_rate_text(transfer->limit, limit), transfer->limited_by);
-    fputc('\n', out);
-    free(from);
-    free(to);
+}
+
+void report_line(FILE *out, const struct client_transfer *transfer)
+{
+    char *text = NULL;
+    size_t size = 0;
+
+    if (transfer->skipped && transfer->skipped[0]) {
+        report_skipped(out, transfer);
+        return;
+    }
+    FILE *line = open_memstream(&text, &size);
+    if (line) {
+        report_moved(line, transfer);
+        fclose(line);
+    }
+    printable_line(out, "%s", text ? text : "no memory");
+    free(text);
 }
 
 static void field(struct http_writer *writer, const char *name, const char *text)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/printable.h"
 #include "config/compare.h"
 #include "engine/cli/report.h"
 #include "engine/gate/passwords.h"
@@ -224,14 +225,14 @@ static int print_all(const char *file, const char *other, const struct config_er
     config_errors_print(differences, stdout);
     if (errors->error_count) {
         config_errors_print(errors, stdout);
-        printf("%s and %s cannot be compared: mend what is said above\n", file, other);
+        printable_line(stdout, "%s and %s cannot be compared: mend what is said above", file, other);
         return ACCESS_WRONG;
     }
     if (differences->error_count)
-        printf("%s and %s differ in access: %zu difference%s\n", file, other, differences->error_count,
-               differences->error_count == 1 ? "" : "s");
+        printable_line(stdout, "%s and %s differ in access: %zu difference%s", file, other, differences->error_count,
+                       differences->error_count == 1 ? "" : "s");
     else
-        printf("%s and %s give the same access\n", file, other);
+        printable_line(stdout, "%s and %s give the same access", file, other);
     return differences->error_count ? ACCESS_DIFFERENT : ACCESS_SAME;
 }
 

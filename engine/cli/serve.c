@@ -11,6 +11,7 @@
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
+#include "config/printable.h"
 #include "config/model.h"
 #include "engine/queue/queue.h"
 #include "engine/queue/watch.h"
@@ -103,7 +104,7 @@ static void print_warnings(const struct config_errors *errors)
 {
     for (size_t i = 0; i < errors->count; i++) {
         if (errors->items[i].severity == CONFIG_WARNING)
-            fprintf(stderr, "warning: %s\n", errors->items[i].text);
+            printable_line(stderr, "warning: %s", errors->items[i].text);
     }
 }
 
@@ -196,7 +197,7 @@ static int run(struct server *server, struct event_log *log, const char *file, c
 
     int rc = pthread_create(&thread, NULL, hear, &wishes);
     if (rc != 0) {
-        fprintf(stderr, "sluice serve: no thread to wait for signals: %s\n", strerror(rc));
+        printable_line(stderr, "sluice serve: no thread to wait for signals: %s", strerror(rc));
         server_stop(server, 0);
         return 1;
     }

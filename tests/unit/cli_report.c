@@ -60,6 +60,25 @@ static void a_name_of_a_peer_is_no_command_in_the_bar_either(void **state)
     assert_non_null(strstr(line, "wants-to-read\\x0d\\x0a  ["));
 }
 
+/* Half a character of UTF-8 may be a control of C1. */
+static void a_name_is_not_cut_through_a_character(void **state)
+{
+    (void)state;
+    char line[401];
+    for (size_t before = 0; before < 4; before++) {
+        char name[100] = "";
+        memset(name, 'a', before);
+        for (int i = 0; i < 12; i++)
+            strcat(name, "\xe4\xbd\x9b");
+        for (unsigned width = 10; width < 60; width++) {
+            uint32_t point;
+            const char *at = progress_line(line, sizeof line, width, name, 1, 100, 5, "splice");
+            for (size_t length; *at; at += length)
+                assert_true((length = printable_decode(at, strlen(at), &point)) > 0);
+        }
+    }
+}
+
 static void without_a_total_there_is_no_bar(void **state)
 {
     (void)state;
@@ -148,6 +167,7 @@ int main(void)
         cmocka_unit_test(the_bar_fits_its_line),
         cmocka_unit_test(the_bar_grows_from_empty_to_full),
         cmocka_unit_test(a_name_of_a_peer_is_no_command_in_the_bar_either),
+        cmocka_unit_test(a_name_is_not_cut_through_a_character),
         cmocka_unit_test(without_a_total_there_is_no_bar),
         cmocka_unit_test(nothing_of_a_peer_reaches_the_terminal_as_a_command),
         cmocka_unit_test(the_line_says_who_encrypted_in_each_direction_and_why),
