@@ -14,26 +14,6 @@
 
 #define OPEN_AGAIN_MS 5000
 
-struct queue {
-    char *file;
-    struct event_log *log;
-    struct hooks *hooks;
-    pthread_t thread;
-    int poke; /* eventfd */
-    pthread_mutex_t lock;
-    struct queue_hold *hold; /* the current model; guarded by lock, as is the next */
-    bool closing;
-
-    /* the thread's alone */
-    struct catalog *catalog;
-    uint64_t open_again; /* milliseconds */
-    bool told;           /* Q03W since it last went well */
-    int64_t version;     /* of the catalog when we last looked */
-    uint64_t due;        /* microseconds since 1970: the next one is to be tried */
-    struct queue_work *running;
-    unsigned running_count;
-};
-
 static uint64_t clock_ms(void)
 {
     struct timespec now;
@@ -78,8 +58,7 @@ static bool have_catalog(struct queue *queue)
     return false;
 }
 
-/* True: it went well. Locked or full for the moment: the same again later. */
-static bool went_well(struct queue *queue, int rc)
+bool queue_went_well(struct queue *queue, int rc)
 {
     if (rc >= 0) {
         queue->told = false;
@@ -94,127 +73,11 @@ static bool went_well(struct queue *queue, int rc)
 
 /* -- what ended ---------------------------------------------------------------------------------------------------- */
 
-static void run_hooks(struct queue *queue, const struct queue_work *work, const struct catalog_record *record)
-{
-    char id[CATALOG_ID_SIZE];
-    bool failed = record->state == CATALOG_FAILED;
-
-    catalog_id_print(work->id, id);
-    const struct hook_facts facts = {
-        .event = failed                          ? CONFIG_HOOK_FAILED
-                 : work->direction == CATALOG_IN ? CONFIG_HOOK_RECEIVED
-                                                 : CONFIG_HOOK_SENT,
-        .id = id,
-        .direction = catalog_direction_word(work->direction),
-        .path = work->remote,
-        .local = work->local,
-        .partner = work->partner,
-        .reason = failed ? record->reason : NULL,
-        .message = failed && work->message ? work->message : NULL,
-        .bytes = record->bytes,
-        .status = record->status,
-    };
-    if (queue->hooks)
-        hooks_run(queue->hooks, work->hold->model.config, &facts);
-}
-
-static void tell(struct queue *queue, const struct queue_work *work, const struct catalog_record *record, uint64_t wait)
-{
-    const struct queue_outcome *outcome = &work->outcome;
-    char id[CATALOG_ID_SIZE];
-
-    catalog_id_print(work->id, id);
-    event(queue->log, record->event, EVENT_T("transfer", id),
-          EVENT_T("direction", catalog_direction_word(work->direction)), EVENT_T("partner", work->partner),
-          EVENT_T("remote", work->remote), EVENT_T("local", work->local), EVENT_T("reason", record->reason),
-          EVENT_N("code", outcome->result), EVENT_N("status", outcome->status), EVENT_N("bytes", outcome->bytes),
-          EVENT_N("retries", work->retries), EVENT_N("again_s", wait / 1000),
-          EVENT_T("pump", outcome->pump[0] ? outcome->pump : NULL));
-}
-
-/* What the record is to say, and after how many milliseconds it is to be tried again. */
-static void judge(const struct queue_work *work, struct catalog_record *record, uint64_t *wait)
-{
-    const struct queue_outcome *outcome = &work->outcome;
-    const struct config_partner *partner =
-        work->partner ? config_find_partner(work->hold->model.config, work->partner) : NULL;
-
-    record->state = CATALOG_FAILED;
-    record->event = "Q02E";
-    record->reason = outcome->reason;
-    if (outcome->result == CLIENT_OK) {
-        record->state = CATALOG_DONE;
-        record->event = work->kind == CATALOG_MESSAGE ? "M03I" : "Q01I";
-        record->reason = outcome->reason[0] ? outcome->reason : NULL;
-    } else if (outcome->result == CLIENT_INTERRUPTED) {
-        record->state = CATALOG_WAITING;
-        record->event = NULL;
-        record->reason = "the server stopped meanwhile";
-    } else if (partner && queue_may_heal(outcome->result, outcome->status) &&
-               queue_retry(partner, work->retries, wait)) {
-        record->state = CATALOG_WAITING;
-        record->event = "Q02W";
-        record->retries = work->retries + 1;
-    }
-    if (record->state == CATALOG_WAITING)
-        record->ended = 0;
-}
-
-/* True: it is recorded, or never will be. */
-static bool settle(struct queue *queue, struct queue_work *work)
-{
-    const struct queue_outcome *outcome = &work->outcome;
-    struct catalog_record record = {
-        .id = work->id,
-        .direction = work->direction,
-        .kind = work->kind,
-        .role = CATALOG_CLIENT,
-        .partner = work->partner,
-        .remote = work->remote,
-        .local = work->local,
-        .size = outcome->result == CLIENT_OK ? outcome->bytes + outcome->resumed_bytes : work->size,
-        .bytes = outcome->bytes,
-        .digest = outcome->digest,
-        .begun = outcome->begun,
-        .ended = outcome->ended,
-        .retries = work->retries,
-        .status = outcome->status,
-        .code = outcome->result,
-        .pump = outcome->pump,
-        .tx = outcome->tx,
-        .rx = outcome->rx,
-        .version = outcome->version,
-        .suite = outcome->suite,
-        .peer = outcome->peer,
-        .authentication = outcome->authentication,
-        .subject = outcome->subject,
-        .resumed = outcome->resumed,
-    };
-    enum catalog_state found = CATALOG_RUNNING;
-    uint64_t wait = 0;
-
-    judge(work, &record, &wait);
-    int rc = catalog_job_ended(queue->catalog, &record, catalog_now() + wait * 1000, &found);
-    if (rc == -ENOENT || (rc == -EBUSY && found != CATALOG_RUNNING)) {
-        record.event = "Q04I"; /* an operator has the last word */
-        record.reason = rc == -ENOENT ? "its record is gone" : catalog_state_word(found);
-        tell(queue, work, &record, 0);
-        return true;
-    }
-    if (!went_well(queue, rc))
-        return false;
-    if (record.event)
-        tell(queue, work, &record, wait);
-    if (record.state == CATALOG_FAILED || (record.state == CATALOG_DONE && work->kind == CATALOG_FILE))
-        run_hooks(queue, work, &record);
-    return true;
-}
-
 static void settle_what_ended(struct queue *queue)
 {
     for (struct queue_work **at = &queue->running; *at && queue->catalog;) {
         struct queue_work *work = *at;
-        if (!atomic_load(&work->ended) || !settle(queue, work)) {
+        if (!atomic_load(&work->ended) || !queue_settle(queue, work)) {
             at = &work->next;
             continue;
         }
@@ -235,7 +98,7 @@ static void heed_orders(struct queue *queue)
         int rc = catalog_job_state(queue->catalog, work->id, &state);
         if (rc == -ENOENT)
             state = CATALOG_CANCELLED;
-        else if (!went_well(queue, rc))
+        else if (!queue_went_well(queue, rc))
             return;
         if (state != CATALOG_RUNNING && !work->interrupted)
             queue_work_interrupt(work);
@@ -342,8 +205,8 @@ static void begin_what_is_due(struct queue *queue, struct queue_hold *hold)
         if (rc == -ENOENT || rc == -EBUSY || rc == -ENOMEM || rc == -EAGAIN)
             rc = 0; /* taken away meanwhile, or too much at once: it is looked at again */
     }
-    if (went_well(queue, rc))
-        went_well(queue, catalog_job_next(queue->catalog, &queue->due));
+    if (queue_went_well(queue, rc))
+        queue_went_well(queue, catalog_job_next(queue->catalog, &queue->due));
 }
 
 /* -- the thread ---------------------------------------------------------------------------------------------------- */
@@ -353,7 +216,7 @@ static void look(struct queue *queue, struct queue_hold *hold)
     int64_t version = 0;
 
     settle_what_ended(queue);
-    if (!queue->catalog || !went_well(queue, catalog_job_version(queue->catalog, &version)))
+    if (!queue->catalog || !queue_went_well(queue, catalog_job_version(queue->catalog, &version)))
         return;
     if (version == queue->version && catalog_now() < queue->due)
         return;

@@ -2,6 +2,7 @@
  * Private to engine/queue:
  *     schedule.c  whether and when to try again        request.c  what stands in a job
  *     work.c      one transfer on a thread of its own  queue.c    the thread that has the catalog
+ *     settle.c    what becomes of one that has ended   watch*.c   watched folders
  */
 #ifndef SLUICE_QUEUE_INTERNAL_H
 #define SLUICE_QUEUE_INTERNAL_H
@@ -59,5 +60,30 @@ struct queue_work *queue_work_new(const struct catalog_record *record);
 void queue_work_free(struct queue_work *work); /* after its thread has been joined, or never was; NULL is allowed */
 int queue_work_start(struct queue_work *work); /* 0 or -errno */
 void queue_work_interrupt(struct queue_work *work);
+
+struct queue {
+    char *file;
+    struct event_log *log;
+    struct hooks *hooks;
+    pthread_t thread;
+    int poke; /* eventfd */
+    pthread_mutex_t lock;
+    struct queue_hold *hold; /* the current model; guarded by lock, as is the next */
+    bool closing;
+
+    /* the thread's alone */
+    struct catalog *catalog;
+    uint64_t open_again; /* milliseconds */
+    bool told;           /* Q03W since it last went well */
+    int64_t version;     /* of the catalog when we last looked */
+    uint64_t due;        /* microseconds since 1970: the next one is to be tried */
+    struct queue_work *running;
+    unsigned running_count;
+};
+
+/* Whether a call to the catalog went well, which is told of where not. Locked or full for the moment: again later. */
+bool queue_went_well(struct queue *queue, int rc);
+/* Records what a transfer has come to. True: it is recorded, or never will be. */
+bool queue_settle(struct queue *queue, struct queue_work *work);
 
 #endif

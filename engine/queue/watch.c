@@ -23,27 +23,7 @@
 
 #define OPEN_AGAIN_MS 5000
 
-struct watches {
-    char *file;
-    struct event_log *log;
-    pthread_t thread;
-    int poke;
-    pthread_mutex_t lock;
-    struct queue_hold *hold; /* the current model; guarded by lock, as is the next */
-    bool closing;
-
-    /* the thread's alone */
-    struct queue_hold *followed; /* what the inotify watches were made for */
-    struct catalog *catalog;
-    uint64_t open_again, scan_again; /* milliseconds */
-    int64_t version;
-    int inotify;            /* -1: none */
-    int *ids;               /* of inotify, one for each [watch]; -1: not watched */
-    bool *told;             /* W02W, one for each */
-    uint64_t *finish_again; /* milliseconds, one for each: before, nothing is moved or deleted */
-};
-
-static uint64_t clock_ms(void)
+uint64_t watches_clock(void)
 {
     struct timespec now;
 
@@ -67,9 +47,9 @@ static bool have_catalog(struct watches *watches)
 
     if (watches->catalog)
         return true;
-    if (clock_ms() < watches->open_again)
+    if (watches_clock() < watches->open_again)
         return false;
-    watches->open_again = clock_ms() + OPEN_AGAIN_MS;
+    watches->open_again = watches_clock() + OPEN_AGAIN_MS;
     watches->version = 0;
     watches->scan_again = 0;
     if (catalog_open(&watches->catalog, watches->file, CATALOG_WRITE, why) == 0)
@@ -78,8 +58,7 @@ static bool have_catalog(struct watches *watches)
     return false;
 }
 
-/* Locked or full for the moment: it is looked at again with the next scan. */
-static bool went_well(struct watches *watches, int rc)
+bool watches_went_well(struct watches *watches, int rc)
 {
     if (rc >= 0)
         return true;
@@ -165,7 +144,7 @@ static bool take(struct watches *watches, const struct config_watch *watch, cons
         event(watches->log, "W01I", EVENT_T("watch", watch->name), EVENT_T("file", path),
               EVENT_T("partner", watch->partner->name), EVENT_T("transfer", text), EVENT_N("bytes", facts.st_size));
     }
-    return went_well(watches, rc);
+    return watches_went_well(watches, rc);
 }
 
 /* -- looking through a folder -------------------------------------------------------------------------------------- */
@@ -191,110 +170,6 @@ static int scan(struct watches *watches, const struct config_watch *watch)
     int rc = good ? -errno : 0;
     closedir(folder);
     return rc;
-}
-
-struct gone {
-    char **paths;
-    size_t count, capacity;
-};
-
-static int keep_path(struct gone *gone, const char *path)
-{
-    if (gone->count == gone->capacity) {
-        size_t capacity = gone->capacity ? 2 * gone->capacity : 64;
-        char **grown = reallocarray(gone->paths, capacity, sizeof *grown);
-        if (!grown)
-            return -ENOMEM;
-        gone->paths = grown;
-        gone->capacity = capacity;
-    }
-    gone->paths[gone->count] = strdup(path);
-    return gone->paths[gone->count] ? (gone->count++, 0) : -ENOMEM;
-}
-
-static int find_gone(void *argument, const char *path, const char *mark, uint64_t id)
-{
-    struct stat facts;
-
-    (void)mark;
-    (void)id;
-    return lstat(path, &facts) < 0 && errno == ENOENT ? keep_path(argument, path) : 0;
-}
-
-static void free_paths(struct gone *gone)
-{
-    for (size_t i = 0; i < gone->count; i++)
-        free(gone->paths[i]);
-    free(gone->paths);
-}
-
-/* What is remembered of files that are no longer there does not grow without an end. */
-static void forget_gone(struct watches *watches, const struct config_watch *watch)
-{
-    struct gone gone = { 0 };
-    int rc = catalog_seen_each(watches->catalog, watch->name, CATALOG_SEEN_ALL, find_gone, &gone);
-
-    for (size_t i = 0; rc == 0 && i < gone.count; i++)
-        rc = catalog_seen_forget(watches->catalog, watch->name, gone.paths[i]);
-    went_well(watches, rc);
-    free_paths(&gone);
-}
-
-/* -- after it was sent --------------------------------------------------------------------------------------------- */
-
-struct sent {
-    struct watches *watches;
-    const struct config_watch *watch;
-    struct gone paths; /* of which nothing more is to be remembered */
-};
-
-/* One that has changed since is another file, which is queued by itself. */
-static int finish(void *argument, const char *path, const char *mark, uint64_t id)
-{
-    struct sent *sent = argument;
-    const struct config_watch *watch = sent->watch;
-    char text[CATALOG_ID_SIZE];
-    struct stat facts;
-
-    if (lstat(path, &facts) < 0)
-        return errno == ENOENT ? keep_path(&sent->paths, path) : 0;
-    if (!watch_is_marked(path, mark))
-        return 0;
-    catalog_id_print(id, text);
-    int rc = watch_finish(watch, path, mark, text);
-    if (rc == -ESTALE)
-        return 0;
-    event(sent->watches->log, rc < 0 ? "W03W" : "W04I", EVENT_T("watch", watch->name), EVENT_T("file", path),
-          EVENT_T("transfer", text), EVENT_T("then", watch->then == CONFIG_WATCH_MOVE ? "move" : "delete"),
-          EVENT_T("reason", rc < 0 ? strerror(-rc) : NULL));
-    return keep_path(&sent->paths, path);
-}
-
-static bool is_there(const char *path)
-{
-    struct stat facts;
-
-    return lstat(path, &facts) == 0;
-}
-
-/* What could not be moved or deleted stays remembered, lest it be sent again, and is tried again with the next scan. */
-static void finish_sent(struct watches *watches, size_t i, const struct config_watch *watch)
-{
-    struct sent sent = { .watches = watches, .watch = watch };
-
-    if (watch->then == CONFIG_WATCH_KEEP || clock_ms() < watches->finish_again[i])
-        return;
-    /* What went unverified, under an earlier configuration, is not deleted under this one. */
-    enum catalog_seen_which which = watch->then == CONFIG_WATCH_DELETE ? CATALOG_SEEN_VERIFIED : CATALOG_SEEN_DONE;
-    int rc = catalog_seen_each(watches->catalog, watch->name, which, finish, &sent);
-    for (size_t k = 0; rc == 0 && k < sent.paths.count; k++) {
-        if (!is_there(sent.paths.paths[k]))
-            rc = catalog_seen_forget(watches->catalog, watch->name, sent.paths.paths[k]);
-        else
-            watches->finish_again[i] = clock_ms() + WATCH_SCAN_MS;
-    }
-    went_well(watches, rc);
-    free_paths(&sent.paths);
 }
 
 /* -- inotify ------------------------------------------------------------------------------------------------------- */
@@ -343,7 +218,7 @@ static void look_through(struct watches *watches, const struct config *config)
         else
             watches->told[i] = false;
         if (watches->catalog)
-            forget_gone(watches, watch);
+            watches_forget_gone(watches, watch);
     }
 }
 
@@ -358,7 +233,7 @@ static void heed(struct watches *watches, const struct inotify_event *one)
         return;
     for (size_t i = 0; i < config->watch_count && watches->catalog; i++) {
         if (watches->ids[i] == one->wd && !take(watches, &config->watches[i], one->name, false))
-            watches->scan_again = clock_ms() + WATCH_QUIET_MS;
+            watches->scan_again = watches_clock() + WATCH_QUIET_MS;
     }
 }
 
@@ -387,17 +262,17 @@ static void look(struct watches *watches)
     if (config->watch_count == 0 || !watches->ids || !watches->told || !watches->finish_again || !have_catalog(watches))
         return;
     read_events(watches);
-    if (watches->catalog && clock_ms() >= watches->scan_again) {
-        watches->scan_again = clock_ms() + WATCH_SCAN_MS;
+    if (watches->catalog && watches_clock() >= watches->scan_again) {
+        watches->scan_again = watches_clock() + WATCH_SCAN_MS;
         look_through(watches, config);
         scanned = true;
     }
-    if (!watches->catalog || !went_well(watches, catalog_job_version(watches->catalog, &version)) ||
+    if (!watches->catalog || !watches_went_well(watches, catalog_job_version(watches->catalog, &version)) ||
         (version == watches->version && !scanned))
         return;
     watches->version = version;
     for (size_t i = 0; i < config->watch_count && watches->catalog; i++)
-        finish_sent(watches, i, &config->watches[i]);
+        watches_finish_sent(watches, i, &config->watches[i]);
 }
 
 static void wait_for_something(struct watches *watches)
