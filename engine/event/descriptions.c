@@ -83,6 +83,7 @@ const struct event_description event_descriptions[] = {
     { "T21W", "a GET's journal could not be written: after a crash, what came since is fetched again" },
     { "T22W", "a stream's connection broke: others take what it left, and it is opened again" },
     { "T23W", "a stream was given up; the others go on" },
+    { "T25I", "a client made a directory or a symbolic link, or set a directory's time and mode" },
     { "T24W", "a partner's server was left out of a transfer: why" },
     { 0 },
 };

@@ -93,9 +93,9 @@ int http_path_encode(const char *path, char *target, size_t size);
  */
 #define HTTP_LIMIT_RATE "Sluice-Limit-Rate"
 /*
- * In a PUT: "rename": where the name is taken, take the first free one of NAME.1, NAME.2 and so on; the answer then says
- * which in Location (RFC 9110, 10.2.2). In the answer to a HEAD that has it: the server knows it. In a 409, "fail": the
- * store lets no file be replaced.
+ * In a PUT: "rename": where the name is taken, take the first free one of NAME.1, NAME.2 and so on; the answer then
+ * says which in Location (RFC 9110, 10.2.2). In the answer to a HEAD that has it: the server knows it. In a 409,
+ * "fail": the store lets no file be replaced.
  */
 #define HTTP_IF_EXISTS "Sluice-If-Exists"
 #define HTTP_IF_EXISTS_RENAME "rename"
@@ -135,6 +135,17 @@ int http_date_parse(const char *text, time_t *when); /* the three forms of RFC 9
 void http_time(const struct timespec *when, char text[HTTP_TIME_SIZE]);
 int http_time_parse(const char *text, struct timespec *when); /* 0 or -EINVAL */
 int http_mode_parse(const char *text, unsigned *mode); /* 0 or -EINVAL: not three or four octal digits, above 0777 */
+
+/*
+ * In a PUT: what is to be made is no file. "directory": without a body, with Modified and Mode as above, also where it
+ * is there already; "link": a symbolic link, whose target is the body, 1 to HTTP_LINK_MAX bytes, not encoded. In an
+ * OPTIONS that has it: the answer has it too, with those of both that the server takes. A server that knows nothing of
+ * it would store the target as a file: who has not asked must not send it.
+ */
+#define HTTP_TYPE "Sluice-Type"
+#define HTTP_TYPE_DIRECTORY "directory"
+#define HTTP_TYPE_LINK "link"
+#define HTTP_LINK_MAX 4095
 
 /*
  * The media type of a manifest: a directory and all beneath it, one JSON object per line (NDJSON):

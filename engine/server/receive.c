@@ -198,6 +198,8 @@ enum flow receive_begin(struct session *session)
     unsigned status = check_fields(session, &why);
     if (status)
         return request_refuse(session, status, why);
+    if (http_field(request, HTTP_TYPE))
+        return folder_receive(session);
     if (limit && request->framing == HTTP_BODY_LENGTH && request->length > limit)
         return request_refuse(session, 413, "the body is larger than max_upload");
     if (length == 0 || session->path[length - 1] == '/')

@@ -24,6 +24,7 @@ void request_release(struct session *session)
     session->file = -1;
     partial_release(session);
     message_release(session);
+    folder_release(session);
     if (session->uploading)
         store_upload_abandon(&session->upload);
     session->uploading = false;
@@ -266,7 +267,8 @@ enum flow request_admitted(struct session *session)
     }
     if (message_is_meant(session->request))
         return message_begin(session);
-    if (!handler)
+    bool asked = folder_is_asked_for(session->request);
+    if (!handler && !asked)
         return request_refuse(session, 405, "only GET, HEAD, PUT and DELETE are served here");
     int rc = http_target_path(session->request->target, session->path, SESSION_PATH_SIZE);
     if (rc == 0)
@@ -275,6 +277,8 @@ enum flow request_admitted(struct session *session)
         return refuse_path(session, rc);
     if (partial_admitted(session, &flow))
         return flow;
+    if (asked)
+        return folder_tell(session);
     if (!(session->rights & handler->rights))
         return request_forbid(session, handler->rights);
     return handler->begin(session);

@@ -280,6 +280,7 @@ struct session {
     struct http_range range;
     bool json;
     struct message *message;   /* in hand; NULL: none */
+    struct folder *folder;     /* a directory or link in hand; NULL: none */
     struct manifest *manifest; /* while one is sent */
     struct store_upload upload;
     bool uploading;
@@ -410,6 +411,12 @@ void rate_tick(struct session *session);
 void rate_end(struct session *session);           /* nothing moves any more */
 void rate_count(struct session *session);         /* this request has a body, which takes its share */
 uint64_t rate_announced(struct session *session); /* to a client that asked for a limit; 0: it did not */
+
+/* folder.c: a PUT with HTTP_TYPE, and the question whether there may be one. */
+bool folder_is_asked_for(const struct http_head *request);
+enum flow folder_tell(struct session *session);
+enum flow folder_receive(struct session *session);
+void folder_release(struct session *session);
 
 /* message.c: messages, which stand in the catalog. */
 int messages_new(struct messages **messages);

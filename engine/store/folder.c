@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -21,42 +22,85 @@ static int check_present(int parent, const char *leaf)
     return S_ISDIR(facts.st_mode) ? 0 : -ENOTDIR;
 }
 
-int store_make_folder(const struct store *store, const char *path)
+/* Opens the directory above, makes the last one where it is missing, and syncs that. A descriptor or -errno. */
+static int make_folder(const struct store *store, const char *path, const char **leaf, bool *created)
 {
-    const char *leaf;
     int rc = store_check_file(path);
     if (rc < 0)
         return rc;
-    int parent = store_make_parent(store, path, &leaf);
+    int parent = store_make_parent(store, path, leaf);
     if (parent < 0)
         return parent;
-    rc = mkdirat(parent, leaf, 0777) == 0 ? 0 : -errno;
+    *created = mkdirat(parent, *leaf, 0777) == 0;
+    rc = *created ? 0 : -errno;
     if (rc == -EEXIST)
-        rc = check_present(parent, leaf);
+        rc = check_present(parent, *leaf);
+    if (rc == 0)
+        return parent;
     close(parent);
+    return rc;
+}
+
+int store_make_folder(const struct store *store, const char *path)
+{
+    const char *leaf;
+    bool created;
+    int parent = make_folder(store, path, &leaf, &created);
+
+    if (parent < 0)
+        return parent;
+    close(parent);
+    return 0;
+}
+
+/* What a directory hands down to what is made in it stays as it is: those bits are its owner's, not a peer's. */
+static mode_t mode_for(const struct stat *facts, unsigned mode)
+{
+    return (mode_t)(mode & 0777) | (S_ISDIR(facts->st_mode) ? facts->st_mode & 07000 : 0);
+}
+
+/* `fd` is closed. */
+static int dress(int fd, const unsigned *mode, const struct timespec *modified)
+{
+    struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_nsec = UTIME_OMIT } };
+    struct stat facts;
+
+    if (modified)
+        times[1] = *modified;
+    int rc = store_opened(fd, &facts);
+    if (rc == 0 && futimens(fd, times) < 0)
+        rc = -errno;
+    if (rc == 0 && mode && (facts.st_mode & 07777) != mode_for(&facts, *mode) &&
+        fchmod(fd, mode_for(&facts, *mode)) < 0)
+        rc = -errno;
+    if (rc == 0)
+        rc = store_sync(fd);
+    close(fd);
     return rc;
 }
 
 int store_set_facts(const struct store *store, const char *path, const unsigned *mode, const struct timespec *modified)
 {
-    struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_nsec = UTIME_OMIT } };
-    struct stat facts;
     int rc = store_path_check(path);
     if (rc < 0)
         return rc;
     int fd = store_resolve(store->root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
-    if (fd < 0)
-        return fd;
-    if (modified)
-        times[1] = *modified;
-    rc = store_opened(fd, &facts);
-    if (rc == 0 && futimens(fd, times) < 0)
-        rc = -errno;
-    if (rc == 0 && mode && (facts.st_mode & 07777) != *mode && fchmod(fd, (mode_t)*mode) < 0)
-        rc = -errno;
-    if (rc == 0)
-        rc = store_sync(fd);
-    close(fd);
+    return fd < 0 ? fd : dress(fd, mode, modified);
+}
+
+int store_put_folder(const struct store *store, const char *path, const unsigned *mode, const struct timespec *modified,
+                     bool *created)
+{
+    const char *leaf;
+    int parent = make_folder(store, path, &leaf, created);
+
+    if (parent < 0)
+        return parent;
+    int fd = openat(parent, leaf, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int rc = fd < 0 ? -errno : dress(fd, mode, modified);
+    if (rc == 0 && *created)
+        rc = store_sync(parent);
+    close(parent);
     return rc;
 }
 
@@ -75,6 +119,8 @@ bool store_link_stays(const char *path, const char *target)
         bool nothing = length == 0 || (length == 1 && target[0] == '.');
         if (up && (!climbing || height == 0))
             return false;
+        if (strncmp(target, STORE_PRIVATE, strlen(STORE_PRIVATE)) == 0)
+            return false;
         height -= up;
         climbing &= up || nothing;
         target += length;
@@ -83,17 +129,22 @@ bool store_link_stays(const char *path, const char *target)
     return true;
 }
 
-static int put_link(int parent, const char *leaf, const char *target)
+static bool is_that_link(int parent, const char *leaf, const char *target)
+{
+    char present[PATH_MAX];
+    ssize_t length = readlinkat(parent, leaf, present, sizeof present);
+
+    return length >= 0 && (size_t)length == strlen(target) && memcmp(present, target, (size_t)length) == 0;
+}
+
+/* In one step; a directory is not replaced, whatever comes between (rename(2)). */
+static int replace_by_link(int parent, const char *leaf, const char *target)
 {
     char temporary[STORE_TEMPORARY_SIZE];
     struct stat facts;
 
-    if (symlinkat(target, parent, leaf) == 0)
-        return 0;
-    if (errno != EEXIST)
-        return -errno;
-    if (fstatat(parent, leaf, &facts, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(facts.st_mode))
-        return -EISDIR;
+    if (fstatat(parent, leaf, &facts, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(facts.st_mode) && !S_ISLNK(facts.st_mode))
+        return S_ISDIR(facts.st_mode) ? -EISDIR : -EACCES;
     int rc = store_temporary_name(temporary);
     if (rc < 0)
         return rc;
@@ -104,6 +155,37 @@ static int put_link(int parent, const char *leaf, const char *target)
     rc = -errno;
     unlinkat(parent, temporary, 0);
     return rc;
+}
+
+static int number_link(int parent, const char *leaf, struct store_link *link)
+{
+    char name[NAME_MAX + 16];
+
+    for (unsigned number = 1; number <= STORE_NUMBERED_MAX; number++) {
+        snprintf(name, sizeof name, "%s.%u", leaf, number);
+        link->created = symlinkat(link->target, parent, name) == 0;
+        *link->numbered = number;
+        if (link->created || errno != EEXIST)
+            return link->created ? 0 : -errno;
+    }
+    return -EEXIST;
+}
+
+/* Called with the store's `naming` held. */
+static int put_link(int parent, const char *leaf, struct store_link *link)
+{
+    link->created = symlinkat(link->target, parent, leaf) == 0;
+    if (link->numbered)
+        *link->numbered = 0;
+    if (link->created)
+        return 0;
+    if (errno != EEXIST)
+        return -errno;
+    if (is_that_link(parent, leaf, link->target))
+        return 0;
+    if (link->numbered)
+        return number_link(parent, leaf, link);
+    return link->keeps ? -EEXIST : replace_by_link(parent, leaf, link->target);
 }
 
 /* Through no link at all: behind one the directory may be less deep than its path looks, and ".." lead out of the root.
@@ -124,20 +206,42 @@ static int open_real_parent(const struct store *store, const char *path, const c
     return fd < 0 ? -errno : (int)fd;
 }
 
-int store_make_link(const struct store *store, const char *path, const char *target)
+static int make_real_parent(const struct store *store, const char *path, const char **leaf)
+{
+    char above[PATH_MAX];
+    int parent = open_real_parent(store, path, leaf);
+
+    if (parent != -ENOENT || *leaf == path)
+        return parent;
+    memcpy(above, path, (size_t)(*leaf - path));
+    above[*leaf - path - 1] = '\0';
+    int rc = store_make_folder(store, above);
+    return rc < 0 ? rc : open_real_parent(store, path, leaf);
+}
+
+int store_put_link(const struct store *store, const char *path, struct store_link *link)
 {
     const char *leaf;
     int rc = store_check_file(path);
     if (rc < 0)
         return rc;
-    if (!store_link_stays(path, target))
+    if (!store_link_stays(path, link->target))
         return -EXDEV;
-    int parent = open_real_parent(store, path, &leaf);
+    int parent = make_real_parent(store, path, &leaf);
     if (parent < 0)
         return parent;
-    rc = put_link(parent, leaf, target);
+    pthread_mutex_lock(&store->naming->lock);
+    rc = put_link(parent, leaf, link);
+    pthread_mutex_unlock(&store->naming->lock);
     if (rc == 0)
         rc = store_sync(parent);
     close(parent);
     return rc;
+}
+
+int store_make_link(const struct store *store, const char *path, const char *target)
+{
+    struct store_link link = { .target = target };
+
+    return store_put_link(store, path, &link);
 }

@@ -114,6 +114,8 @@ static void a_link_stays_only_where_it_cannot_climb_out(void **state)
         { "a/b/l", "../x/../f", false },
         { "a/b/l", "./../../../f", false },
         { "a/l", "..f/...", true },
+        { "l", ".sluice-up-1", false }, /* the store's own files are nobody's to read */
+        { "a/l", "../b/.sluice-up-1", false },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_int_equal(store_link_stays(cases[i].path, cases[i].target), cases[i].stays);
@@ -151,6 +153,54 @@ static void makes_no_link_behind_a_link(void **state)
     assert_int_equal(store_make_link(store, "here", "."), 0);
     assert_int_equal(store_make_link(store, "here/x", "../secret"), -ELOOP);
     assert_int_equal(faccessat(root, "x", F_OK, AT_SYMLINK_NOFOLLOW), -1);
+}
+
+static void a_link_obeys_who_keeps_or_numbers_what_is_there(void **state)
+{
+    (void)state;
+    unsigned number = 9;
+    struct store_link link = { .target = "f", .keeps = true };
+    write_file("f");
+    assert_int_equal(mkfifoat(root, "fifo", 0600), 0);
+    assert_int_equal(store_put_link(store, "a/b/l", &link), 0);
+    assert_true(link.created);
+    assert_int_equal(store_put_link(store, "a/b/l", &link), 0);
+    assert_false(link.created);
+    assert_int_equal(store_put_link(store, "f", &link), -EEXIST);
+    link = (struct store_link){ .target = "g", .keeps = true };
+    assert_int_equal(store_put_link(store, "a/b/l", &link), -EEXIST);
+    assert_link("a/b/l", "f");
+    link = (struct store_link){ .target = "g", .numbered = &number };
+    assert_int_equal(store_put_link(store, "a/b/l", &link), 0);
+    assert_int_equal(number, 1);
+    assert_link("a/b/l.1", "g");
+    assert_int_equal(store_put_link(store, "a/b/m", &link), 0);
+    assert_int_equal(number, 0);
+    assert_int_equal(store_make_link(store, "fifo", "g"), -EACCES);
+    assert_int_equal(store_make_link(store, "f/x", "g"), -ENOTDIR);
+}
+
+static void puts_a_folder_with_what_it_is_to_have(void **state)
+{
+    (void)state;
+    const struct timespec when = { .tv_sec = 1000000000, .tv_nsec = 5 };
+    const unsigned mode = 0710;
+    struct stat facts;
+    bool created = false;
+    assert_int_equal(store_put_folder(store, "a/b", &mode, &when, &created), 0);
+    assert_true(created);
+    assert_int_equal(fstatat(root, "a/b", &facts, 0), 0);
+    assert_int_equal(facts.st_mode & 07777, 0710);
+    assert_int_equal(facts.st_mtim.tv_sec, when.tv_sec);
+    assert_int_equal(fchmodat(root, "a/b", 02750, 0), 0);
+    assert_int_equal(store_put_folder(store, "a/b", &mode, NULL, &created), 0);
+    assert_false(created);
+    assert_int_equal(fstatat(root, "a/b", &facts, 0), 0);
+    assert_int_equal(facts.st_mode & 07777, 02710);
+    assert_int_equal(symlinkat("a", root, "l"), 0);
+    write_file("f");
+    assert_int_equal(store_put_folder(store, "l", &mode, NULL, &created), -ELOOP);
+    assert_int_equal(store_put_folder(store, "f", &mode, NULL, &created), -ENOTDIR);
 }
 
 static void a_batch_takes_its_names_and_each_has_its_own_result(void **state)
@@ -195,6 +245,8 @@ int main(void)
         TEST(a_link_stays_only_where_it_cannot_climb_out),
         TEST(makes_links_that_stay_and_replaces_files_and_links),
         TEST(makes_no_link_behind_a_link),
+        TEST(a_link_obeys_who_keeps_or_numbers_what_is_there),
+        TEST(puts_a_folder_with_what_it_is_to_have),
         TEST(a_batch_takes_its_names_and_each_has_its_own_result),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
