@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define NUMBER_ATTEMPTS 1000 /* of as many who want a name at once each time one gets it */
+
 /* Whether the name may be given to the new file, as things stand. */
 static int may_name(const struct store_upload *upload, const char *expected)
 {
@@ -120,45 +122,63 @@ static int take_name(struct store_upload *upload, int parent, const char *leaf, 
     return must_be_new ? rename_new(upload, parent, leaf, created) : rename_over(upload, parent, leaf, created);
 }
 
-/* The first free one of NAME, NAME.1, NAME.2 ... Whoever is faster, also past this store, has the name. */
-static int take_numbered(struct store_upload *upload, int parent, const char *leaf, bool *created)
+static int give_name(struct store_upload *upload, int parent, const char *leaf, const char *expected, bool *created)
 {
-    char name[NAME_MAX + 1];
-    int rc = take_name(upload, parent, leaf, "", created);
+    pthread_mutex_t *naming = &upload->store->naming->lock;
 
-    *upload->numbered = 0;
-    for (unsigned number = 1; rc == -EEXIST && number <= STORE_NUMBERED_MAX; number++) {
-        if (snprintf(name, sizeof name, "%s.%u", leaf, number) >= (int)sizeof name)
-            return -ENAMETOOLONG;
-        rc = take_name(upload, parent, name, "", created);
-        *upload->numbered = number;
-    }
+    pthread_mutex_lock(naming);
+    int rc = may_name(upload, expected);
+    if (rc == 0)
+        rc = take_name(upload, parent, leaf, upload->numbered ? "" : expected, created);
+    pthread_mutex_unlock(naming);
     return rc;
 }
 
-/* Called with the store's `naming` held. */
-static int give_name(struct store_upload *upload, int parent, const char *leaf, const char *expected, bool *created)
+static int give_number(struct store_upload *upload, int parent, const char *leaf, unsigned number, bool *created)
 {
-    int rc = may_name(upload, expected);
+    pthread_mutex_t *naming = &upload->store->naming->lock;
+    char name[NAME_MAX + 1];
 
-    if (rc < 0)
-        return rc;
-    return upload->numbered ? take_numbered(upload, parent, leaf, created)
-                            : take_name(upload, parent, leaf, expected, created);
+    if (store_number_name(name, leaf, number) < 0)
+        return -ENAMETOOLONG;
+    pthread_mutex_lock(naming);
+    int rc = take_name(upload, parent, name, "", created);
+    pthread_mutex_unlock(naming);
+    *upload->numbered = number;
+    return rc;
+}
+
+/*
+ * The name is taken. Which other is free is looked up while nothing is held, for there may be thousands: whoever was
+ * faster, also past this store, has that one, and there is another look.
+ */
+static int take_numbered(struct store_upload *upload, int parent, const char *leaf, bool *created)
+{
+    unsigned most = upload->numbered_most ? upload->numbered_most : STORE_NUMBERED_MAX;
+    int rc = -EEXIST;
+
+    for (unsigned i = 0; rc == -EEXIST && i < NUMBER_ATTEMPTS; i++) {
+        unsigned number = store_free_number(parent, leaf, most);
+        if (number == 0)
+            return -EEXIST;
+        rc = give_number(upload, parent, leaf, number, created);
+    }
+    return rc;
 }
 
 /* *parent: the directory that now has the name, to be synced and closed by the caller. */
 static int publish(struct store_upload *upload, const char *expected, bool *created, struct stat *facts, int *parent)
 {
-    pthread_mutex_t *naming = &upload->store->naming->lock;
     const char *leaf;
 
     *parent = store_make_parent(upload->store, upload->name, &leaf);
     if (*parent < 0)
         return *parent;
-    pthread_mutex_lock(naming);
     int rc = give_name(upload, *parent, leaf, expected, created);
-    pthread_mutex_unlock(naming);
+    if (upload->numbered)
+        *upload->numbered = 0;
+    if (rc == -EEXIST && upload->numbered && !expected)
+        rc = take_numbered(upload, *parent, leaf, created);
 
     /* Taking the name was a change, too: the tag is that of afterwards. */
     if (rc == 0 && fstat(upload->fd, facts) < 0)

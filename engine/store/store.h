@@ -14,6 +14,7 @@
 #ifndef SLUICE_STORE_H
 #define SLUICE_STORE_H
 
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -57,6 +58,13 @@ void store_etag(const struct stat *facts, char etag[STORE_ETAG_SIZE]);
 
 #define STORE_NUMBERED_MAX 9999
 
+/*
+ * The number of a name that is free of NAME.1, NAME.2 and so on up to `most`: the first, where there are few, or none
+ * of them is missing in between. 0: all are taken. Some 30 are looked at, not thousands, unless the last ones are taken.
+ */
+unsigned store_free_number(int directory, const char *name, unsigned most);
+int store_number_name(char numbered[NAME_MAX + 1], const char *name, unsigned number); /* 0 or -ENAMETOOLONG */
+
 /* A file on its way into the store. */
 struct store_upload {
     int fd;          /* to write to; the store's: closed by commit and abandon */
@@ -64,10 +72,12 @@ struct store_upload {
     char *name;      /* private */
     char *temporary; /* private; NULL while the file has no name */
     /*
-     * NULL, or for whoever commits: a name that is taken is no error. The file gets the first free one of NAME, NAME.1
-     * and so on, and *numbered is set to that number (0: NAME). -EEXIST: none is free up to STORE_NUMBERED_MAX.
+     * NULL, or for whoever commits: a name that is taken is no error. The file gets NAME or else one of NAME.1, NAME.2
+     * and so on, as store_free_number() finds it, and *numbered is set to that number (0: NAME). -EEXIST: none is free
+     * up to `numbered_most` (0: STORE_NUMBERED_MAX).
      */
     unsigned *numbered;
+    unsigned numbered_most;
     bool stays;                /* private; the temporary is left where it is, should it get no other name */
     const struct store *store; /* private */
 };

@@ -445,6 +445,67 @@ static void takes_the_first_free_number_where_the_name_is_taken(void **state)
     (void)state;
 }
 
+static void take(const struct tree *tree, unsigned number)
+{
+    char name[32];
+    snprintf(name, sizeof name, "f.%u", number);
+    assert_int_equal(linkat(tree->root, "f", tree->root, name, 0), 0);
+}
+
+static void drop(const struct tree *tree, unsigned number)
+{
+    char name[32];
+    snprintf(name, sizeof name, "f.%u", number);
+    assert_int_equal(unlinkat(tree->root, name, 0), 0);
+}
+
+/* Up to the last, and one in the middle of thousands. */
+static void finds_the_number_that_is_left_where_thousands_are_taken(void **state)
+{
+    static const unsigned missing[] = { 1, 17, 5000, STORE_NUMBERED_MAX };
+    struct tree tree = plant(0);
+    unsigned number = 77;
+
+    (void)state;
+    assert_int_equal(put_numbered(&tree, "f", "one", &number), 0);
+    for (unsigned i = 1; i < 9000; i++)
+        take(&tree, i);
+    assert_int_equal(put_numbered(&tree, "f", "two", &number), 0);
+    assert_int_equal(number, 9000);
+    for (unsigned i = 9001; i <= STORE_NUMBERED_MAX; i++)
+        take(&tree, i);
+    assert_int_equal(put_numbered(&tree, "f", "three", &number), -EEXIST);
+    for (size_t i = 0; i < sizeof missing / sizeof *missing; i++) {
+        drop(&tree, missing[i]);
+        assert_int_equal(put_numbered(&tree, "f", "four", &number), 0);
+        assert_int_equal(number, missing[i]);
+    }
+    assert_int_equal(put_numbered(&tree, "f", "five", &number), -EEXIST);
+    assert_int_equal(names_in(tree.root), STORE_NUMBERED_MAX + 1);
+    fell(&tree);
+}
+
+/* As few as they are, one is found wherever it is. */
+static void finds_a_free_number_whatever_is_taken(void **state)
+{
+    struct tree tree = plant(0);
+    unsigned number;
+
+    (void)state;
+    assert_int_equal(put_numbered(&tree, "f", "one", &number), 0);
+    for (unsigned most = 1; most <= 40; most++) {
+        take(&tree, most);
+        assert_int_equal(store_free_number(tree.root, "f", most), 0);
+        for (unsigned free = 1; free <= most; free++) {
+            drop(&tree, free);
+            assert_int_equal(store_free_number(tree.root, "f", most), free);
+            take(&tree, free);
+        }
+    }
+    assert_int_equal(store_free_number(tree.root, "g", 40), 1);
+    fell(&tree);
+}
+
 static void a_number_that_makes_the_name_too_long_is_refused(void **state)
 {
     struct tree tree = plant(0);
@@ -647,6 +708,8 @@ int main(void)
         cmocka_unit_test(replaces_only_the_file_that_was_expected),
         cmocka_unit_test(of_several_that_expect_the_same_one_wins),
         cmocka_unit_test(takes_the_first_free_number_where_the_name_is_taken),
+        cmocka_unit_test(finds_the_number_that_is_left_where_thousands_are_taken),
+        cmocka_unit_test(finds_a_free_number_whatever_is_taken),
         cmocka_unit_test(a_number_that_makes_the_name_too_long_is_refused),
         cmocka_unit_test(of_several_each_gets_a_number_of_its_own),
         cmocka_unit_test(refuses_a_length_no_file_can_have),
