@@ -304,6 +304,7 @@ static void run_streams(struct fetch *fetch)
 struct part_job {
     struct fetch *fetch;
     int result;
+    unsigned number; /* of the bad copy */
 };
 
 static void begin_part(void *argument)
@@ -335,7 +336,14 @@ static void forget_part(void *argument)
 static void set_part_aside(void *argument)
 {
     struct part_job *job = argument;
-    job->result = part_set_aside(&job->fetch->part);
+    job->result = part_set_aside(&job->fetch->part, &job->number);
+}
+
+static void put_aside(struct fetch *fetch)
+{
+    struct part_job job = { .fetch = fetch };
+    client_job(fetch->client, set_part_aside, &job);
+    verify_aside(fetch->client, job.result, job.number);
 }
 
 static int run_job(struct fetch *fetch, void (*work)(void *argument))
@@ -379,7 +387,7 @@ static int finish(struct fetch *fetch)
     verify_reached(&fetch->verify, size);
     int result = verify_fetched(&fetch->verify, fetch->remote, one ? fetch->source.etag : "", size, NULL);
     if (result == CLIENT_DIGEST)
-        verify_aside(client, run_job(fetch, set_part_aside));
+        put_aside(fetch);
     if (result != CLIENT_OK) {
         if (result != CLIENT_DIGEST)
             client_job(client, keep_now, fetch);

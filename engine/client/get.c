@@ -24,6 +24,7 @@ struct landing {
     const char *name; /* within `local` */
     struct store *store;
     struct store_upload upload;
+    unsigned bad; /* of the copy that is kept aside: NAME.bad.`bad`, 0: NAME.bad */
     int result;
 };
 
@@ -69,6 +70,8 @@ static void landing_set_aside(void *argument)
 
     snprintf(name, sizeof name, "%s" PART_BAD_SUFFIX, landing->name);
     landing->result = store_upload_rename(&landing->upload, name);
+    landing->upload.numbered = &landing->bad;
+    landing->upload.numbered_most = PART_BAD_MAX;
     if (landing->result == 0)
         landing->result = store_upload_commit(&landing->upload, NULL, &created, &facts);
     else
@@ -183,7 +186,7 @@ static int fetch_into(const struct fetch *fetch, struct landing *landing)
     int result = fetch_verified(fetch, landing);
     if (result == CLIENT_DIGEST) {
         client_job(client, landing_set_aside, landing);
-        verify_aside(client, landing->result);
+        verify_aside(client, landing->result, landing->bad);
         return result;
     }
     client_job(client, result == CLIENT_OK ? landing_commit : landing_abandon, landing);

@@ -18,6 +18,7 @@
 #define ATTEMPTS 8
 #define NAMING_PATIENCE_US 10000
 #define NAMING_ATTEMPTS 100
+#define NUMBER_ATTEMPTS 1000
 
 static int open_directory(const char *local, const char *leaf)
 {
@@ -315,18 +316,20 @@ static int make_ready(struct part *part, struct timespec modified)
     return sync_file(part->fd);
 }
 
-/* NAME, or where that is taken the first of NAME.1, NAME.2 and so on that is free. */
-static int leave_numbered(struct part *part, unsigned *numbered)
+/* NAME, or where that is taken one of NAME.1, NAME.2 and so on that is free. */
+static int leave_numbered(struct part *part, const char *leaf, unsigned most, unsigned *numbered)
 {
     char name[NAME_MAX + 1];
-    int rc = leave(part, part->leaf, false);
+    int rc = leave(part, leaf, false);
 
     *numbered = 0;
-    for (unsigned number = 1; rc == -EEXIST && number <= STORE_NUMBERED_MAX; number++) {
-        if (snprintf(name, sizeof name, "%s.%u", part->leaf, number) >= (int)sizeof name)
+    for (unsigned i = 0; rc == -EEXIST && i < NUMBER_ATTEMPTS; i++) {
+        *numbered = store_free_number(part->directory, leaf, most);
+        if (*numbered == 0)
+            return -EEXIST;
+        if (store_number_name(name, leaf, *numbered) < 0)
             return -ENAMETOOLONG;
         rc = leave(part, name, false);
-        *numbered = number;
     }
     return rc;
 }
@@ -337,15 +340,19 @@ int part_commit(struct part *part, struct timespec modified, bool replace, unsig
 
     if (rc < 0)
         return rc;
-    return numbered ? leave_numbered(part, numbered) : leave(part, part->leaf, replace);
+    return numbered ? leave_numbered(part, part->leaf, STORE_NUMBERED_MAX, numbered) : leave(part, part->leaf, replace);
 }
 
-int part_set_aside(struct part *part)
+int part_set_aside(struct part *part, unsigned *number)
 {
     char name[NAME_MAX + 1];
 
     snprintf(name, sizeof name, "%s" PART_BAD_SUFFIX, part->leaf);
-    return leave(part, name, true);
+    int rc = leave_numbered(part, name, PART_BAD_MAX, number);
+    /* Wrong bytes are not gone on with. */
+    if (rc < 0 && rc != -EIO)
+        part_remove(part);
+    return rc;
 }
 
 int part_remove(struct part *part)

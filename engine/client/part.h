@@ -19,6 +19,7 @@
 #define PART_SUFFIX ".part"
 #define PART_JOURNAL_SUFFIX PART_SUFFIX ".journal"
 #define PART_BAD_SUFFIX ".bad"
+#define PART_BAD_MAX 3 /* NAME.bad, and up to NAME.bad.3 */
 
 struct part {
     int fd;               /* -1: there is none yet */
@@ -50,13 +51,17 @@ int part_save(struct part *part, const struct extents *have);
 
 /*
  * The whole is there: it is synced, gets its time (0: as it is) and the name, in one step. `replace` false: -EEXIST
- * where the name is taken; `numbered` not NULL: then it is the first free one of NAME, NAME.1, NAME.2 and so on, and
+ * where the name is taken; `numbered` not NULL: then it is NAME or one of NAME.1, NAME.2 and so on that is free, and
  * *numbered which. On an error before that all is as it was; -EIO: it has its name, but the disk did not take the
  * directory.
  */
 int part_commit(struct part *part, struct timespec modified, bool replace, unsigned *numbered);
-int part_set_aside(struct part *part); /* as NAME.bad, for inspection; what had that name is replaced */
-int part_remove(struct part *part);    /* also where there is none */
+/*
+ * For inspection as NAME.bad, or as NAME.bad.1 to NAME.bad.3, and *number is which; nothing is replaced. -EEXIST: all
+ * of those are taken. On any error but -EIO the part is removed.
+ */
+int part_set_aside(struct part *part, unsigned *number);
+int part_remove(struct part *part); /* also where there is none */
 void part_close(struct part *part);
 
 #endif

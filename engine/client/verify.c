@@ -1,3 +1,4 @@
+#include "engine/client/part.h"
 #include "engine/client/verify.h"
 
 #include <errno.h>
@@ -238,14 +239,23 @@ int verify_sent(struct verify *verify, const char *remote, const char *etag, uin
     return verify_against(verify, remote, etag, size, said);
 }
 
-void verify_aside(struct client *client, int error)
+void verify_aside(struct client *client, int error, unsigned number)
 {
-    char name[512];
+    char name[512], dotted[16] = "";
     size_t length = strlen(client->reason);
 
     client_escape(client->local, name, sizeof name);
+    if (number)
+        snprintf(dotted, sizeof dotted, ".%u", number);
     if (error == 0)
-        snprintf(client->reason + length, sizeof client->reason - length, "; what came is kept as %s.bad", name);
+        snprintf(client->reason + length, sizeof client->reason - length,
+                 "; what came is kept as %s" PART_BAD_SUFFIX "%s", name, dotted);
+    else if (error == -EEXIST)
+        snprintf(client->reason + length, sizeof client->reason - length,
+                 "; what came is not kept: %s" PART_BAD_SUFFIX " and " PART_BAD_SUFFIX
+                 ".1 to .%d are there already; look at "
+                 "them, and move them away",
+                 name, PART_BAD_MAX);
     else
         snprintf(client->reason + length, sizeof client->reason - length, "; what came could not be kept aside: %s",
                  strerror(-error));

@@ -78,16 +78,35 @@ static void keeps_other_bytes_aside(void **state)
 {
     (void)state;
     write_text(in_folder("file"), "before");
-    write_text(in_folder("file.bad"), "bad before");
+    write_text(in_folder("file.bad"), "somebody's own");
     PLAY(IS_THERE, { HEAR_HEAD, NULL, 0 }, { SAY, BODY_OF_TEXT, 0 }, { HEAR_HEAD, NULL, 0 },
          { SAY, HEAD_SAYS("Repr-Digest: " WRONG "\r\n"), 0 });
     assert_int_equal(get(), CLIENT_DIGEST);
-    assert_says(client_reason(client), "file.bad");
+    assert_says(client_reason(client), "is kept as ");
+    assert_says(client_reason(client), "file.bad.1");
     assert_text(in_folder("file"), "before");
-    assert_text(in_folder("file.bad"), TEXT);
+    assert_text(in_folder("file.bad"), "somebody's own");
+    assert_text(in_folder("file.bad.1"), TEXT);
     assert_false(client_last(client)->verified);
     assert_string_equal(client_last(client)->unverified, "the digests differ");
-    assert_int_equal(files_in_folder(), 2);
+    assert_int_equal(files_in_folder(), 3);
+}
+
+static void where_there_are_four_bad_copies_no_more_is_kept(void **state)
+{
+    (void)state;
+    write_text(in_folder("file.bad"), "0");
+    write_text(in_folder("file.bad.1"), "1");
+    write_text(in_folder("file.bad.2"), "2");
+    write_text(in_folder("file.bad.3"), "3");
+    PLAY(IS_THERE, { HEAR_HEAD, NULL, 0 }, { SAY, BODY_OF_TEXT, 0 }, { HEAR_HEAD, NULL, 0 },
+         { SAY, HEAD_SAYS("Repr-Digest: " WRONG "\r\n"), 0 });
+    write_text(in_folder("file"), "before");
+    assert_int_equal(get(), CLIENT_DIGEST);
+    assert_says(client_reason(client), "is not kept: ");
+    assert_text(in_folder("file.bad"), "0");
+    assert_text(in_folder("file.bad.3"), "3");
+    assert_int_equal(files_in_folder(), 5);
 }
 
 static void an_answer_that_says_another_is_asked_about_first(void **state)
@@ -249,6 +268,7 @@ int main(void)
         WITH(verified, asks_for_the_digest_of_just_what_it_got),
         WITH(verified, does_not_ask_where_the_answer_said_it),
         WITH(verified, keeps_other_bytes_aside),
+        WITH(verified, where_there_are_four_bad_copies_no_more_is_kept),
         WITH(verified, an_answer_that_says_another_is_asked_about_first),
         WITH(verified, refuses_what_it_cannot_verify),
         WITH(verified, refuses_to_verify_what_is_no_file),

@@ -318,16 +318,47 @@ static void starts_over_with_a_damaged_journal(void **state)
 static void sets_a_bad_copy_aside(void **state)
 {
     struct part part;
+    unsigned number = 77;
 
     (void)state;
     put_text("", "old");
     leave_half();
     must_open(&part);
-    assert_int_equal(part_set_aside(&part), 0);
+    assert_int_equal(part_set_aside(&part, &number), 0);
+    assert_int_equal(number, 0);
     part_close(&part);
     assert_text("", "old");
     assert_true(exists(PART_BAD_SUFFIX));
     assert_false(exists(PART_SUFFIX) || exists(PART_JOURNAL_SUFFIX));
+}
+
+static void a_bad_copy_replaces_nothing_and_there_are_four_of_them_at_most(void **state)
+{
+    static const char *const names[] = { PART_BAD_SUFFIX, PART_BAD_SUFFIX ".1", PART_BAD_SUFFIX ".2",
+                                         PART_BAD_SUFFIX ".3", PART_BAD_SUFFIX ".4" };
+    struct part part;
+    unsigned number = 77;
+
+    (void)state;
+    put_text(names[0], "somebody's own");
+    put_text(names[2], "that, too");
+    for (unsigned i = 1; i <= 3; i += 2) {
+        leave_half();
+        must_open(&part);
+        assert_int_equal(part_set_aside(&part, &number), 0);
+        assert_int_equal(number, i);
+        part_close(&part);
+        assert_true(exists(names[i]));
+    }
+    leave_half();
+    must_open(&part);
+    assert_int_equal(part_set_aside(&part, &number), -EEXIST);
+    part_close(&part);
+    assert_false(exists(PART_SUFFIX) || exists(PART_JOURNAL_SUFFIX) || exists(names[4]));
+    assert_text(names[0], "somebody's own");
+    assert_text(names[2], "that, too");
+    for (size_t i = 0; i < 4; i++)
+        remove(path_of(names[i]));
 }
 
 static void says_which_names_it_cannot_take(void **state)
@@ -483,6 +514,7 @@ int main(void)
         TEST(does_not_go_on_with_another_remote_file),
         TEST(starts_over_with_a_damaged_journal),
         TEST(sets_a_bad_copy_aside),
+        TEST(a_bad_copy_replaces_nothing_and_there_are_four_of_them_at_most),
         TEST(says_which_names_it_cannot_take),
         TEST(refuses_a_file_there_is_no_room_for),
         cmocka_unit_test(knows_what_a_source_can_be_told_by),
