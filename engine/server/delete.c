@@ -36,7 +36,6 @@ static void delete_run(struct job *job)
 
 static enum flow step_deleted(struct session *session)
 {
-    struct http_writer *out = &session->out;
     const char *why;
 
     session_set_deadline(session, session->epoch->config->server.idle_timeout, session_abort);
@@ -50,12 +49,7 @@ static enum flow step_deleted(struct session *session)
     }
     session->status = 204;
     request_transferred(session, "delete", 0);
-    if (session_out_begin(session) < 0)
-        return FLOW_GONE;
-    http_write_status(out, 204);
-    http_write(out, "%s", session->close_after ? "Connection: close\r\n" : "");
-    http_write_end(out);
-    return session_send(session, session_next);
+    return request_done(session);
 }
 
 enum flow delete_begin(struct session *session)

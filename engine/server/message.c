@@ -250,13 +250,7 @@ static enum flow take(struct session *session)
     if (http_field(request, "content-encoding"))
         return request_refuse(session, 415, "a message is taken as it is: send it without Content-Encoding");
     session_set_deadline(session, session->epoch->config->server.idle_timeout, body_broken);
-    session->step = step_body;
-    if (!request->expect_continue || request->minor == 0 || session->in_start < session->in_end)
-        return FLOW_GO;
-    if (session_out_begin(session) < 0)
-        return FLOW_GONE;
-    http_write(&session->out, "HTTP/1.1 100 Continue\r\n\r\n");
-    return session_send(session, step_body);
+    return request_continue(session, step_body);
 }
 
 /* -- asking after one ---------------------------------------------------------------------------------------------- */

@@ -8,39 +8,18 @@
  *
  * An upload belongs to who is identified, and to the path. What came of a part counts, however the part ended.
  */
-#include "engine/server/partial.h"
+#include "engine/server/partial_internal.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/http/digest.h"
-#include "engine/server/uploads.h"
 #include "engine/store/extents.h"
 
 #define TOKEN_MAX 64
-#define HAVE_SIZE 2048 /* of the field in an answer: what does not fit is sent again */
-#define OTHERS_WAIT_MS 50
-#define OTHERS_WAITS 200
-
-struct part {
-    struct upload *upload; /* NULL: not held */
-    const char *token;     /* the request's */
-    uint64_t size;         /* of the whole */
-    struct http_range range;
-    uint64_t noted; /* bytes of the range that were told to the upload */
-    bool writing, finishing;
-    unsigned waits;
-    char have[HAVE_SIZE]; /* "": nothing is told */
-    char aside[STORE_BAD_NAME_SIZE];
-};
 
 static enum flow step_taken(struct session *session);
-static enum flow step_claim(struct session *session);
-static enum flow step_digested(struct session *session);
-static enum flow step_set_aside(struct session *session);
-static enum flow step_named(struct session *session);
 
 /* -- what a request says ------------------------------------------------------------------------------------------- */
 
@@ -72,7 +51,7 @@ static char *print_who(const struct session *session)
 }
 
 /* 0 or -ENOMEM. */
-static int part_begin(struct session *session)
+static int part_new(struct session *session)
 {
     session->part = calloc(1, sizeof *session->part);
     if (!session->part)
@@ -81,7 +60,7 @@ static int part_begin(struct session *session)
     return 0;
 }
 
-static int take(struct session *session, uint64_t size)
+int part_take(struct session *session, uint64_t size)
 {
     struct part *part = session->part;
     char *who = print_who(session);
@@ -94,14 +73,14 @@ static int take(struct session *session, uint64_t size)
     return rc;
 }
 
-static enum flow run(struct session *session, enum flow (*then)(struct session *), void (*work)(struct job *job))
+enum flow part_run(struct session *session, enum flow (*then)(struct session *), void (*work)(struct job *job))
 {
     session_set_deadline(session, 0, NULL);
     session->step = then;
     return session_wait_job(session, session->worker->server->files, work);
 }
 
-static void set_idle_deadline(struct session *session)
+void part_set_deadline(struct session *session)
 {
     session_set_deadline(session, session->epoch->config->server.idle_timeout, session_abort);
 }
@@ -112,7 +91,7 @@ static void ask_run(struct job *job)
 {
     struct session *session = session_of_job(job);
     struct part *part = session->part;
-    int rc = take(session, STORE_PARTIAL_ANY);
+    int rc = part_take(session, STORE_PARTIAL_ANY);
 
     if (rc == 0)
         store_partial_have(upload_partial(part->upload), part->have, sizeof part->have);
@@ -123,47 +102,11 @@ static void ask_run(struct job *job)
 
 static enum flow step_asked(struct session *session)
 {
-    struct http_writer *out = &session->out;
-
-    set_idle_deadline(session);
+    part_set_deadline(session);
     if (session->rights & (GATE_READ | GATE_LIST))
         return send_begin(session);
     /* Who may write but not read does not learn here whether the file is there. */
-    if (session_out_begin(session) < 0)
-        return FLOW_GONE;
-    session->status = 204;
-    http_write_status(out, 204);
-    partial_write_have(session, out);
-    http_write(out, "%s", session->close_after ? "Connection: close\r\n" : "");
-    http_write_end(out);
-    return session_send(session, session_next);
-}
-
-/* -- DELETE -------------------------------------------------------------------------------------------------------- */
-
-static void give_up_run(struct job *job)
-{
-    struct session *session = session_of_job(job);
-    struct upload *upload = session->part->upload;
-
-    store_partial_drop(upload_partial(upload));
-    upload_finish_end(upload, true);
-    session->part->finishing = false;
-    session->result = 0;
-}
-
-static enum flow step_given_up(struct session *session)
-{
-    struct http_writer *out = &session->out;
-
-    set_idle_deadline(session);
-    if (session_out_begin(session) < 0)
-        return FLOW_GONE;
-    session->status = 204;
-    http_write_status(out, 204);
-    http_write(out, "%s", session->close_after ? "Connection: close\r\n" : "");
-    http_write_end(out);
-    return session_send(session, session_next);
+    return request_done(session);
 }
 
 /* -- PUT of a part ------------------------------------------------------------------------------------------------- */
@@ -181,11 +124,11 @@ static const struct {
     { -EAGAIN, 503, "other connections still write into this upload" },
 };
 
-static enum flow refuse(struct session *session, int rc)
+enum flow part_refuse(struct session *session, int rc)
 {
     const char *why;
 
-    set_idle_deadline(session);
+    part_set_deadline(session);
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
         if (refusals[i].error == rc)
             return request_refuse(session, refusals[i].status, refusals[i].why);
@@ -214,7 +157,7 @@ static void take_run(struct job *job)
     int rc = receive_conditions(session);
 
     if (rc == 0)
-        rc = take(session, last ? STORE_PARTIAL_ANY : part->size);
+        rc = part_take(session, last ? STORE_PARTIAL_ANY : part->size);
     if (rc == 0 && last)
         rc = store_partial_set_size(upload_partial(part->upload), part->size);
     if (rc == 0 && !last)
@@ -227,7 +170,7 @@ static enum flow step_taken(struct session *session)
     struct part *part = session->part;
     int rc = session->result;
 
-    set_idle_deadline(session);
+    part_set_deadline(session);
     if (part->range.length == 0 && rc == -ENOENT) {
         strcpy(part->have, EXTENTS_NONE);
         rc = -ENODATA;
@@ -235,13 +178,13 @@ static enum flow step_taken(struct session *session)
     if (rc == 412)
         return request_refuse(session, 412, "the file is not the one that was asked for");
     if (rc == 0 && part->range.length == 0) {
-        session->step = step_claim;
+        session->step = part_claim;
         return FLOW_GO;
     }
     if (rc == 0)
         rc = upload_write_begin(part->upload);
     if (rc < 0)
-        return refuse(session, rc);
+        return part_refuse(session, rc);
     part->writing = true;
     session->upload.fd = store_partial_fd(upload_partial(part->upload));
     session->base = part->range.first;
@@ -276,24 +219,18 @@ static void stop_writing(struct session *session)
 
 enum flow partial_arrived(struct session *session)
 {
-    struct http_writer *out = &session->out;
     int rc = note(session);
 
-    set_idle_deadline(session);
+    part_set_deadline(session);
     session->body_ended = true;
     if (session->pump.path)
         upload_carried(session->part->upload, session->pump.path, session->began);
     stop_writing(session);
     if (rc < 0)
-        return refuse(session, rc);
+        return part_refuse(session, rc);
     session->status = 204;
     request_part_came(session, session->stored);
-    if (session_out_begin(session) < 0)
-        return FLOW_GONE;
-    http_write_status(out, 204);
-    http_write(out, "%s", session->close_after ? "Connection: close\r\n" : "");
-    http_write_end(out);
-    return session_send(session, session_next);
+    return request_done(session);
 }
 
 enum flow partial_failed(struct session *session, unsigned status, const char *why)
@@ -304,101 +241,6 @@ enum flow partial_failed(struct session *session, unsigned status, const char *w
     stop_writing(session);
     request_part_ended(session, session->stored, why);
     return status == 0 ? session_abort(session) : request_refuse(session, status, why);
-}
-
-/* -- PUT that finishes --------------------------------------------------------------------------------------------- */
-
-static enum flow step_claim(struct session *session)
-{
-    struct part *part = session->part;
-    int rc = upload_finish_begin(part->upload, part->waits > 0);
-
-    if (rc == -EAGAIN && part->waits++ < OTHERS_WAITS) {
-        session->op.done = session_op_done;
-        ring_timeout(session->worker->ring, &session->op, OTHERS_WAIT_MS);
-        return session_wait_op(session);
-    }
-    if (rc == 0 || rc == -EBUSY)
-        part->waits = 0;
-    if (rc < 0)
-        return refuse(session, rc);
-    part->finishing = true;
-    if (session->request->method == HTTP_DELETE)
-        return run(session, step_given_up, give_up_run);
-    if (!store_partial_complete(upload_partial(part->upload))) {
-        store_partial_have(upload_partial(part->upload), part->have, sizeof part->have);
-        return refuse(session, -ENODATA);
-    }
-    if (!session->promised.known) {
-        session->result = 0;
-        session->step = step_digested;
-        return FLOW_GO;
-    }
-    session_set_deadline(session, 0, NULL);
-    session->step = step_digested;
-    return session_wait_digest(session, store_partial_fd(upload_partial(part->upload)), session->promised.known, false);
-}
-
-static void name_run(struct job *job)
-{
-    struct session *session = session_of_job(job);
-    struct upload *upload = session->part->upload;
-    struct store_partial *partial = upload_partial(upload);
-    int rc = receive_conditions(session); /* what holds now */
-
-    if (rc == 0) {
-        receive_dress(session, store_partial_fd(partial));
-        store_partial_number(partial, overwrite_number(session));
-        rc = store_partial_commit(partial, session_store(session), session->path,
-                                  session->expects ? session->expected : NULL, &session->created, &session->facts);
-        store_partial_number(partial, NULL);
-    }
-    session->result = rc;
-    if (rc != 0 && !store_partial_over(partial))
-        return;
-    upload_finish_end(upload, true);
-    session->part->finishing = false;
-}
-
-static void set_aside_run(struct job *job)
-{
-    struct session *session = session_of_job(job);
-    struct upload *upload = session->part->upload;
-
-    session->result =
-        store_partial_set_aside(upload_partial(upload), session_store(session), session->path, session->part->aside);
-    upload_finish_end(upload, true);
-    session->part->finishing = false;
-}
-
-static enum flow step_digested(struct session *session)
-{
-    if (session->result < 0)
-        return refuse(session, session->result);
-    if (session->promised.known && !session_digest_holds(session))
-        return run(session, step_set_aside, set_aside_run);
-    return run(session, step_named, name_run);
-}
-
-static enum flow step_set_aside(struct session *session)
-{
-    set_idle_deadline(session);
-    session_tell_mismatch(session, session->result == 0 ? session->part->aside : NULL);
-    return request_refuse(session, 422, RECEIVE_OTHER_DIGEST);
-}
-
-static enum flow step_named(struct session *session)
-{
-    struct part *part = session->part;
-
-    set_idle_deadline(session);
-    if (session->result == 412)
-        return request_refuse(session, 412, "the file is not the one that was asked for");
-    if (session->result < 0)
-        return refuse(session, session->result);
-    session->stored = part->size;
-    upload_carriage(part->upload, &session->pump.path, &session->began);
-    return receive_answer(session);
 }
 
 /* -- the ways in --------------------------------------------------------------------------------------------------- */
@@ -436,7 +278,7 @@ enum flow partial_receive(struct session *session)
 {
     uint64_t limit = session->epoch->config->server.max_upload;
 
-    if (part_begin(session) < 0)
+    if (part_new(session) < 0)
         return request_refuse(session, 503, "no memory");
     if (!token_good(session->part->token))
         return request_refuse(session, 400, "the token of Sluice-Upload is malformed");
@@ -445,17 +287,17 @@ enum flow partial_receive(struct session *session)
         return request_refuse(session, 400, wrong);
     if (limit && session->part->size > limit)
         return request_refuse(session, 413, "the body is larger than max_upload");
-    return run(session, step_taken, take_run);
+    return part_run(session, step_taken, take_run);
 }
 
 static enum flow step_to_give_up(struct session *session)
 {
-    set_idle_deadline(session);
+    part_set_deadline(session);
     if (session->result == -ENOENT || session->result == -ENOTDIR)
         return request_refuse(session, 404, "no such upload");
     if (session->result < 0)
-        return refuse(session, session->result);
-    session->step = step_claim;
+        return part_refuse(session, session->result);
+    session->step = part_claim;
     return FLOW_GO;
 }
 
@@ -463,7 +305,7 @@ static void take_to_give_up_run(struct job *job)
 {
     struct session *session = session_of_job(job);
 
-    session->result = take(session, STORE_PARTIAL_ANY);
+    session->result = part_take(session, STORE_PARTIAL_ANY);
 }
 
 bool partial_admitted(struct session *session, enum flow *flow)
@@ -481,10 +323,10 @@ bool partial_admitted(struct session *session, enum flow *flow)
     }
     if (!token_good(token))
         *flow = request_refuse(session, 400, "the token of Sluice-Upload is malformed");
-    else if (part_begin(session) < 0)
+    else if (part_new(session) < 0)
         *flow = request_refuse(session, 503, "no memory");
     else
-        *flow = asks ? run(session, step_asked, ask_run) : run(session, step_to_give_up, take_to_give_up_run);
+        *flow = asks ? part_run(session, step_asked, ask_run) : part_run(session, step_to_give_up, take_to_give_up_run);
     return true;
 }
 

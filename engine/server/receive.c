@@ -222,17 +222,8 @@ static enum flow step_prepared(struct session *session)
 
 enum flow receive_body(struct session *session)
 {
-    const struct config_server *limits = &session->epoch->config->server;
-    const struct http_head *request = session->request;
-
-    session_set_deadline(session, limits->idle_timeout, body_overdue);
-    session->step = step_body;
-    if (!request->expect_continue || request->minor == 0 || session->in_start < session->in_end)
-        return FLOW_GO;
-    if (session_out_begin(session) < 0)
-        return FLOW_GONE;
-    http_write(&session->out, "HTTP/1.1 100 Continue\r\n\r\n");
-    return session_send(session, step_body);
+    session_set_deadline(session, session->epoch->config->server.idle_timeout, body_overdue);
+    return request_continue(session, step_body);
 }
 
 /* -- the body ------------------------------------------------------------------------------------------------------ */

@@ -124,6 +124,33 @@ enum flow request_refuse(struct session *session, unsigned status, const char *w
     return request_refuse_because(session, status, why, why);
 }
 
+enum flow request_done(struct session *session)
+{
+    struct http_writer *out = &session->out;
+
+    if (session_out_begin(session) < 0)
+        return FLOW_GONE;
+    session->status = 204;
+    http_write_status(out, 204);
+    partial_write_have(session, out);
+    http_write(out, "%s", session->close_after ? "Connection: close\r\n" : "");
+    http_write_end(out);
+    return session_send(session, session_next);
+}
+
+enum flow request_continue(struct session *session, enum flow (*then)(struct session *session))
+{
+    const struct http_head *request = session->request;
+
+    session->step = then;
+    if (!request->expect_continue || request->minor == 0 || session->in_start < session->in_end)
+        return FLOW_GO;
+    if (session_out_begin(session) < 0)
+        return FLOW_GONE;
+    http_write(&session->out, "HTTP/1.1 100 Continue\r\n\r\n");
+    return session_send(session, then);
+}
+
 static void report(struct session *session, const char *id, const char *direction, uint64_t bytes, const char *reason)
 {
     const struct channel_facts *facts = channel_facts(session->channel);

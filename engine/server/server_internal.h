@@ -365,6 +365,9 @@ enum flow request_refuse(struct session *session, unsigned status,
                          const char *why); /* answers with an error and its reason */
 /* The same, with something else for the log than for the peer. */
 enum flow request_refuse_because(struct session *session, unsigned status, const char *say, const char *why);
+enum flow request_done(struct session *session); /* answers with 204: there is no more to say */
+/* Goes on with `then`, which reads the body, after 100 Continue where the peer waits for that (RFC 9110, 10.1.1). */
+enum flow request_continue(struct session *session, enum flow (*then)(struct session *session));
 uint64_t request_clock(void); /* microseconds, monotonic: as session->began */
 bool request_has_body(const struct session *session);
 void request_release(struct session *session); /* lets go of what the request holds */
