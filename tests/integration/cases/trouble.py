@@ -337,6 +337,25 @@ def a_source_that_changes_during_a_put_is_never_mixed(t, which):
     equal(ordinary(server.root), ["file"], "names given")
 
 
+@test("host", each=[1, 3])
+def a_link_that_is_turned_to_another_file_during_a_put_is_never_mixed(t, streams):
+    server, ini = site(t)
+    one, other = files.make(t.path("one"), 8 * MIB, 1), files.make(t.path("other"), 8 * MIB, 2)
+    for file in (one, other):  # nothing but the bytes tells them apart
+        os.utime(file, (1500000000, 1500000000))
+    link = t.path("link")
+    link.symlink_to(one)
+    sender = _start(t, "put", "--streams", streams, "--limit-rate", "4M", link, "there:file", ini=ini)
+    wait_for(lambda: _bytes_in(server.root) > MIB, "the first part", 20 * t.run.patience)
+    turned = t.path("turned")
+    turned.symlink_to(other)
+    os.replace(turned, link)
+    code, said = _finish(t, sender)
+    equal(code, 0, f"exit code: {said}")
+    files.same(one, server.root / "file")  # it was open
+    equal(files.listing(server.root), ["file"], "the store")
+
+
 # -- times that make no sense -------------------------------------------------------------------------------------------
 
 TIMES = {"the epoch": 0, "before it": -86400 * 365, "far ahead": 4102444800, "beyond 32 bits": 1 << 33}
