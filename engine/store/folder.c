@@ -159,16 +159,15 @@ static int replace_by_link(int parent, const char *leaf, const char *target)
 
 static int number_link(int parent, const char *leaf, struct store_link *link)
 {
-    char name[NAME_MAX + 16];
+    char name[NAME_MAX + 1];
 
-    for (unsigned number = 1; number <= STORE_NUMBERED_MAX; number++) {
-        snprintf(name, sizeof name, "%s.%u", leaf, number);
-        link->created = symlinkat(link->target, parent, name) == 0;
-        *link->numbered = number;
-        if (link->created || errno != EEXIST)
-            return link->created ? 0 : -errno;
-    }
-    return -EEXIST;
+    *link->numbered = store_free_number(parent, leaf, STORE_NUMBERED_MAX);
+    if (*link->numbered == 0)
+        return -EEXIST;
+    if (store_number_name(name, leaf, *link->numbered) < 0)
+        return -ENAMETOOLONG;
+    link->created = symlinkat(link->target, parent, name) == 0;
+    return link->created ? 0 : -errno;
 }
 
 /* Called with the store's `naming` held. */
