@@ -18,6 +18,8 @@
 #define ATTEMPTS 8
 #define NAMING_PATIENCE_US 10000
 #define NAMING_ATTEMPTS 100
+#define LOCK_PATIENCE_US 10000
+#define LOCK_ATTEMPTS 200
 #define NUMBER_ATTEMPTS 1000
 
 static int open_directory(const char *local, const char *leaf)
@@ -52,12 +54,18 @@ static int set_names(struct part *part, const char *local)
     return part->leaf && part->name && part->journal ? 0 : -ENOMEM;
 }
 
-/* A file system without locks is no reason not to fetch. */
+/*
+ * A file system without locks is no reason not to fetch. What a killed process had in its io_uring the kernel lets go of
+ * a moment after the process is gone, and with it the lock.
+ */
 static int lock(int fd)
 {
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-        return 0;
-    return errno == EWOULDBLOCK ? -EBUSY : 0;
+    for (int i = 0; i < LOCK_ATTEMPTS; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0 || (errno != EWOULDBLOCK && errno != EINTR))
+            return 0;
+        usleep(LOCK_PATIENCE_US);
+    }
+    return -EBUSY;
 }
 
 /*
