@@ -108,6 +108,73 @@ uint64_t extents_total(const struct extents *extents)
     return total;
 }
 
+int extents_add_all(struct extents *extents, const struct extents *more)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < more->count && rc == 0; i++)
+        rc = extents_add(extents, more->items[i].first, more->items[i].end);
+    return rc;
+}
+
+int extents_add_missing(const struct extents *extents, uint64_t first, uint64_t end, struct extents *gaps)
+{
+    uint64_t from, to;
+    int rc = 0;
+
+    for (; rc == 0 && first < end && extents_next_missing(extents, end, first, &from, &to); first = to)
+        rc = extents_add(gaps, from, to);
+    return rc;
+}
+
+static int compare(const void *a, const void *b)
+{
+    const uint64_t *one = a, *other = b;
+    return *one < *other ? -1 : *one > *other;
+}
+
+static uint64_t gap_behind(const struct extents *extents, size_t i)
+{
+    return extents->items[i + 1].first - extents->items[i].end;
+}
+
+/* Gaps smaller than `size` are closed, and `equal` of those of just that size. */
+static void close_gaps(struct extents *extents, uint64_t size, size_t equal)
+{
+    size_t kept = 0;
+
+    for (size_t i = 1; i < extents->count; i++) {
+        struct extent *last = extents->items + kept, next = extents->items[i];
+        uint64_t gap = next.first - last->end;
+        if (gap < size || (gap == size && equal > 0)) {
+            equal -= gap == size;
+            last->end = next.end;
+        } else {
+            extents->items[++kept] = next;
+        }
+    }
+    extents->count = kept + 1;
+}
+
+int extents_join(struct extents *extents, size_t limit)
+{
+    if (extents->count <= limit)
+        return 0;
+    size_t count = extents->count - 1, closed = extents->count - limit, smaller = 0;
+    uint64_t *gaps = malloc(count * sizeof *gaps);
+    if (!gaps)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        gaps[i] = gap_behind(extents, i);
+    qsort(gaps, count, sizeof *gaps, compare);
+    uint64_t size = gaps[closed - 1];
+    while (smaller < closed && gaps[smaller] < size)
+        smaller++;
+    free(gaps);
+    close_gaps(extents, size, closed - smaller);
+    return 0;
+}
+
 /* Digits alone: neither sign nor blank, as strtoull() would take. */
 static bool read_number(const char **text, uint64_t *number)
 {

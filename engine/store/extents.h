@@ -37,6 +37,13 @@ bool extents_next_missing(const struct extents *extents, uint64_t size, uint64_t
 
 uint64_t extents_total(const struct extents *extents); /* bytes */
 
+/* Adds each range of another set. 0 or -errno; after an error some of them are in it. */
+int extents_add_all(struct extents *extents, const struct extents *more);
+/* Adds to `gaps` what the set lacks of [first, end). 0 or -errno, as above. */
+int extents_add_missing(const struct extents *extents, uint64_t first, uint64_t end, struct extents *gaps);
+/* Joins what the smallest gaps part until no more than `limit` ranges, at least 1, are left. 0 or -ENOMEM. */
+int extents_join(struct extents *extents, size_t limit);
+
 /*
  * "0-99,200-299", inclusive as HTTP writes ranges (RFC 9110, 14.4), in any order, with blanks around commas allowed; or
  * "none". Adds to the set. -EINVAL, -ENOMEM, -E2BIG; after an error the set is empty.

@@ -202,6 +202,71 @@ static void agrees_with_a_map_of_bytes(void **state)
     extents_clear(&extents);
 }
 
+static void tells_what_a_range_lacks(void **state)
+{
+    static const struct {
+        const char *have;
+        uint64_t first, end;
+        const char *gaps;
+    } cases[] = {
+        { "none", 0, 100, "0-99" },         { "0-99", 0, 100, "none" },  { "10-19,30-39", 0, 50, "0-9,20-29,40-49" },
+        { "10-19,30-39", 15, 35, "20-29" }, { "10-19", 12, 18, "none" }, { "10-19", 12, 12, "none" },
+        { "10-19", 15, 10, "none" },        { "10-19", 0, 10, "0-9" },   { "10-19", 20, 30, "20-29" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct extents have = { 0 }, gaps = { 0 };
+        assert_int_equal(extents_parse(&have, cases[i].have), 0);
+        assert_int_equal(extents_add_missing(&have, cases[i].first, cases[i].end, &gaps), 0);
+        expect(&gaps, cases[i].gaps);
+        extents_clear(&have);
+        extents_clear(&gaps);
+    }
+}
+
+static void joins_across_the_smallest_gaps(void **state)
+{
+    static const struct {
+        const char *have;
+        size_t limit;
+        const char *then;
+    } cases[] = {
+        { "none", 1, "none" },
+        { "0-9,20-29", 2, "0-9,20-29" },
+        { "0-9,20-29", 1, "0-29" },
+        { "0-9,20-29,35-39,100-109", 3, "0-9,20-39,100-109" },
+        { "0-9,20-29,35-39,100-109", 2, "0-39,100-109" },
+        { "0-9,20-29,35-39,100-109", 1, "0-109" },
+        /* equal gaps: only as many as needed, from the front */
+        { "0-0,2-2,4-4,6-6,8-8", 3, "0-4,6-6,8-8" },
+        { "0-0,2-2,5-5,7-7,10-10", 4, "0-2,5-5,7-7,10-10" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct extents have = { 0 };
+        assert_int_equal(extents_parse(&have, cases[i].have), 0);
+        assert_int_equal(extents_join(&have, cases[i].limit), 0);
+        expect(&have, cases[i].then);
+        extents_clear(&have);
+    }
+}
+
+static void adds_one_set_to_another(void **state)
+{
+    struct extents one = { 0 }, other = { 0 };
+
+    (void)state;
+    assert_int_equal(extents_parse(&one, "0-9,40-49"), 0);
+    assert_int_equal(extents_parse(&other, "10-19,30-34,45-59"), 0);
+    assert_int_equal(extents_add_all(&one, &other), 0);
+    expect(&one, "0-19,30-34,40-59");
+    expect(&other, "10-19,30-34,45-59");
+    extents_clear(&one);
+    extents_clear(&other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +277,9 @@ int main(void)
         cmocka_unit_test(writes_the_first_ranges_where_room_is_short),
         cmocka_unit_test(takes_no_more_than_its_limit),
         cmocka_unit_test(agrees_with_a_map_of_bytes),
+        cmocka_unit_test(tells_what_a_range_lacks),
+        cmocka_unit_test(joins_across_the_smallest_gaps),
+        cmocka_unit_test(adds_one_set_to_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
