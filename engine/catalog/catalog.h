@@ -129,6 +129,8 @@ int catalog_prepare(const char *file, uid_t user, gid_t group, char why[CATALOG_
  */
 int catalog_set_aside(const char *file, ino_t damaged, char *aside, size_t size);
 ino_t catalog_inode(const struct catalog *catalog); /* of the file as it was opened */
+/* False: somebody has moved or removed the file, and what is written to it now nobody would find. */
+bool catalog_is_current(const struct catalog *catalog);
 
 /* Writes all of a record: a new row, or over this process's own or a waiting one. An id of 0 is given one. */
 int catalog_put(struct catalog *catalog, struct catalog_record *record);

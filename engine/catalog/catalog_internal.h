@@ -8,7 +8,7 @@
  *     find.c       rows to records             change.c  states        purge.c
  *     words.c      ids and words               job.c     what is queued
  *     queue.c      what waits for the writer           writer.c  the thread that writes it
- *     seen.c       files of watched folders
+ *     seen.c       files of watched folders            wake.c    when it was changed
  *
  * Statements are prepared once for a connection and only ever have their values bound.
  */

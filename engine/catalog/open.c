@@ -261,6 +261,15 @@ void catalog_close(struct catalog *catalog)
     free(catalog);
 }
 
+bool catalog_is_current(const struct catalog *catalog)
+{
+    struct stat facts;
+
+    if (stat(catalog->file, &facts) < 0)
+        return errno != ENOENT; /* whom we have become may be kept out of the directory, but not of the file */
+    return facts.st_ino == catalog->inode;
+}
+
 ino_t catalog_inode(const struct catalog *catalog)
 {
     return catalog->inode;

@@ -109,16 +109,6 @@ static void shut(struct catalog_writer *writer)
     writer->catalog = NULL;
 }
 
-/* Somebody may have moved or removed the file: what is written to it then nobody would find. */
-static bool is_still_there(const struct catalog_writer *writer)
-{
-    struct stat facts;
-
-    if (stat(writer->file, &facts) < 0)
-        return errno != ENOENT; /* whom we have become may be kept out of the directory, but not of the file */
-    return facts.st_ino == catalog_inode(writer->catalog);
-}
-
 static void set_aside(struct catalog_writer *writer, ino_t damaged, const char *reason)
 {
     char aside[PATH_MAX], text[CATALOG_WHY_SIZE + PATH_MAX + 128];
@@ -165,7 +155,7 @@ static int open_again(struct catalog_writer *writer)
 {
     char why[CATALOG_WHY_SIZE];
 
-    if (writer->catalog && !is_still_there(writer))
+    if (writer->catalog && !catalog_is_current(writer->catalog))
         shut(writer);
     if (writer->catalog)
         return 0;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "engine/catalog/job.h"
+#include "engine/catalog/wake.h"
 
 #define OPEN_AGAIN_MS 5000
 
@@ -31,12 +32,19 @@ static void tell_trouble(struct queue *queue, const char *why)
     queue->told = true;
 }
 
+static void close_catalog(struct queue *queue)
+{
+    catalog_wake_free(queue->wake);
+    catalog_close(queue->catalog);
+    queue->wake = NULL;
+    queue->catalog = NULL;
+}
+
 /* A file that is damaged is set aside by who writes records; it is opened anew until then. */
 static void lose_catalog(struct queue *queue)
 {
     tell_trouble(queue, catalog_reason(queue->catalog));
-    catalog_close(queue->catalog);
-    queue->catalog = NULL;
+    close_catalog(queue);
     queue->open_again = clock_ms() + OPEN_AGAIN_MS;
 }
 
@@ -44,11 +52,14 @@ static bool have_catalog(struct queue *queue)
 {
     char why[CATALOG_WHY_SIZE];
 
+    if (queue->catalog && !catalog_is_current(queue->catalog))
+        close_catalog(queue);
     if (queue->catalog)
         return true;
     if (clock_ms() < queue->open_again)
         return false;
     if (catalog_open(&queue->catalog, queue->file, CATALOG_WRITE, why) == 0) {
+        queue->wake = catalog_wake_new(queue->file);
         queue->version = 0;
         return true;
     }
@@ -215,6 +226,7 @@ static void look(struct queue *queue, struct queue_hold *hold)
 {
     int64_t version = 0;
 
+    catalog_wake_look(queue->wake);
     settle_what_ended(queue);
     if (!queue->catalog || !queue_went_well(queue, catalog_job_version(queue->catalog, &version)))
         return;
@@ -229,20 +241,46 @@ static void look(struct queue *queue, struct queue_hold *hold)
         begin_what_is_due(queue, hold);
 }
 
+static bool has_ended(const struct queue *queue)
+{
+    const struct queue_work *work = queue->running;
+
+    while (work && !atomic_load(&work->ended))
+        work = work->next;
+    return work != NULL;
+}
+
+/* Milliseconds. Where one that is due has not begun, there is no place for it, or something is in the way. */
+static int patience(const struct queue *queue)
+{
+    uint64_t wait = (uint64_t)catalog_wake_wait(queue->wake), now = catalog_now(), due = QUEUE_AGAIN_MS;
+
+    if (!queue->catalog)
+        return QUEUE_AGAIN_MS;
+    if (!queue->told && !has_ended(queue) && queue->due > now)
+        due = (queue->due - now) / 1000 + 1;
+    return (int)(due < wait ? due : wait);
+}
+
 static void wait_for_something(struct queue *queue)
 {
-    struct pollfd poke = { .fd = queue->poke, .events = POLLIN };
+    struct pollfd files[] = { { .fd = queue->poke, .events = POLLIN },
+                              { .fd = catalog_wake_fd(queue->wake), .events = POLLIN } };
     uint64_t count;
 
-    if (poll(&poke, 1, QUEUE_LOOK_MS) > 0)
-        while (read(queue->poke, &count, sizeof count) < 0 && errno == EINTR)
-            ;
+    if (poll(files, 2, patience(queue)) <= 0)
+        return;
+    while (files[0].revents && read(queue->poke, &count, sizeof count) < 0 && errno == EINTR)
+        ;
+    catalog_wake_heed(queue->wake);
 }
 
 static void end_all(struct queue *queue)
 {
     uint64_t patience = clock_ms() + CATALOG_PATIENCE;
 
+    catalog_wake_free(queue->wake); /* what others do to the catalog is of no interest any more */
+    queue->wake = NULL;
     for (struct queue_work *work = queue->running; work; work = work->next)
         queue_work_interrupt(work);
     for (struct queue_work *work = queue->running; work; work = work->next) {
@@ -279,7 +317,7 @@ static void *run(void *argument)
         wait_for_something(queue);
     }
     end_all(queue);
-    catalog_close(queue->catalog);
+    close_catalog(queue);
     return NULL;
 }
 

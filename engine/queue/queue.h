@@ -3,13 +3,11 @@
  * that may come right.
  *
  * One thread has the catalog; each transfer that runs has a thread of its own, which is a client like `sluice get`.
- * What another process does to the catalog (a transfer more, `sluice cancel`) is seen within QUEUE_LOOK_MS. Where this
- * process ends, however it does, what ran is waiting again at the next start.
- *     Q01I  a queued transfer is done
- *     Q02W  a queued transfer failed, and will be tried again: when, and why it failed
- *     Q02E  a queued transfer failed, and will not be tried again
- *     Q03W  the catalog cannot be used: nothing new is begun, and what ended is recorded as soon as that is possible
- *     Q04I  a queued transfer was ended by an operator: held or cancelled
+ * What another process does to the catalog (a transfer more, `sluice cancel`) is seen soon (engine/catalog/wake.h).
+ * Where this process ends, however it does, what ran is waiting again at the next start. Q01I  a queued transfer is
+ * done Q02W  a queued transfer failed, and will be tried again: when, and why it failed Q02E  a queued transfer failed,
+ * and will not be tried again Q03W  the catalog cannot be used: nothing new is begun, and what ended is recorded as
+ * soon as that is possible Q04I  a queued transfer was ended by an operator: held or cancelled
  */
 #ifndef SLUICE_QUEUE_H
 #define SLUICE_QUEUE_H
@@ -22,7 +20,7 @@
 #include "engine/client/client.h"
 #include "engine/hook/hook.h"
 
-#define QUEUE_LOOK_MS 500
+#define QUEUE_AGAIN_MS 500       /* until the next look where something is in the way, or all places are taken */
 #define QUEUE_RUNNING_MAX 32     /* with all partners together */
 #define QUEUE_FAST_MS 2000       /* between quick tries */
 #define QUEUE_WAIT_MAX 86400000u /* milliseconds: no wait is longer */

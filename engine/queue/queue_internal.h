@@ -73,6 +73,7 @@ struct queue {
 
     /* the thread's alone */
     struct catalog *catalog;
+    struct catalog_wake *wake;
     uint64_t open_again; /* milliseconds */
     bool told;           /* Q03W since it last went well */
     int64_t version;     /* of the catalog when we last looked */

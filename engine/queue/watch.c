@@ -18,6 +18,7 @@
 
 #include "engine/catalog/job.h"
 #include "engine/catalog/seen.h"
+#include "engine/catalog/wake.h"
 #include "engine/queue/queue_internal.h"
 #include "engine/queue/watch_internal.h"
 
@@ -41,10 +42,20 @@ static void poke(struct watches *watches)
 
 /* -- the catalog --------------------------------------------------------------------------------------------------- */
 
+static void close_catalog(struct watches *watches)
+{
+    catalog_wake_free(watches->wake);
+    catalog_close(watches->catalog);
+    watches->wake = NULL;
+    watches->catalog = NULL;
+}
+
 static bool have_catalog(struct watches *watches)
 {
     char why[CATALOG_WHY_SIZE];
 
+    if (watches->catalog && !catalog_is_current(watches->catalog))
+        close_catalog(watches);
     if (watches->catalog)
         return true;
     if (watches_clock() < watches->open_again)
@@ -52,8 +63,10 @@ static bool have_catalog(struct watches *watches)
     watches->open_again = watches_clock() + OPEN_AGAIN_MS;
     watches->version = 0;
     watches->scan_again = 0;
-    if (catalog_open(&watches->catalog, watches->file, CATALOG_WRITE, why) == 0)
+    if (catalog_open(&watches->catalog, watches->file, CATALOG_WRITE, why) == 0) {
+        watches->wake = catalog_wake_new(watches->file);
         return true;
+    }
     watches->catalog = NULL; /* the queue tells why, in Q03W */
     return false;
 }
@@ -62,10 +75,8 @@ bool watches_went_well(struct watches *watches, int rc)
 {
     if (rc >= 0)
         return true;
-    if (rc != -EBUSY && rc != -ENOSPC && rc != -ENOMEM) {
-        catalog_close(watches->catalog);
-        watches->catalog = NULL;
-    }
+    if (rc != -EBUSY && rc != -ENOSPC && rc != -ENOMEM)
+        close_catalog(watches);
     return false;
 }
 
@@ -253,14 +264,21 @@ static void read_events(struct watches *watches)
 
 /* -- the thread ---------------------------------------------------------------------------------------------------- */
 
+/* False: there was no memory for what it needs. */
+static bool is_made(const struct watches *watches)
+{
+    return watches->ids && watches->told && watches->finish_again;
+}
+
 static void look(struct watches *watches)
 {
     const struct config *config = watches->followed->model.config;
     int64_t version = 0;
     bool scanned = false;
 
-    if (config->watch_count == 0 || !watches->ids || !watches->told || !watches->finish_again || !have_catalog(watches))
+    if (config->watch_count == 0 || !is_made(watches) || !have_catalog(watches))
         return;
+    catalog_wake_look(watches->wake);
     read_events(watches);
     if (watches->catalog && watches_clock() >= watches->scan_again) {
         watches->scan_again = watches_clock() + WATCH_SCAN_MS;
@@ -275,17 +293,35 @@ static void look(struct watches *watches)
         watches_finish_sent(watches, i, &config->watches[i]);
 }
 
+/* Milliseconds until something is to be looked at. */
+static int patience(const struct watches *watches)
+{
+    uint64_t now = watches_clock(), next = watches->catalog ? watches->scan_again : watches->open_again;
+
+    if (watches->followed->model.config->watch_count == 0)
+        return -1;
+    if (!is_made(watches))
+        return WATCH_SCAN_MS;
+    uint64_t wait = next > now ? next - now : 0;
+    if (watches->catalog && wait > (uint64_t)catalog_wake_wait(watches->wake))
+        wait = (uint64_t)catalog_wake_wait(watches->wake);
+    return (int)wait;
+}
+
 static void wait_for_something(struct watches *watches)
 {
-    struct pollfd files[] = { { .fd = watches->poke, .events = POLLIN }, { .fd = watches->inotify, .events = POLLIN } };
+    struct pollfd files[] = { { .fd = watches->poke, .events = POLLIN },
+                              { .fd = watches->inotify, .events = POLLIN },
+                              { .fd = catalog_wake_fd(watches->wake), .events = POLLIN } };
     uint64_t count;
-    int patience = watches->followed->model.config->watch_count ? WATCH_LOOK_MS : -1;
 
     if (!watches->catalog)
         files[1].fd = -1; /* what it tells is to be heard later */
-    if (poll(files, 2, patience) > 0 && files[0].revents)
-        while (read(watches->poke, &count, sizeof count) < 0 && errno == EINTR)
-            ;
+    if (poll(files, 3, patience(watches)) <= 0)
+        return;
+    while (files[0].revents && read(watches->poke, &count, sizeof count) < 0 && errno == EINTR)
+        ;
+    catalog_wake_heed(watches->wake);
 }
 
 static void *run(void *argument)
@@ -306,7 +342,7 @@ static void *run(void *argument)
         wait_for_something(watches);
     }
     unwatch(watches);
-    catalog_close(watches->catalog);
+    close_catalog(watches);
     return NULL;
 }
 

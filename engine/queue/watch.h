@@ -16,7 +16,6 @@
 
 #include "engine/queue/queue.h"
 
-#define WATCH_LOOK_MS 1000 /* between two looks for what was sent */
 #define WATCH_SCAN_MS 30000
 #define WATCH_QUIET_MS 5000
 

@@ -37,6 +37,7 @@ struct watches {
     /* the thread's alone */
     struct queue_hold *followed; /* what the inotify watches were made for */
     struct catalog *catalog;
+    struct catalog_wake *wake;
     uint64_t open_again, scan_again; /* milliseconds */
     int64_t version;
     int inotify;            /* -1: none */
