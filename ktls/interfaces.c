@@ -12,7 +12,6 @@
 
 #include "ktls/probe_internal.h"
 
-#define INTERFACES_MAX 32
 #define FEATURES_MAX 1024
 
 static const struct {

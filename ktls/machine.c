@@ -275,6 +275,7 @@ void ktls_findings(const struct ktls_sys *sys, struct findings *findings)
     findings_add_abilities(findings, &abilities, name.release);
     findings_add_driver(findings, ""); /* behind the probe, which makes the kernel load what it has */
     findings_add_interfaces(findings);
+    findings_add_pacing(findings);
     add_openssl(findings);
     findings_add_limits(findings, "");
 }

@@ -47,8 +47,8 @@ void findings_print(const struct findings *findings, FILE *out);
 void findings_print_json(const struct findings *findings, FILE *out);
 
 /*
- * Kernel version, the tls ULP, each suite, the crypto driver behind AES-GCM, rekey, NIC offload flags of each interface,
- * OpenSSL's version, limits. What io_uring offers is added by engine/ring/ring.h: this folder does not know it.
+ * Kernel version, the tls ULP, each suite, the crypto driver behind AES-GCM, rekey, NIC offload flags and queueing discipline
+ * of each interface, OpenSSL's version, limits. What io_uring offers is added by engine/ring/ring.h: this folder does not know it.
  */
 void ktls_findings(const struct ktls_sys *sys, struct findings *findings);
 

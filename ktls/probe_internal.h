@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "ktls/probe.h"
 
@@ -26,6 +27,18 @@ void findings_add_abilities(struct findings *findings, const struct ktls_abiliti
 void findings_add_driver(struct findings *findings, const char *root);
 void findings_add_limits(struct findings *findings, const char *root);
 void findings_add_interfaces(struct findings *findings);
+void findings_add_pacing(struct findings *findings);
+
+#define INTERFACES_MAX 32 /* that findings are about */
+
+/* A queueing discipline as rtnetlink(7) tells of it: handle and parent as in struct tcmsg. */
+struct pacing_qdisc {
+    int interface;
+    uint32_t handle, parent;
+    char kind[17];
+};
+/* What the packets of an interface wait in: "fq", "mq of fq_codel". True: in fq, all of them. */
+bool pacing_describe(const struct pacing_qdisc *qdiscs, size_t count, int interface, char *text, size_t size);
 
 /* Sets the sentences of a finding; `value` is a format. A NULL finding (no memory) is ignored. */
 void finding_say(struct finding *finding, const char *meaning, const char *remedy, const char *value, ...)

@@ -12,7 +12,8 @@ static void usage(FILE *out)
 {
     fputs("Usage: sluice doctor [--json]\n\n"
           "Says what this machine can do for Sluice, and what to do where it could do more: kTLS and its suites, the\n"
-          "crypto driver, io_uring, limits, network interfaces, OpenSSL. Nothing is changed.\n\n"
+          "crypto driver, io_uring, limits, network interfaces and what paces\n"
+          "their packets, OpenSSL. Nothing is changed.\n\n"
           "Exit status: 0 the kernel path works, 1 it does not, 2 wrong usage.\n",
           out);
 }

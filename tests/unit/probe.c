@@ -551,6 +551,37 @@ static void examines_this_machine(void **state)
     findings_clear(&findings);
 }
 
+static void tells_what_packets_wait_in(void **state)
+{
+    (void)state;
+    static const struct pacing_qdisc all[] = {
+        { 1, 0, 0xffffffff, "noqueue" },
+        { 2, 0, 0xffffffff, "pfifo_fast" },
+        { 2, 0xffff0000, 0xfffffff1, "clsact" },
+        { 3, 0x80010000, 0xffffffff, "fq" },
+        { 4, 0, 0xffffffff, "mq" },
+        { 4, 0, 1, "fq" },
+        { 4, 0, 2, "fq" },
+        { 5, 0x80020000, 0xffffffff, "mq" },
+        { 5, 0x80030000, 0x80020001, "fq_codel" },
+        { 5, 0x80040000, 0x80020002, "fq" },
+        { 6, 0x10000, 0xffffffff, "htb" },
+        { 6, 0x20000, 0x10010, "fq" },
+    };
+    static const struct {
+        const char *text;
+        bool fq;
+    } wanted[] = { { "no queue", false }, { "noqueue", false }, { "pfifo_fast", false },
+                   { "fq", true },        { "mq of fq", true }, { "mq of fq and others", false },
+                   { "htb of fq", true } };
+    for (int interface = 0; interface < 7; interface++) {
+        char text[64];
+        assert_int_equal(pacing_describe(all, sizeof all / sizeof *all, interface, text, sizeof text),
+                         wanted[interface].fq);
+        assert_string_equal(text, wanted[interface].text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -572,6 +603,7 @@ int main(void)
         cmocka_unit_test(sums_up_what_will_happen_and_what_to_do_first),
         cmocka_unit_test(grows_with_what_is_found),
         cmocka_unit_test(examines_this_machine),
+        cmocka_unit_test(tells_what_packets_wait_in),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@ import json
 import subprocess
 
 from harness import check, equal, test, tls_counters
+from harness.peers import need
 from harness.sluice import environment
 
 SUITES = ("AES-128-GCM", "AES-256-GCM", "ChaCha20-Poly1305", "AES-128-CCM")
@@ -52,3 +53,15 @@ def the_text_says_the_same_as_the_exit_status(t):
 @test("host")
 def wrong_arguments_are_refused(t):
     equal(_doctor(t, "--nonsense").returncode, 2, "exit status")
+
+
+@test("host", "guest")
+def what_paces_the_packets_is_told_of_each_interface(t):
+    told = subprocess.run([need("tc"), "qdisc", "show"], capture_output=True, text=True).stdout
+    roots = {line.split()[4]: line.split()[1] for line in told.splitlines() if len(line.split()) > 5 and line.split()[5] == "root"}
+    found = _examine(t, _doctor(t).returncode)
+    equal(found["pacing"]["value"], "works", "SO_MAX_PACING_RATE")
+    for interface, kind in roots.items():
+        if interface != "lo":
+            equal(found[f"pacing on {interface}"]["value"].split()[0], kind, f"the qdisc of {interface}")
+            check("fq" in found[f"pacing on {interface}"]["meaning"], f"{found[f'pacing on {interface}']}")
