@@ -34,4 +34,12 @@ int put_verify(struct client *client, struct verify *verify, const char *remote,
 /* 0, an enum client_result, PUT_CHANGED or PUT_NO_PARTS. */
 int put_parts(struct client *client, struct put_source *source, const char *remote);
 
+/*
+ * What an upload is called: of the source as it is now, so that another state of it is another upload. Whoever knows it
+ * may go on with an upload that belongs to nobody who is identified: so it cannot be guessed from outside this machine,
+ * whose machine-id(5) it is made with. The same user gets the same for the same. False: no memory.
+ */
+#define PUT_TOKEN_SIZE 33
+bool put_token(const struct stat *facts, const char *remote, const char *machine_file, char token[PUT_TOKEN_SIZE]);
+
 #endif

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <openssl/sha.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +15,6 @@
 #include "engine/client/streams.h"
 #include "engine/client/verify.h"
 
-#define TOKEN_SIZE 33
 #define ROUNDS 8 /* times that a server may say that something is missing after all */
 #define STREAMS_USUAL 4
 #define STREAM_BYTES (UINT64_C(32) << 20) /* what makes another one worth its handshake */
@@ -26,7 +24,7 @@ struct sending {
     struct put_source *source;
     const char *remote;
     uint64_t size, kept;
-    char token[TOKEN_SIZE];
+    char token[PUT_TOKEN_SIZE];
     const struct config_address *address; /* of the one server that has the upload */
     struct plan *plan;
     client_progress *shown; /* what the client had */
@@ -34,25 +32,6 @@ struct sending {
 };
 
 /* -- what the server has ------------------------------------------------------------------------------------------- */
-
-/* Of the source as it is now, so that another state of it is another upload. */
-static void make_token(struct sending *sending)
-{
-    static const char digits[] = "0123456789abcdef";
-    const struct stat *facts = &sending->source->facts;
-    unsigned char sum[SHA256_DIGEST_LENGTH];
-    char text[256 + 4096];
-
-    int length = snprintf(text, sizeof text, "%" PRIu64 " %lld.%ld %lld.%ld %" PRIu64 " %" PRIu64 " %s", sending->size,
-                          (long long)facts->st_mtim.tv_sec, facts->st_mtim.tv_nsec, (long long)facts->st_ctim.tv_sec,
-                          facts->st_ctim.tv_nsec, (uint64_t)facts->st_ino, (uint64_t)facts->st_dev, sending->remote);
-    SHA256((unsigned char *)text, (size_t)length < sizeof text ? (size_t)length : sizeof text - 1, sum);
-    for (size_t i = 0; i < TOKEN_SIZE / 2; i++) {
-        sending->token[2 * i] = digits[sum[i] >> 4];
-        sending->token[2 * i + 1] = digits[sum[i] & 15];
-    }
-    sending->token[TOKEN_SIZE - 1] = '\0';
-}
 
 /* What an answer tells. 0, PUT_NO_PARTS, or an enum client_result. */
 static int read_have(const struct sending *sending, struct extents *have)
@@ -318,7 +297,8 @@ int put_parts(struct client *client, struct put_source *source, const char *remo
     struct extents have = { 0 };
     struct verify verify;
 
-    make_token(&sending);
+    if (!put_token(&source->facts, remote, "/etc/machine-id", sending.token))
+        return client_fail(client, CLIENT_FAILED, "no memory");
     int result = ask(&sending, &have);
     if (result != CLIENT_OK)
         return result;
