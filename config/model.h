@@ -95,6 +95,7 @@ struct config_server {
     uint64_t max_upload;   /* bytes of one body; 0: no limit but the disk's */
     unsigned upload_keep;  /* milliseconds that an unfinished upload stays */
     unsigned max_unfinished_uploads;
+    unsigned max_unfinished_per_sender; /* 0: a share of these */
     unsigned handshake_timeout; /* milliseconds; durations in the file have a unit: 10s, 500ms, 2m */
     unsigned header_timeout;    /* milliseconds, from a head's first byte to its last */
     unsigned idle_timeout;      /* milliseconds, between requests and without progress in a body */

@@ -123,6 +123,9 @@ static const struct config_key server_keys[] = {
               "removed at start and once a day (S13I)" },
     { SERVER(max_unfinished_uploads), .type = CONFIG_TYPE_NUMBER, .fallback = "10000", .minimum = 1, .maximum = 1000000,
       .help = "of those, over all stores; further ones are answered with 503" },
+    { SERVER(max_unfinished_per_sender), .type = CONFIG_TYPE_NUMBER, .fallback = "0", .maximum = 1000000,
+      .help = "of those, of one partner, user or certificate, or of one address (of IPv6, one /64) where nobody is "
+              "identified; 0: a quarter of `max_unfinished_uploads`, but not less than 16" },
     { SERVER(handshake_timeout), .type = CONFIG_TYPE_DURATION, .fallback = "10s", .minimum = 100,
       .maximum = MINUTES(10),
       .help =

@@ -178,9 +178,9 @@ int digest_run_end(struct digest_run *run, struct digest_set *set)
     return 0;
 }
 
-static int add_all(struct digest_run *run, int fd, uint64_t size, const atomic_bool *stop, char *piece)
+static int add_all(struct digest_run *run, int fd, uint64_t from, uint64_t size, const atomic_bool *stop, char *piece)
 {
-    for (uint64_t at = 0; at < size;) {
+    for (uint64_t at = from; at < size;) {
         if (stop && atomic_load_explicit(stop, memory_order_relaxed))
             return -ECANCELED;
         size_t want = size - at < PIECE ? (size_t)(size - at) : PIECE;
@@ -197,19 +197,30 @@ static int add_all(struct digest_run *run, int fd, uint64_t size, const atomic_b
     return 0;
 }
 
+int digest_run_finish(struct digest_run *run, int fd, uint64_t from, uint64_t size, const atomic_bool *stop,
+                      struct digest_set *set)
+{
+    char *piece = malloc(PIECE);
+    int error = piece ? 0 : -ENOMEM;
+
+    if (error == 0) {
+        posix_fadvise(fd, (off_t)from, 0, POSIX_FADV_SEQUENTIAL);
+        error = add_all(run, fd, from, size, stop, piece);
+    }
+    if (error == 0)
+        error = digest_run_end(run, set);
+    free(piece);
+    return error;
+}
+
 int digest_file(int fd, uint64_t size, unsigned algorithms, const atomic_bool *stop, struct digest_set *set)
 {
     struct digest_run *run;
-    char *piece = malloc(PIECE);
-    int error = piece ? digest_run_new(&run, algorithms) : -ENOMEM;
+    int error = digest_run_new(&run, algorithms);
 
-    if (error == 0) {
-        posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-        error = add_all(run, fd, size, stop, piece);
-        if (error == 0)
-            error = digest_run_end(run, set);
-        digest_run_free(run);
-    }
-    free(piece);
+    if (error < 0)
+        return error;
+    error = digest_run_finish(run, fd, 0, size, stop, set);
+    digest_run_free(run);
     return error;
 }

@@ -51,6 +51,9 @@ int digest_run_end(struct digest_run *run, struct digest_set *set); /* after tha
  * once it is true; NULL: nothing does. 0 or -errno (-ENODATA: the file is shorter).
  */
 int digest_file(int fd, uint64_t size, unsigned algorithms, const atomic_bool *stop, struct digest_set *set);
+/* The same, with a computation that has taken in the first `from` of them. After that: only free. */
+int digest_run_finish(struct digest_run *run, int fd, uint64_t from, uint64_t size, const atomic_bool *stop,
+                      struct digest_set *set);
 
 /*
  * Beside a transfer: a thread that follows the front of a file that is being written, or runs ahead through one that is

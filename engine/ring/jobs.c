@@ -55,9 +55,12 @@ static void *jobs_thread(void *argument)
     pthread_setname_np(pthread_self(), jobs->name);
     be_nice(jobs->nice);
     for (struct job *job = jobs_take(jobs); job; job = jobs_take(jobs)) {
+        struct ring *home = job->home;
         job->run(job);
+        if (!home)
+            continue;
         job->task.run = job_hand_back;
-        ring_post(job->home, &job->task);
+        ring_post(home, &job->task);
     }
     return NULL;
 }

@@ -12,7 +12,7 @@
 struct job {
     void (*run)(struct job *job);
     void (*done)(struct job *job);
-    struct ring *home;
+    struct ring *home;     /* NULL: nobody hears of its end, and the job is its own again as soon as it runs */
     struct ring_task task; /* private */
     struct job *next;      /* private */
 };

@@ -1,11 +1,14 @@
 /* Digests in requests and answers (RFC 9530). */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 
 #include "engine/http/digest.h"
 #include "engine/server/digests.h"
 #include "engine/server/server_internal.h"
 #include "engine/store/digest.h"
+
+#define EXPECT_FROM (UINT64_C(16) << 20) /* bytes of a part's body */
 
 unsigned session_promised(struct session *session, bool content)
 {
@@ -42,7 +45,7 @@ void session_tell_mismatch(struct session *session, const char *kept)
 /* It is apart from the session, which may be many and seldom asks. */
 struct session_ask {
     struct digest_ask ask;
-    struct session *session;
+    struct session *session; /* NULL: nobody waits for it */
 };
 
 static void ask_done(struct digest_ask *ask)
@@ -56,8 +59,42 @@ static void ask_done(struct digest_ask *ask)
                 digest_set_add(&session->digests, &ask->set.items[i]);
         }
     }
+    session->asking = NULL;
     free(ask);
     session_resume(session, result);
+}
+
+static void expected_done(struct digest_ask *ask)
+{
+    struct session *session = ((struct session_ask *)ask)->session;
+
+    if (session)
+        session->expecting = NULL;
+    free(ask);
+}
+
+/* One sender's, by the address: names are as many as a stranger likes. */
+static uint64_t asker_of(const struct session *session)
+{
+    const struct in6_addr part = peers_part(&session->address);
+    uint64_t hash = 14695981039346656037u;
+
+    for (size_t i = 0; i < sizeof part.s6_addr; i++)
+        hash = (hash ^ part.s6_addr[i]) * 1099511628211u;
+    return hash | 1;
+}
+
+static struct session_ask *ask_new(struct session *session, int fd, unsigned algorithms)
+{
+    struct session_ask *asking = calloc(1, sizeof *asking);
+
+    if (!asking)
+        return NULL;
+    asking->session = session;
+    asking->ask = (struct digest_ask){
+        .fd = fd, .algorithms = algorithms, .facts = session->facts, .home = session->worker->ring, .done = ask_done
+    };
+    return asking;
 }
 
 static enum flow cannot_ask(struct session *session, int error)
@@ -66,26 +103,94 @@ static enum flow cannot_ask(struct session *session, int error)
     return FLOW_GO;
 }
 
-enum flow session_wait_digest(struct session *session, int fd, unsigned algorithms, bool remember)
+static enum flow wait_for(struct session *session, struct session_ask *asking)
 {
-    struct session_ask *asking = calloc(1, sizeof *asking);
+    int error = digests_ask(session->worker->server->digests, &asking->ask);
 
-    if (!asking)
-        return cannot_ask(session, -ENOMEM);
-    asking->session = session;
-    asking->ask = (struct digest_ask){
-        .fd = fd, .algorithms = algorithms, .remember = remember, .home = session->worker->ring, .done = ask_done
-    };
-    if (remember) /* of what the answer is about, even if it was changed since */
-        asking->ask.facts = session->facts;
-    else if (fstat(fd, &asking->ask.facts) < 0) {
-        int error = -errno;
+    if (error < 0) {
         free(asking);
         return cannot_ask(session, error);
     }
+    session->asking = asking;
     session->waiting = WAIT_JOB;
-    digests_ask(session->worker->server->digests, &asking->ask);
     return FLOW_WAIT;
+}
+
+enum flow session_wait_arrival(struct session *session, int fd, struct digest_front *front)
+{
+    struct session_ask *asking = ask_new(session, fd, session->promised.known);
+    int error = asking ? 0 : -ENOMEM;
+
+    if (error == 0 && fstat(fd, &asking->ask.facts) < 0)
+        error = -errno;
+    if (error < 0) {
+        digest_front_drop(front);
+        free(asking);
+        return cannot_ask(session, error);
+    }
+    asking->ask.front = front;
+    return wait_for(session, asking);
+}
+
+/* Of what the answer is about, even if it was changed since. */
+static enum flow wait_for_served(struct session *session)
+{
+    struct session_ask *asking = ask_new(session, session->file, session->digest_wanted);
+
+    if (!asking)
+        return cannot_ask(session, -ENOMEM);
+    asking->ask.remember = true;
+    asking->ask.asker = asker_of(session);
+    return wait_for(session, asking);
+}
+
+static void forget_expected(struct session *session)
+{
+    struct session_ask *asking = session->expecting;
+
+    if (!asking)
+        return;
+    session->expecting = NULL;
+    asking->session = NULL;
+    if (digests_forget(session->worker->server->digests, &asking->ask))
+        free(asking);
+}
+
+/* For somebody who will ask for it soon. */
+static void expect(struct session *session)
+{
+    struct session_ask *asking = ask_new(session, session->file, session->digest_wanted);
+
+    forget_expected(session);
+    if (!asking)
+        return;
+    asking->ask.remember = true;
+    asking->ask.asker = asker_of(session);
+    asking->ask.done = expected_done;
+    if (digests_ask(session->worker->server->digests, &asking->ask) < 0)
+        free(asking);
+    else
+        session->expecting = asking;
+}
+
+/* A computation of minutes for a client that has left would be for nobody: what it reads is the others' disk. */
+bool session_digest_unwanted(struct session *session)
+{
+    struct session_ask *asking = session->asking;
+    struct pollfd socket = { .fd = session->fd, .events = POLLRDHUP };
+
+    if (!asking || !asking->ask.remember || (!session->ending && poll(&socket, 1, 0) <= 0))
+        return false;
+    if (!digests_forget(session->worker->server->digests, &asking->ask))
+        return false;
+    session->asking = NULL;
+    free(asking);
+    return true;
+}
+
+void session_digest_release(struct session *session)
+{
+    forget_expected(session);
 }
 
 /* -- answers ------------------------------------------------------------------------------------------------------- */
@@ -106,26 +211,30 @@ static void recall_run(struct job *job)
 
 static enum flow step_computed(struct session *session)
 {
+    session_set_deadline(session, session->epoch->config->server.idle_timeout, session_abort);
+    if (session->result == -EUSERS && session->request->method == HTTP_HEAD)
+        return request_refuse(session, 503, "your other questions for digests are being worked on: ask again later");
     /* One that cannot be read, or is being changed, has none: the answer says nothing of it. */
     if (session->result < 0)
         session->digests.known = 0;
-    session_set_deadline(session, session->epoch->config->server.idle_timeout, session_abort);
     session->step = session->after_digest;
     return FLOW_GO;
 }
 
 static enum flow step_recalled(struct session *session)
 {
+    bool takes_little = session->range.length < EXPECT_FROM && session->range.length < (uint64_t)session->facts.st_size;
+
     if (session->digests.known)
         return step_computed(session);
-    if (session->request->method != HTTP_HEAD) {
-        /* Who wants it with a body, and does not get it, asks again when the body is over. */
-        digests_expect(session->worker->server->digests, session->file, &session->facts, session->digest_wanted,
-                       session->worker->ring);
-        return step_computed(session);
+    if (session->request->method == HTTP_HEAD) {
+        session->step = step_computed;
+        return wait_for_served(session);
     }
-    session->step = step_computed;
-    return session_wait_digest(session, session->file, session->digest_wanted, true);
+    /* Who wants it with a body, and does not get it, asks again when the body is over: but not who takes one byte. */
+    if (!takes_little)
+        expect(session);
+    return step_computed(session);
 }
 
 enum flow session_seek_digest(struct session *session, enum flow (*then)(struct session *session))

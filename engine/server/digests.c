@@ -11,7 +11,6 @@
 #define NICE 10
 #define BUCKETS 1024
 #define WAYS 4
-#define EXPECTED_MAX 64
 #define SETTLED_S 2 /* a file that was changed more recently may be again, within one tick of the clock */
 
 /* One state of a file. */
@@ -28,10 +27,18 @@ struct memory {
     uint64_t used;
 };
 
-/* A question that nobody waits for yet. */
-struct expected {
-    struct digest_ask ask;
-    struct expected *next;
+/* What is computed once, for all who ask the same. */
+struct digest_question {
+    struct digest_question *next;
+    struct digests *digests;
+    int fd; /* its own */
+    struct stat facts;
+    unsigned algorithms;
+    bool remember;
+    struct digest_front *front;
+    struct digest_ask *asks; /* guarded by the lock of all; none: it is given up */
+    atomic_bool stop;
+    struct job job;
 };
 
 struct digests {
@@ -39,10 +46,8 @@ struct digests {
     struct jobs *arrivals;  /* of uploads, whose senders wait: no number of questions holds them up */
     atomic_bool stop;
     pthread_mutex_t lock;
-    struct digest_ask *asked;  /* guarded by lock: of each question, one has a job and the others wait with it */
-    struct expected *expected; /* guarded by lock, as is their number */
-    unsigned expected_count;
-    struct memory *memories; /* guarded by lock: BUCKETS times WAYS */
+    struct digest_question *questioned; /* guarded by lock: those that are computed, or wait for it */
+    struct memory *memories;            /* guarded by lock: BUCKETS times WAYS */
     uint64_t clock;
 };
 
@@ -126,36 +131,47 @@ void digests_remember(struct digests *digests, const struct stat *facts, const s
 
 /* -- what is computed ---------------------------------------------------------------------------------------------- */
 
-static bool same_question(const struct digest_ask *a, const struct digest_ask *b)
+/* What is left of it, where some was computed before. */
+static int compute_rest(struct digest_question *question, uint64_t size, struct digest_set *set)
 {
-    struct state of_a = state_of(&a->facts), of_b = state_of(&b->facts);
+    struct digest_run *run;
+    uint64_t from;
+    int error = digest_front_take(question->front, &run, &from);
 
-    return a->algorithms == b->algorithms && a->remember == b->remember && same_state(&of_a, &of_b);
+    question->front = NULL;
+    if (error == 0 && from > size)
+        error = -ESTALE;
+    if (error == 0)
+        error = digest_run_finish(run, question->fd, from, size, &question->stop, set);
+    digest_run_free(run);
+    return error;
 }
 
-static int compute(struct digests *digests, struct digest_ask *ask)
+static int compute(struct digest_question *question, struct digest_set *set)
 {
-    struct state before = state_of(&ask->facts), after;
+    struct state before = state_of(&question->facts), after;
+    uint64_t size = (uint64_t)question->facts.st_size;
     struct stat facts;
-    int error = digest_file(ask->fd, (uint64_t)ask->facts.st_size, ask->algorithms, &digests->stop, &ask->set);
+    int error = question->front ? compute_rest(question, size, set)
+                                : digest_file(question->fd, size, question->algorithms, &question->stop, set);
 
     if (error == -ENODATA)
         return -ESTALE;
     if (error < 0)
         return error;
-    if (fstat(ask->fd, &facts) < 0)
+    if (fstat(question->fd, &facts) < 0)
         return -errno;
     after = state_of(&facts);
     return same_state(&before, &after) ? 0 : -ESTALE;
 }
 
-static void remember(struct digests *digests, const struct digest_ask *ask)
+static void remember(struct digests *digests, const struct digest_question *question, const struct digest_set *set)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_REALTIME, &now);
-    if (ask->result == 0 && ask->remember && now.tv_sec - ask->facts.st_ctim.tv_sec > SETTLED_S)
-        digests_remember(digests, &ask->facts, &ask->set);
+    if (question->remember && now.tv_sec - question->facts.st_ctim.tv_sec > SETTLED_S)
+        digests_remember(digests, &question->facts, set);
 }
 
 static void hand_back(struct ring_task *task)
@@ -165,123 +181,147 @@ static void hand_back(struct ring_task *task)
     ask->done(ask);
 }
 
-/* Takes out who leads and all who ask the same, as one list. */
-static struct digest_ask *take_out(struct digests *digests, const struct digest_ask *leader)
+static void question_free(struct digest_question *question)
 {
-    struct digest_ask *out = NULL;
+    digest_front_drop(question->front);
+    if (question->fd >= 0)
+        close(question->fd);
+    free(question);
+}
+
+/* From here on nobody joins it, and nobody who asked can take that back. */
+static struct digest_ask *close_question(struct digest_question *question)
+{
+    struct digests *digests = question->digests;
+    struct digest_question **at = &digests->questioned;
 
     pthread_mutex_lock(&digests->lock);
-    for (struct digest_ask **at = &digests->asked; *at;) {
-        struct digest_ask *ask = *at;
-        if (!same_question(ask, leader)) {
-            at = &ask->next;
-            continue;
-        }
-        *at = ask->next;
-        ask->next = out;
-        out = ask;
-    }
+    while (*at != question)
+        at = &(*at)->next;
+    *at = question->next;
+    struct digest_ask *asks = question->asks;
+    for (struct digest_ask *ask = asks; ask; ask = ask->next)
+        ask->question = NULL;
     pthread_mutex_unlock(&digests->lock);
-    return out;
+    return asks;
 }
 
 static void run(struct job *job)
 {
-    struct digest_ask *leader = (struct digest_ask *)((char *)job - offsetof(struct digest_ask, job));
-    struct digests *digests = leader->digests;
+    struct digest_question *question = (struct digest_question *)((char *)job - offsetof(struct digest_question, job));
+    struct digest_set set = { 0 };
 
-    leader->result = compute(digests, leader);
-    remember(digests, leader);
-    for (struct digest_ask *ask = take_out(digests, leader), *next; ask; ask = next) {
+    int result = atomic_load(&question->stop) ? -ECANCELED : compute(question, &set);
+    if (result == 0)
+        remember(question->digests, question, &set);
+    for (struct digest_ask *ask = close_question(question), *next; ask; ask = next) {
         next = ask->next;
-        if (ask == leader)
-            continue; /* goes home by its job */
-        ask->result = leader->result;
-        ask->set = leader->set;
+        ask->result = result;
+        ask->set = set;
         ask->task.run = hand_back;
         ring_post(ask->home, &ask->task);
     }
+    question_free(question);
 }
 
-static void job_done(struct job *job)
+/* With the lock held. */
+static bool has_too_many(const struct digests *digests, uint64_t asker)
 {
-    struct digest_ask *ask = (struct digest_ask *)((char *)job - offsetof(struct digest_ask, job));
+    unsigned count = 0;
 
-    ask->done(ask);
+    for (const struct digest_question *question = digests->questioned; question; question = question->next) {
+        for (const struct digest_ask *ask = question->asks; ask; ask = ask->next)
+            count += ask->asker == asker;
+    }
+    return asker != 0 && count >= DIGESTS_PER_ASKER;
 }
 
-void digests_ask(struct digests *digests, struct digest_ask *ask)
+/* With the lock held. One that was given up is not gone on with: its thread may be past the last look. */
+static struct digest_question *find_question(struct digests *digests, const struct digest_ask *ask)
 {
-    bool leads = true;
+    struct state state = state_of(&ask->facts);
 
-    ask->digests = digests;
+    for (struct digest_question *question = digests->questioned; question; question = question->next) {
+        struct state other = state_of(&question->facts);
+        if (question->asks && question->algorithms == ask->algorithms && question->remember == ask->remember &&
+            same_state(&other, &state))
+            return question;
+    }
+    return NULL;
+}
+
+static struct digest_question *question_new(struct digests *digests, const struct digest_ask *ask)
+{
+    struct digest_question *question = calloc(1, sizeof *question);
+
+    if (!question)
+        return NULL;
+    question->digests = digests;
+    question->fd = fcntl(ask->fd, F_DUPFD_CLOEXEC, 3);
+    question->facts = ask->facts;
+    question->algorithms = ask->algorithms;
+    question->remember = ask->remember;
+    atomic_init(&question->stop, atomic_load(&digests->stop));
+    if (question->fd >= 0)
+        return question;
+    question_free(question);
+    return NULL;
+}
+
+/* With the lock held. */
+static int join(struct digests *digests, struct digest_ask *ask, struct digest_question **fresh)
+{
+    struct digest_question *question = find_question(digests, ask);
+
+    if (has_too_many(digests, ask->asker))
+        return -EUSERS;
+    if (!question) {
+        question = *fresh = question_new(digests, ask);
+        if (!question)
+            return -ENOMEM;
+        question->front = ask->front;
+        ask->front = NULL;
+        question->next = digests->questioned;
+        digests->questioned = question;
+    }
+    ask->question = question;
+    ask->next = question->asks;
+    question->asks = ask;
+    return 0;
+}
+
+int digests_ask(struct digests *digests, struct digest_ask *ask)
+{
+    struct digest_question *fresh = NULL;
+
     ask->set = (struct digest_set){ 0 };
     pthread_mutex_lock(&digests->lock);
-    for (const struct digest_ask *other = digests->asked; other && leads; other = other->next)
-        leads = !same_question(other, ask);
-    ask->next = digests->asked;
-    digests->asked = ask;
-    pthread_mutex_unlock(&digests->lock);
-    if (!leads)
-        return;
-    ask->job = (struct job){ .run = run, .done = job_done, .home = ask->home };
-    jobs_submit(ask->remember ? digests->questions : digests->arrivals, &ask->job);
-}
-
-/* -- what will be asked for ---------------------------------------------------------------------------------------- */
-
-static void forget_expected(struct expected *expected)
-{
-    close(expected->ask.fd);
-    free(expected);
-}
-
-static void expected_done(struct digest_ask *ask)
-{
-    struct digests *digests = ask->digests;
-    struct expected *done = (struct expected *)ask, **at = &digests->expected;
-
-    pthread_mutex_lock(&digests->lock);
-    while (*at != done)
-        at = &(*at)->next;
-    *at = done->next;
-    digests->expected_count--;
-    pthread_mutex_unlock(&digests->lock);
-    forget_expected(done);
-}
-
-static bool enlist(struct digests *digests, struct expected *expected)
-{
-    pthread_mutex_lock(&digests->lock);
-    bool room = digests->expected_count < EXPECTED_MAX;
-    if (room) {
-        digests->expected_count++;
-        expected->next = digests->expected;
-        digests->expected = expected;
+    int error = join(digests, ask, &fresh);
+    struct digest_front *left = ask->front;
+    ask->front = NULL;
+    if (fresh) {
+        fresh->job = (struct job){ .run = run };
+        jobs_submit(fresh->remember ? digests->questions : digests->arrivals, &fresh->job);
     }
     pthread_mutex_unlock(&digests->lock);
-    return room;
+    digest_front_drop(left);
+    return error;
 }
 
-void digests_expect(struct digests *digests, int fd, const struct stat *facts, unsigned algorithms, struct ring *home)
+bool digests_forget(struct digests *digests, struct digest_ask *ask)
 {
-    struct expected *expected = calloc(1, sizeof *expected);
-
-    if (!expected)
-        return;
-    expected->ask = (struct digest_ask){ .fd = fcntl(fd, F_DUPFD_CLOEXEC, 3),
-                                         .facts = *facts,
-                                         .algorithms = algorithms,
-                                         .remember = true,
-                                         .home = home,
-                                         .done = expected_done };
-    if (expected->ask.fd >= 0 && enlist(digests, expected)) {
-        digests_ask(digests, &expected->ask);
-        return;
+    pthread_mutex_lock(&digests->lock);
+    struct digest_question *question = ask->question;
+    if (question) {
+        struct digest_ask **at = &question->asks;
+        while (*at != ask)
+            at = &(*at)->next;
+        *at = ask->next;
+        if (!question->asks)
+            atomic_store(&question->stop, true);
     }
-    if (expected->ask.fd >= 0)
-        close(expected->ask.fd);
-    free(expected);
+    pthread_mutex_unlock(&digests->lock);
+    return question;
 }
 
 int digests_new(struct digests **made, unsigned threads)
@@ -306,7 +346,11 @@ int digests_new(struct digests **made, unsigned threads)
 
 void digests_stop(struct digests *digests)
 {
+    pthread_mutex_lock(&digests->lock);
     atomic_store(&digests->stop, true);
+    for (struct digest_question *question = digests->questioned; question; question = question->next)
+        atomic_store(&question->stop, true);
+    pthread_mutex_unlock(&digests->lock);
 }
 
 void digests_free(struct digests *digests)
@@ -316,11 +360,6 @@ void digests_free(struct digests *digests)
     digests_stop(digests);
     jobs_free(digests->questions);
     jobs_free(digests->arrivals);
-    while (digests->expected) { /* whose home has ended before them */
-        struct expected *expected = digests->expected;
-        digests->expected = expected->next;
-        forget_expected(expected);
-    }
     free(digests->memories);
     pthread_mutex_destroy(&digests->lock);
     free(digests);

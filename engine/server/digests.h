@@ -9,7 +9,7 @@
 
 #include <sys/stat.h>
 
-#include "engine/digest/digest.h"
+#include "engine/digest/crew.h"
 #include "engine/ring/jobs.h"
 
 struct digests;
@@ -24,12 +24,17 @@ void digests_stop(
 bool digests_recall(struct digests *digests, const struct stat *facts, unsigned algorithms, struct digest_set *set);
 void digests_remember(struct digests *digests, const struct stat *facts, const struct digest_set *set);
 
-/* Lent from digests_ask() until `done` is called, on the thread of `home`. */
+/*
+ * Lent from digests_ask() until `done` is called, on the thread of `home`, or digests_forget() has returned true. What
+ * nobody waits for any more is not computed to its end.
+ */
 struct digest_ask {
-    int fd; /* open for reading */
+    int fd; /* open for reading; the caller's again once digests_ask() has returned */
     struct stat facts;
     unsigned algorithms;
-    bool remember; /* the file has its name; what has none yet is computed on threads of its own */
+    bool remember;              /* the file has its name; what has none yet is computed on threads of its own */
+    struct digest_front *front; /* what is computed already, of all these algorithms: goes to them. NULL: nothing */
+    uint64_t asker;             /* a hash of who has DIGESTS_PER_ASKER under way at most; 0: nobody's, not counted */
     struct ring *home;
     void (*done)(struct digest_ask *ask);
 
@@ -37,16 +42,14 @@ struct digest_ask {
     struct digest_set set;
 
     struct digest_ask *next; /* private, as all below */
-    struct job job;
+    struct digest_question *question;
     struct ring_task task;
-    struct digests *digests;
 };
-void digests_ask(struct digests *digests, struct digest_ask *ask);
+#define DIGESTS_PER_ASKER 16
 
-/*
- * For somebody who will ask for it soon: it is computed meanwhile and remembered. `fd` stays the caller's; `home` must
- * run until the digests are freed. Where too many are under way, nothing happens.
- */
-void digests_expect(struct digests *digests, int fd, const struct stat *facts, unsigned algorithms, struct ring *home);
+/* 0; or -errno, and `done` is not called: -EUSERS: this asker has too many under way. */
+int digests_ask(struct digests *digests, struct digest_ask *ask);
+/* On the thread of `home`: nobody waits for it any more. False: `done` will be called all the same. */
+bool digests_forget(struct digests *digests, struct digest_ask *ask);
 
 #endif

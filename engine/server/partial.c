@@ -10,11 +10,13 @@
  */
 #include "engine/server/partial_internal.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/http/digest.h"
 #include "engine/store/extents.h"
 
 #define TOKEN_MAX 64
@@ -37,8 +39,8 @@ static bool token_good(const char *token)
 static char *print_who(const struct session *session)
 {
     const struct gate_identity *identity = &session->identity;
-    const char *kind = "anonymous", *name = "";
-    char *who;
+    const char *kind = "anonymous ", *name = "";
+    char *who, address[INET6_ADDRSTRLEN] = "";
 
     if (identity->means != GATE_NOTHING && identity->name[0]) {
         kind = identity->user || !identity->partner ? "user " : "partner ";
@@ -46,6 +48,9 @@ static char *print_who(const struct session *session)
     } else if (identity->means != GATE_NOTHING) {
         kind = "subject ";
         name = channel_facts(session->channel)->peer_subject;
+    } else {
+        const struct in6_addr part = peers_part(&session->address);
+        name = inet_ntop(AF_INET6, &part, address, sizeof address);
     }
     return asprintf(&who, "%s%s", kind, name) < 0 ? NULL : who;
 }
@@ -118,7 +123,10 @@ static const struct {
 } refusals[] = {
     { -ESTALE, 409, "this upload was begun with another size" },
     { -EBUSY, 409, "this upload is being finished, or another server is at it" },
-    { -EUSERS, 503, "the server has too many unfinished uploads" },
+    { -EUSERS, 503, "the server has too many unfinished uploads (max_unfinished_uploads)" },
+    { -ETOOMANYREFS, 503,
+      "you have as many unfinished uploads here as one sender may have (max_unfinished_per_sender): "
+      "finish them, give them up, or wait until they are removed (upload_keep)" },
     { -ENODATA, 409, "something of the upload is missing" },
     { -E2BIG, 409, "the upload is in too many pieces" },
     { -EAGAIN, 503, "other connections still write into this upload" },
@@ -137,15 +145,24 @@ enum flow part_refuse(struct session *session, int rc)
     return request_refuse(session, status, why);
 }
 
+/* A part that wants a digest of the whole says that the request which finishes will bring one (RFC 9530, 4). */
+static unsigned digest_announced(const struct session *session)
+{
+    enum digest_algorithm algorithm;
+
+    return http_digest_wanted(session->request, "want-repr-digest", &algorithm) == 0 ? 1u << algorithm : 0;
+}
+
 /* As one of its writers: what another connection has named meanwhile is no upload's any more, and is not touched. */
 static int reserve(const struct part *part)
 {
-    int rc = upload_write_begin(part->upload);
+    struct upload_writer nothing;
+    int rc = upload_write_begin(part->upload, &nothing, part->range.first, 0, 0);
 
     if (rc < 0)
         return rc;
     rc = store_partial_reserve(upload_partial(part->upload), part->range.first, part->range.length);
-    upload_write_end(part->upload);
+    upload_write_end(part->upload, &nothing);
     return rc;
 }
 
@@ -182,7 +199,8 @@ static enum flow step_taken(struct session *session)
         return FLOW_GO;
     }
     if (rc == 0)
-        rc = upload_write_begin(part->upload);
+        rc = upload_write_begin(part->upload, &part->writer, part->range.first, part->range.length,
+                                digest_announced(session));
     if (rc < 0)
         return part_refuse(session, rc);
     part->writing = true;
@@ -197,13 +215,7 @@ static int note(struct session *session)
     struct part *part = session->part;
     uint64_t came = session->stored + session->pump.moved;
 
-    if (!part->writing || came == part->noted)
-        return 0;
-    uint64_t first = part->range.first;
-    int rc = store_partial_add(upload_partial(part->upload), first + part->noted, first + came);
-    if (rc == 0)
-        part->noted = came;
-    return rc;
+    return part->writing ? upload_wrote(part->upload, &part->writer, part->range.first + came) : 0;
 }
 
 static void stop_writing(struct session *session)
@@ -213,7 +225,7 @@ static void stop_writing(struct session *session)
     if (!part->writing)
         return;
     note(session);
-    upload_write_end(part->upload);
+    upload_write_end(part->upload, &part->writer);
     part->writing = false;
 }
 

@@ -60,7 +60,8 @@ enum flow part_claim(struct session *session)
     }
     session_set_deadline(session, 0, NULL);
     session->step = step_digested;
-    return session_wait_digest(session, store_partial_fd(upload_partial(part->upload)), session->promised.known, false);
+    return session_wait_arrival(session, store_partial_fd(upload_partial(part->upload)),
+                                upload_take_front(part->upload, session->promised.known));
 }
 
 static void name_run(struct job *job)

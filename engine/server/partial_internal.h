@@ -13,7 +13,7 @@ struct part {
     const char *token;
     uint64_t size; /* of the whole */
     struct http_range range;
-    uint64_t noted; /* bytes of the range that were told to the upload */
+    struct upload_writer writer; /* while `writing` */
     bool writing, finishing;
     unsigned waits;
     char have[PART_HAVE_SIZE]; /* "": nothing is told */

@@ -43,8 +43,7 @@ void peers_free(struct peers *peers)
     free(peers);
 }
 
-/* What counts as one: whoever has an address of IPv6 has all of its /64. */
-static struct in6_addr counted_part(const struct in6_addr *address)
+struct in6_addr peers_part(const struct in6_addr *address)
 {
     struct in6_addr part = *address;
 
@@ -69,7 +68,7 @@ _Static_assert(PEERS_SLOTS == 1u << 10, "the shift in find() keeps 10 bits");
 
 bool peers_enter(struct peers *peers, const struct in6_addr *address, unsigned limit)
 {
-    const struct in6_addr counted = counted_part(address);
+    const struct in6_addr counted = peers_part(address);
     bool entered = false;
 
     pthread_mutex_lock(&peers->lock);
@@ -89,7 +88,7 @@ bool peers_enter(struct peers *peers, const struct in6_addr *address, unsigned l
 
 void peers_leave(struct peers *peers, const struct in6_addr *address)
 {
-    const struct in6_addr counted = counted_part(address);
+    const struct in6_addr counted = peers_part(address);
 
     pthread_mutex_lock(&peers->lock);
     struct peer **place = find(peers, &counted);

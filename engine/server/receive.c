@@ -285,7 +285,7 @@ static enum flow commit(struct session *session)
     session_set_deadline(session, 0, NULL);
     session->step = step_digested;
     if (session->promised.known)
-        return session_wait_digest(session, session->upload.fd, session->promised.known, false);
+        return session_wait_arrival(session, session->upload.fd, NULL);
     session->result = 0;
     return FLOW_GO;
 }

@@ -45,7 +45,7 @@ static int pools_open(struct server *server, struct config_errors *errors)
     if (rc == 0 && !(server->guesses = guesses_new()))
         rc = -ENOMEM;
     if (rc == 0)
-        rc = uploads_new(&server->uploads, server->log);
+        rc = uploads_new(&server->uploads, server->log, cores < DIGEST_THREADS ? cores : DIGEST_THREADS);
     if (rc == 0)
         rc = hooks_new(&server->hooks, server->log);
     if (rc == 0)

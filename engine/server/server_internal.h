@@ -82,6 +82,8 @@ void peers_free(struct peers *peers);
 bool peers_enter(struct peers *peers, const struct in6_addr *address,
                  unsigned limit); /* false: it has `limit` already */
 void peers_leave(struct peers *peers, const struct in6_addr *address);
+/* What counts as one: whoever has an address of IPv6 has all of its /64. */
+struct in6_addr peers_part(const struct in6_addr *address);
 
 struct listener {
     struct ring_op accept;
@@ -298,6 +300,8 @@ struct session {
     unsigned number;                     /* the upload became path.number; 0: it did not */
     struct digest_set promised, digests; /* of the whole file: what the request says, and what we know */
     unsigned digest_wanted;              /* 1u << algorithm */
+    struct session_ask *asking;          /* for a digest, while it is waited for; NULL: not */
+    struct session_ask *expecting;       /* one that will be asked for once the body is out; NULL: none */
     enum flow (*after_digest)(struct session *session);
     char aside[STORE_BAD_NAME_SIZE]; /* where a file was put that is not the one that was promised */
     uint64_t transfer;               /* its id in the catalog; 0: none yet */
@@ -382,20 +386,24 @@ void request_part_ended(struct session *session, uint64_t bytes, const char *why
  *
  * session_promised(): what the request in hand says of the whole file, into session->promised: Repr-Digest, and with
  * `content` Content-Digest, too. 0, or 400 where a field is malformed.
- * session_wait_digest(): goes on with session->step; session->result is 0 with session->digests filled, or -errno. The
- * descriptor, open for reading, is lent until then. `remember`: where the file has its name already.
+ * session_wait_arrival(): of a file that came and has no name yet, as promised; goes on with session->step;
+ * session->result is 0 with session->digests filled, or -errno. The descriptor is open for reading. `front`: what is
+ * computed already, which goes to it; or NULL.
  * session_digest_holds(): whether what was computed agrees with what was promised.
  */
 unsigned session_promised(struct session *session, bool content);
-enum flow session_wait_digest(struct session *session, int fd, unsigned algorithms, bool remember);
+struct digest_front;
+enum flow session_wait_arrival(struct session *session, int fd, struct digest_front *front);
 bool session_digest_holds(const struct session *session);
 /*
  * session_seek_digest(): goes on with `then`, with session->digests filled where the request wants a digest of
- * session->file and it is known; for a HEAD it is computed where it is not.
+ * session->file and it is known; for a HEAD it is computed where it is not, while the client is there.
  * session_write_digests(): what is known, as a field of the answer in session->out.
  */
 enum flow session_seek_digest(struct session *session, enum flow (*then)(struct session *session));
 void session_write_digests(struct session *session);
+bool session_digest_unwanted(struct session *session); /* now and then: it waits for one, and nobody waits for it */
+void session_digest_release(struct session *session);  /* the session ends */
 void session_remember_digests(struct session *session); /* of an upload that has its name now: session->facts */
 /* T11E: the file that came is not the one that was promised. `kept`: where it was set aside; NULL: it is gone. */
 void session_tell_mismatch(struct session *session, const char *kept);

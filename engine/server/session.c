@@ -29,6 +29,7 @@ static void session_free(struct session *session)
     struct worker *worker = session->worker;
     struct server *server = worker->server;
 
+    session_digest_release(session);
     request_release(session);
     identify_forget(session);
     if (session->channel)
@@ -189,6 +190,10 @@ void session_tick(struct session *session, uint64_t now)
     const struct config_server *limits = &session->epoch->config->server;
 
     record_tick(session);
+    if (session_digest_unwanted(session)) {
+        session_free(session);
+        return;
+    }
     if (partial_tick(session) && session->deadline) {
         session->moved_seen = session->pump.moved;
         session->deadline = now;

@@ -17,6 +17,7 @@
 #define MODE 0666 /* less the umask, as that of every upload */
 #define OPEN_ATTEMPTS 8
 #define HASH_SHOWN 12 /* bytes of a hash that a name holds */
+#define HASH_HALF 6
 #define MAP STORE_PARTIAL_MAP
 #define ROOM_SPARE (1u << 20) /* bytes that are not worth giving back */
 #define SUFFIXED_SIZE (STORE_PARTIAL_NAME_SIZE + sizeof STORE_PARTIAL_MAP)
@@ -38,7 +39,7 @@ struct store_partial {
 
 /* -- names --------------------------------------------------------------------------------------------------------- */
 
-static char *append_hash(char *next, const char *const *parts, size_t count)
+static char *append_hash(char *next, const char *const *parts, size_t count, size_t shown)
 {
     static const char digits[] = "0123456789abcdef";
     unsigned char sum[SHA256_DIGEST_LENGTH];
@@ -55,7 +56,7 @@ static char *append_hash(char *next, const char *const *parts, size_t count)
         at = stpcpy(at, parts[i]) + 1;
     SHA256((unsigned char *)bytes, length, sum);
     free(bytes);
-    for (size_t i = 0; i < HASH_SHOWN; i++) {
+    for (size_t i = 0; i < shown; i++) {
         *next++ = digits[sum[i] >> 4];
         *next++ = digits[sum[i] & 15];
     }
@@ -66,12 +67,14 @@ static char *append_hash(char *next, const char *const *parts, size_t count)
 static int call_it(struct store_place *place, const char *who, const char *leaf, const char *token)
 {
     const char *parts[] = { who, leaf, token };
-    char *next = append_hash(stpcpy(place->name, STORE_PARTIAL_PREFIX), parts, 2);
+    char *next = append_hash(stpcpy(place->name, STORE_PARTIAL_PREFIX), parts, 1, HASH_HALF);
 
+    if (next)
+        next = append_hash(next, parts, 2, HASH_HALF);
     if (!next)
         return -ENOMEM;
     *next++ = '-';
-    return append_hash(next, parts, 3) ? 0 : -ENOMEM;
+    return append_hash(next, parts, 3, HASH_SHOWN) ? 0 : -ENOMEM;
 }
 
 int store_place_find(const struct store *store, const char *path, const char *who, const char *token, bool make,
@@ -400,7 +403,7 @@ void store_partial_give_back(struct store_partial *partial)
     struct stat facts;
 
     pthread_mutex_lock(&partial->keeping);
-    if (!partial->over && partial->size != STORE_PARTIAL_ANY && fstat(partial->fd, &facts) == 0 &&
+    if (!partial->over && fstat(partial->fd, &facts) == 0 &&
         (uint64_t)facts.st_blocks * 512 > extents_total(&partial->received) + ROOM_SPARE)
         free_room(partial, (uint64_t)facts.st_size);
     pthread_mutex_unlock(&partial->keeping);
@@ -430,6 +433,16 @@ bool store_partial_complete(struct store_partial *partial)
     bool complete = partial->size != STORE_PARTIAL_ANY && extents_hold(&partial->received, 0, partial->size);
     pthread_mutex_unlock(&partial->lock);
     return complete;
+}
+
+uint64_t store_partial_front(struct store_partial *partial)
+{
+    uint64_t first, end;
+
+    pthread_mutex_lock(&partial->lock);
+    bool missing = extents_next_missing(&partial->received, UINT64_MAX, 0, &first, &end);
+    pthread_mutex_unlock(&partial->lock);
+    return missing ? first : UINT64_MAX;
 }
 
 void store_partial_have(struct store_partial *partial, char *out, size_t size)

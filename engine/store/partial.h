@@ -14,6 +14,7 @@
 #include "engine/store/store.h"
 
 #define STORE_PARTIAL_PREFIX STORE_PRIVATE "up-"
+#define STORE_PARTIAL_SENDER (sizeof STORE_PARTIAL_PREFIX - 1 + 12) /* bytes: the same for all of one sender */
 #define STORE_PARTIAL_KIN                                                                                              \
     (sizeof STORE_PARTIAL_PREFIX - 1 + 24) /* bytes: the same for all tokens of one sender and target */
 #define STORE_PARTIAL_NAME_SIZE (STORE_PARTIAL_KIN + 1 + 24 + 1)
@@ -54,13 +55,14 @@ int store_partial_set_size(struct store_partial *partial, uint64_t size);
 /* Asks the file system for the room of a part before it comes. */
 int store_partial_reserve(struct store_partial *partial, uint64_t first, uint64_t length);
 
-/* Gives back what was asked for and did not come. Nobody may write to it meanwhile. */
+/* Gives back what was asked for and did not come, also before a crash. Nobody may write to it meanwhile. */
 void store_partial_give_back(struct store_partial *partial);
 
-/* These four may be called by any thread, and do not block. */
+/* These five may be called by any thread, and do not block. */
 int store_partial_add(struct store_partial *partial, uint64_t first, uint64_t end); /* was written; extents_add() */
 uint64_t store_partial_unkept(struct store_partial *partial); /* bytes added since the map was written */
 bool store_partial_complete(struct store_partial *partial);
+uint64_t store_partial_front(struct store_partial *partial);                    /* all bytes before this are there */
 void store_partial_have(struct store_partial *partial, char *out, size_t size); /* extents_print(); as fits */
 
 /* Puts on the disk what was written, then claims it in the map. After an error what was not claimed counts as lost. */
@@ -92,9 +94,9 @@ int store_partial_drop_beside(const struct store_partial *partial, const char *n
 
 /* Looks through a whole store for leftovers of uploads. Links are not followed. */
 struct store_sweep {
-    time_t before;                /* last changed before this: removed */
-    bool (*stop)(void *argument); /* asked often; true ends it; may be NULL */
-    void (*found)(void *argument, dev_t, ino_t directory, const char *name); /* a partial that stays; may be NULL */
+    time_t before;                                                  /* last changed before this: removed */
+    bool (*stop)(void *argument);                                   /* asked often; true ends it; may be NULL */
+    void (*found)(void *argument, const struct store_place *place); /* a partial that stays; may be NULL */
     void *argument;
     uint64_t removed, bytes; /* the result: how many, and how large they were */
 };

@@ -31,7 +31,9 @@ static void sweep_partial(struct store_sweep *sweep, int directory, const struct
         sweep->removed++;
         sweep->bytes += (uint64_t)facts->st_size;
     } else if (sweep->found) {
-        sweep->found(sweep->argument, place->st_dev, place->st_ino, name);
+        struct store_place found = { .directory = directory, .device = place->st_dev, .inode = place->st_ino };
+        memcpy(found.name, name, sizeof found.name);
+        sweep->found(sweep->argument, &found);
     }
 }
 

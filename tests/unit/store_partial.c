@@ -196,6 +196,7 @@ static void another_token_sender_or_name_is_another_upload(void **state)
         struct store_place place = place_of(&tree, others[i][0], others[i][1], others[i][2]);
         assert_true(strcmp(place.name, usual.name) != 0 || place.inode != usual.inode);
         assert_int_equal(store_partial_open(&place, STORE_PARTIAL_ANY, &none), -ENOENT);
+        assert_int_equal(strncmp(place.name, usual.name, STORE_PARTIAL_SENDER) == 0, i != 1 && i != 3);
         assert_int_equal(strncmp(place.name, usual.name, STORE_PARTIAL_KIN) == 0, i == 0 || i == 4);
         store_place_clear(&place);
     }
@@ -421,6 +422,46 @@ static void room_that_was_not_needed_is_given_back(void **state)
     fell(&tree);
 }
 
+static void room_that_a_crash_left_is_given_back_also_where_no_map_was_written(void **state)
+{
+    (void)state;
+    const uint64_t size = 64u << 20;
+    struct tree tree = plant();
+    struct store_partial *partial = NULL;
+    struct store_place place = place_of(&tree, "dir/file", "somebody", "token");
+
+    assert_int_equal(store_partial_open(&place, size, &partial), 0);
+    assert_int_equal(store_partial_reserve(partial, 0, size), 0);
+    assert_true(posix_fallocate(store_partial_fd(partial), 0, 8 << 20) == 0); /* where a file system asks for no room */
+    assert_true(room_of(partial) >= 8u << 20);
+    store_partial_close(partial);
+
+    assert_int_equal(store_partial_open(&place, STORE_PARTIAL_ANY, &partial), 0);
+    store_partial_give_back(partial);
+    assert_true(room_of(partial) < (1u << 20));
+    assert_has(partial, EXTENTS_NONE);
+    store_partial_close(partial);
+    store_place_clear(&place);
+    fell(&tree);
+}
+
+static void the_front_is_what_has_no_gap_before_it(void **state)
+{
+    (void)state;
+    struct tree tree = plant();
+    struct store_partial *partial = must_open(&tree);
+
+    assert_int_equal(store_partial_front(partial), 0);
+    assert_int_equal(store_partial_add(partial, 10, 20), 0);
+    assert_int_equal(store_partial_front(partial), 0);
+    assert_int_equal(store_partial_add(partial, 0, 5), 0);
+    assert_int_equal(store_partial_front(partial), 5);
+    assert_int_equal(store_partial_add(partial, 4, 10), 0);
+    assert_int_equal(store_partial_front(partial), 20);
+    store_partial_close(partial);
+    fell(&tree);
+}
+
 /* Its mode is set before its name: a crash, or a refused name, leaves it so. */
 static void one_that_is_read_only_is_gone_on_with_and_dropped(void **state)
 {
@@ -561,13 +602,16 @@ struct found {
     char name[STORE_PARTIAL_NAME_SIZE];
 };
 
-static void note_found(void *argument, dev_t device, ino_t directory, const char *name)
+static void note_found(void *argument, const struct store_place *place)
 {
     struct found *found = argument;
-    (void)device, (void)directory;
+    struct stat facts;
 
+    assert_int_equal(fstat(place->directory, &facts), 0);
+    assert_true(facts.st_dev == place->device && facts.st_ino == place->inode);
+    assert_int_equal(faccessat(place->directory, place->name, F_OK, AT_SYMLINK_NOFOLLOW), 0);
     found->count++;
-    snprintf(found->name, sizeof found->name, "%s", name);
+    memcpy(found->name, place->name, sizeof found->name);
 }
 
 static void make(const struct tree *tree, const char *name)
@@ -656,6 +700,8 @@ int main(void)
         cmocka_unit_test(one_process_has_it_at_a_time),
         cmocka_unit_test(a_refused_name_leaves_it_as_it_was),
         cmocka_unit_test(room_that_was_not_needed_is_given_back),
+        cmocka_unit_test(room_that_a_crash_left_is_given_back_also_where_no_map_was_written),
+        cmocka_unit_test(the_front_is_what_has_no_gap_before_it),
         cmocka_unit_test(one_that_is_read_only_is_gone_on_with_and_dropped),
         cmocka_unit_test(can_be_dropped_or_set_aside),
         cmocka_unit_test(what_was_longer_before_is_cut),
