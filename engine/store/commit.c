@@ -29,7 +29,7 @@ static int may_name(const struct store_upload *upload, const char *expected)
     return strcmp(etag, expected) == 0 ? 0 : -ESTALE;
 }
 
-static int link_file(int fd, int directory, const char *name)
+int store_link_file(int fd, int directory, const char *name)
 {
     char path[STORE_DESCRIPTOR_SIZE];
 
@@ -39,22 +39,6 @@ static int link_file(int fd, int directory, const char *name)
         return -errno;
     store_descriptor_path(fd, path);
     return linkat(AT_FDCWD, path, directory, name, AT_SYMLINK_FOLLOW) == 0 ? 0 : -errno;
-}
-
-int store_link_temporary(struct store_upload *upload)
-{
-    char name[STORE_TEMPORARY_SIZE];
-    int rc = store_temporary_name(name);
-
-    if (rc == 0)
-        rc = link_file(upload->fd, upload->directory, name);
-    if (rc < 0)
-        return rc;
-    upload->temporary = strdup(name);
-    if (upload->temporary)
-        return 0;
-    unlinkat(upload->directory, name, 0);
-    return -ENOMEM;
 }
 
 void store_forget_temporary(struct store_upload *upload)
@@ -109,7 +93,7 @@ static int take_name(struct store_upload *upload, int parent, const char *leaf, 
     int rc = 0;
 
     if (!upload->temporary && !must_be_there) {
-        rc = link_file(upload->fd, parent, leaf);
+        rc = store_link_file(upload->fd, parent, leaf);
         if (rc != -EEXIST || must_be_new) {
             *created = true;
             return rc;

@@ -51,8 +51,12 @@ int store_sync(int fd);
 #define STORE_DESCRIPTOR_SIZE 32
 void store_descriptor_path(int fd, char path[STORE_DESCRIPTOR_SIZE]);
 
-/* Gives an upload that has no name a private one. 0 or -errno. */
+/* Gives an open file without a name one that is free; -EEXIST: it is not. 0 or -errno. */
+int store_link_file(int fd, int directory, const char *name);
+
+/* Gives an upload that has no name a private one, or makes its file under one. 0 or -errno. */
 int store_link_temporary(struct store_upload *upload);
+int store_make_temporary(struct store_upload *upload);
 void store_forget_temporary(struct store_upload *upload); /* the name that was the temporary's is gone */
 
 /* What the attribute's text, which is taken apart, says of a file in this state; adds to `set`. 0 or -ENOENT. */

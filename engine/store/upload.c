@@ -10,28 +10,10 @@
 #include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define NAME_ATTEMPTS 8
 #define MODE 0666 /* less the umask */
-
-int store_temporary_name(char *name)
-{
-    static const char digits[] = "0123456789abcdef";
-    unsigned char random[16];
-
-    if (getrandom(random, sizeof random, 0) != sizeof random)
-        return -EIO;
-    char *next = stpcpy(name, STORE_PRIVATE);
-    for (size_t i = 0; i < sizeof random; i++) {
-        *next++ = digits[random[i] >> 4];
-        *next++ = digits[random[i] & 15];
-    }
-    *next = '\0';
-    return 0;
-}
 
 static int open_nameless(const struct store *store, int directory)
 {
@@ -49,28 +31,6 @@ static int open_nameless(const struct store *store, int directory)
     return -EOPNOTSUPP;
 }
 
-static int open_named(struct store_upload *upload)
-{
-    char name[STORE_TEMPORARY_SIZE];
-
-    for (int i = 0; i < NAME_ATTEMPTS; i++) {
-        int rc = store_temporary_name(name);
-        if (rc < 0)
-            return rc;
-        upload->fd = openat(upload->directory, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, MODE);
-        if (upload->fd < 0 && errno == EEXIST)
-            continue;
-        if (upload->fd < 0)
-            return -errno;
-        upload->temporary = strdup(name);
-        if (upload->temporary)
-            return 0;
-        unlinkat(upload->directory, name, 0);
-        return -ENOMEM;
-    }
-    return -EEXIST;
-}
-
 /* What the kernel answers where a file system has no O_TMPFILE; the last two are of odd ones. */
 static bool lacks_tmpfile(int rc)
 {
@@ -82,7 +42,7 @@ static int open_file(struct store_upload *upload)
     int fd = open_nameless(upload->store, upload->directory);
 
     if (fd < 0)
-        return lacks_tmpfile(fd) ? open_named(upload) : fd;
+        return lacks_tmpfile(fd) ? store_make_temporary(upload) : fd;
     upload->fd = fd;
     return 0;
 }
