@@ -1,0 +1,54 @@
+"""Client or server killed, connections reset or dropped, at any moment: in the end every file is whole, and nothing else is there.
+
+SLUICE_KILLS=N disturbs N transfers instead of some dozens and prints what was hit; SLUICE_KILLS_SEED chooses others.
+"""
+
+import os
+from collections import Counter
+
+from harness import Failure, check, test
+from harness.breakage import MODES, PHASES, Lane, Payload, run_lanes, schedule
+
+COUNT = int(os.environ.get("SLUICE_KILLS", 0))
+SEED = os.environ.get("SLUICE_KILLS_SEED", "sluice")
+SHARE = {"host": 80, "guest": 16}
+
+
+def payloads(t):
+    folder = t.make_folder("payloads")
+    return {what: Payload(folder, what) for what in sorted({what for _, what, _ in MODES.values()})}
+
+
+def table(counts):
+    columns = [*PHASES[:3], PHASES[4], PHASES[3], "named, answered", "missed"]
+    lines = [f"{'':16}" + "".join(f"{c:>20}" for c in columns)]
+    lines += [f"{mode:16}" + "".join(f"{counts[mode, c]:20}" for c in columns) for mode in MODES]
+    lines.append(", ".join(f"{name[1]} {number}" for name, number in sorted(counts.items()) if name[0] == "action"))
+    healed = sum(number for name, number in counts.items() if name[0] == "healed")
+    lines.append(f"the client went on by itself and succeeded {healed} times")
+    return "\n".join(lines)
+
+
+@test("host", "guest", limit=120 + 2 * COUNT)
+def whatever_is_killed_or_cut_at_whatever_moment_files_are_whole_in_the_end(t):
+    count = COUNT or SHARE[t.run.place]
+    lanes = 1 if t.run.kernel else min(4, (os.cpu_count() or 1) + 1)
+    counts, failures = run_lanes(t, payloads(t), schedule(list(MODES), count, SEED), lanes)
+    if COUNT:
+        print(table(counts), flush=True)
+    if failures:
+        raise Failure(f"seed {SEED}: " + "\n".join(failures))
+    hit = Counter()
+    for mode in MODES:
+        for phase in PHASES:
+            hit[phase] += counts[mode, phase]
+    check(sum(hit.values()) >= count // 2, f"most moments came too late: {dict(counts)}")
+    check(hit[PHASES[1]] > 0, f"no body was hit: {dict(counts)}")
+
+
+@test("host", "guest", each=[f"{mode}; {action}" for mode in ("put", "put in parts", "put -r") for action in ("client", "server", "reset", "drop")])
+def an_answer_that_is_lost_after_the_name_was_given_is_made_up_for(t, which):
+    mode, action = which.split("; ")
+    lane = Lane(t, 0, payloads(t))
+    lane.lose_the_answer(mode, action)
+    lane.again()
