@@ -21,8 +21,7 @@ struct hooks {
     pthread_t thread;
     int poke; /* eventfd: something came, or the end is near */
     pthread_mutex_t lock;
-    struct hook_task *first, **end; /* guarded by lock, as are the next three */
-    size_t waiting;
+    struct hook_lanes waiting; /* guarded by lock, as are the next two */
     bool closing;
     uint64_t close_at;
     struct hook_child children[HOOKS_RUNNING_MAX]; /* the thread's alone */
@@ -49,7 +48,8 @@ static void poke(struct hooks *hooks)
 static void tell_left_out(struct hooks *hooks, const struct hook_task *task, const char *why)
 {
     event(hooks->log, "H02W", EVENT_T("hook", task->hook), EVENT_T("on", task->event), EVENT_T("reason", why),
-          EVENT_T("transfer", task->id), EVENT_T("path", task->path), EVENT_T("partner", task->partner));
+          EVENT_T("transfer", task->id), EVENT_T("path", task->path), EVENT_T("partner", task->partner),
+          EVENT_T("name", task->user));
 }
 
 static void tell_end(struct hooks *hooks, const struct hook_child *child, const char *reason)
@@ -108,22 +108,22 @@ static struct hook_child *find_place(struct hooks *hooks)
     return NULL;
 }
 
-/* The first that may run now. NULL: none. */
-static struct hook_task *take_task(struct hooks *hooks)
+static bool may_run(const void *argument, const struct hook_task *task)
 {
-    struct hook_task *task = NULL;
+    return count_running(argument, task->hook) < task->at_once;
+}
 
+static bool any(const void *argument, const struct hook_task *task)
+{
+    (void)argument;
+    (void)task;
+    return true;
+}
+
+static struct hook_task *take_task(struct hooks *hooks, hook_may_run *which)
+{
     pthread_mutex_lock(&hooks->lock);
-    for (struct hook_task **at = &hooks->first; *at; at = &(*at)->next) {
-        if (count_running(hooks, (*at)->hook) >= (*at)->at_once)
-            continue;
-        task = *at;
-        *at = task->next;
-        if (!*at)
-            hooks->end = at;
-        hooks->waiting--;
-        break;
-    }
+    struct hook_task *task = hook_lanes_take(&hooks->waiting, which, hooks);
     pthread_mutex_unlock(&hooks->lock);
     return task;
 }
@@ -134,7 +134,7 @@ static unsigned start_what_may(struct hooks *hooks)
     unsigned started = 0;
 
     for (struct hook_child *place = find_place(hooks); place; place = find_place(hooks)) {
-        struct hook_task *task = take_task(hooks);
+        struct hook_task *task = take_task(hooks, may_run);
         if (!task)
             break;
         uint64_t now = clock_ms();
@@ -213,17 +213,9 @@ static unsigned look_after_children(struct hooks *hooks, bool over)
 
 static void leave_rest_out(struct hooks *hooks)
 {
-    pthread_mutex_lock(&hooks->lock);
-    struct hook_task *task = hooks->first;
-    hooks->first = NULL;
-    hooks->end = &hooks->first;
-    hooks->waiting = 0;
-    pthread_mutex_unlock(&hooks->lock);
-    while (task) {
-        struct hook_task *next = task->next;
+    for (struct hook_task *task; (task = take_task(hooks, any));) {
         tell_left_out(hooks, task, "the server stops");
         hook_task_free(task);
-        task = next;
     }
 }
 
@@ -260,7 +252,6 @@ int hooks_new(struct hooks **made, struct event_log *log)
     if (!hooks)
         return -ENOMEM;
     hooks->log = log;
-    hooks->end = &hooks->first;
     pthread_mutex_init(&hooks->lock, NULL);
     hooks->poke = eventfd(0, EFD_CLOEXEC);
     int rc = hooks->poke < 0 ? errno : 0;
@@ -298,19 +289,15 @@ void hooks_free(struct hooks *hooks, unsigned grace)
 static void submit(struct hooks *hooks, struct hook_task *task)
 {
     pthread_mutex_lock(&hooks->lock);
-    bool full = hooks->waiting == HOOKS_WAITING_MAX;
-    if (!full) {
-        *hooks->end = task;
-        hooks->end = &task->next;
-        hooks->waiting++;
-    }
+    struct hook_task *dropped = hook_lanes_add(&hooks->waiting, task);
     pthread_mutex_unlock(&hooks->lock);
-    if (!full) {
+    if (dropped != task)
         poke(hooks);
+    if (!dropped)
         return;
-    }
-    tell_left_out(hooks, task, "too many wait: make the program faster, or raise at_once");
-    hook_task_free(task);
+    tell_left_out(hooks, dropped,
+                  "too many wait, and of nobody more than of this one: make the program faster, or raise at_once");
+    hook_task_free(dropped);
 }
 
 void hooks_run(struct hooks *hooks, const struct config *config, const struct hook_facts *facts)

@@ -5,7 +5,7 @@
  * facts in a bounded queue. A hook can fail in any way without the transfer noticing:
  *     H01I  a hook has run: its output
  *     H01W  a hook failed: its exit status, the signal that ended it, its time was over, it could not be started
- *     H02W  a hook was not run: too many wait, or the server stops
+ *     H02W  a hook was not run: too many wait, or the server stops. Who has the most waiting gives way
  *
  * A program is started with execve(2), by no shell, in a session of its own, with a clean environment, /dev/null as
  * its input and none of our descriptors, signal masks or handlers. What it leaves running in its process group ends
@@ -41,6 +41,7 @@ struct hook_facts {
     const char *store;     /* SLUICE_STORE */
     const char *reason;    /* SLUICE_REASON */
     const char *message;   /* SLUICE_MESSAGE: the text of a message */
+    const char *range;     /* SLUICE_RANGE: "FIRST-LAST/SIZE": only these bytes were asked for */
     uint64_t offset;       /* SLUICE_OFFSET: of the first byte that was moved */
     uint64_t bytes;        /* SLUICE_BYTES: moved */
     unsigned status;       /* SLUICE_STATUS: of HTTP; 0: none */

@@ -2,7 +2,8 @@
  * Private to engine/hook:
  *     task.c    what is to be run: program, arguments, environment; made from the model and the facts, needs neither
  *     child.c   one program from its start to its end
- *     hook.c    the queue and the thread
+ *     lanes.c   what waits
+ *     hook.c    the thread
  */
 #ifndef SLUICE_HOOK_INTERNAL_H
 #define SLUICE_HOOK_INTERNAL_H
@@ -14,7 +15,7 @@
 
 struct hook_task {
     struct hook_task *next;
-    char *hook, *id, *path, *partner; /* for events; id, path, partner: may be NULL */
+    char *hook, *id, *path, *partner, *user; /* for events; all but `hook` may be NULL */
     const char *event;
     char **arguments; /* the first is the program; ends with NULL */
     char **environment;
@@ -25,6 +26,18 @@ struct hook_task {
 struct hook_task *hook_task_new(const struct config_hook *hook, const struct hook_facts *facts);
 void hook_task_free(struct hook_task *task); /* NULL is allowed */
 bool hook_wants(const struct config_hook *hook, const struct hook_facts *facts);
+
+struct hook_lanes {
+    struct hook_lane *first;
+    size_t count; /* tasks in all lanes */
+};
+
+/* Takes a task over. Returns the one there is no room for, which may be the same, or NULL. */
+struct hook_task *hook_lanes_add(struct hook_lanes *lanes, struct hook_task *task);
+
+/* The next that may run, which is the caller's then. NULL: none. */
+typedef bool hook_may_run(const void *argument, const struct hook_task *task);
+struct hook_task *hook_lanes_take(struct hook_lanes *lanes, hook_may_run *may_run, const void *argument);
 
 enum hook_stage { HOOK_GOES, HOOK_TERMINATED, HOOK_KILLED };
 

@@ -77,7 +77,7 @@ static void make_environment(struct hook_task *task, const struct hook_facts *fa
         { "SLUICE_PARTNER", facts->partner }, { "SLUICE_USER", facts->user },
         { "SLUICE_PEER", facts->peer },       { "SLUICE_PROTOCOL", facts->protocol },
         { "SLUICE_STORE", facts->store },     { "SLUICE_REASON", facts->reason },
-        { "SLUICE_MESSAGE", facts->message },
+        { "SLUICE_MESSAGE", facts->message }, { "SLUICE_RANGE", facts->range },
     };
     size_t count = 0;
 
@@ -119,6 +119,7 @@ struct hook_task *hook_task_new(const struct config_hook *hook, const struct hoo
     task->id = copy(facts->id, &failed);
     task->path = copy(facts->path, &failed);
     task->partner = copy(facts->partner, &failed);
+    task->user = copy(facts->user, &failed);
     make_arguments(task, &hook->command, &failed);
     make_environment(task, facts, &failed);
     if (!failed)
@@ -144,5 +145,6 @@ void hook_task_free(struct hook_task *task)
     free(task->id);
     free(task->path);
     free(task->partner);
+    free(task->user);
     free(task);
 }

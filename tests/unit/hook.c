@@ -247,6 +247,73 @@ static void leaves_out_what_the_queue_cannot_hold_and_says_so(void **state)
     end(&scene);
 }
 
+/* One runs, and holds up all others. */
+static void fill(struct scene *scene, const char *who, unsigned runs)
+{
+    struct hook_facts facts = received;
+    facts.partner = who;
+    for (unsigned i = 0; i < runs; i++)
+        hooks_run(scene->hooks, scene->config, &facts);
+}
+
+static void who_has_most_waiting_gives_way_to_others(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct hook_facts quiet = { .event = CONFIG_HOOK_RECEIVED, .partner = "quiet" },
+                      user = { .event = CONFIG_HOOK_RECEIVED, .user = "alice" };
+    begin(&scene, "[hook h]\non = received\nat_once = 1\ncommand = /bin/sleep 100\n");
+    fill(&scene, "loud", HOOKS_WAITING_MAX + 5);
+    fill(&scene, "second", 10);
+    hooks_run(scene.hooks, scene.config, &quiet);
+    hooks_run(scene.hooks, scene.config, &user);
+    settle(&scene, 100);
+    assert_int_equal(count(&scene, "H02W") + count(&scene, "H01W"), HOOKS_WAITING_MAX + 5 + 12);
+    /* Of those that were left out for want of room, all were the loud one's. */
+    assert_in_range(
+        count(&scene,
+              "more than of this one: make the program faster, or raise at_once\" path=\"a b;$(id)\" partner=loud"),
+        16, 17);
+    assert_int_equal(count(&scene, "more than of this one:"),
+                     count(&scene, "raise at_once\" path=\"a b;$(id)\" partner=loud"));
+    assert_int_equal(count(&scene, "reason=\"the server stops\" path=\"a b;$(id)\" partner=second"), 10);
+    assert_int_equal(count(&scene, "reason=\"the server stops\" partner=quiet"), 1);
+    assert_int_equal(count(&scene, "reason=\"the server stops\" name=alice"), 1);
+    end(&scene);
+}
+
+static void those_who_wait_take_turns(void **state)
+{
+    (void)state;
+    struct scene scene;
+    char release[64], ini[256];
+    snprintf(release, sizeof release, "/tmp/hook-%d-release", (int)getpid());
+    unlink(release);
+    snprintf(ini, sizeof ini,
+             "[hook h]\non = received\nat_once = 1\ncommand = /bin/sh -c 'while ! test -e %s; do sleep 0.05; done'\n",
+             release);
+    begin(&scene, ini);
+    fill(&scene, "loud", 20);
+    fill(&scene, "quiet", 2);
+    int made = open(release, O_CREAT | O_WRONLY, 0600);
+    assert_true(made >= 0);
+    close(made);
+    settle(&scene, 60000);
+    unlink(release);
+    assert_int_equal(count(&scene, "H01I"), 22);
+    /* In the order in which they ended: the quiet one is through after a few, not behind all twenty. */
+    unsigned before = 0, found = 0;
+    for (const char *at = strstr(scene.log_text, "H01I"); at && found < 2; at = strstr(at + 1, "H01I")) {
+        const char *line_end = strchr(at, '\n');
+        const char *quiet = strstr(at, "partner=quiet");
+        found += quiet && quiet < line_end;
+        before++;
+    }
+    assert_int_equal(found, 2);
+    assert_true(before <= 6);
+    end(&scene);
+}
+
 static void checks_that_programs_can_be_run(void **state)
 {
     (void)state;
@@ -280,6 +347,8 @@ int main(void)
         cmocka_unit_test(keeps_the_end_of_a_long_output),
         cmocka_unit_test(bounds_how_many_run_at_once),
         cmocka_unit_test(leaves_out_what_the_queue_cannot_hold_and_says_so),
+        cmocka_unit_test(who_has_most_waiting_gives_way_to_others),
+        cmocka_unit_test(those_who_wait_take_turns),
         cmocka_unit_test(checks_that_programs_can_be_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

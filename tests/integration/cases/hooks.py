@@ -3,7 +3,7 @@
 import signal
 import time
 
-from harness import check, client, equal, setup, test, wait_for
+from harness import check, client, equal, files, setup, test, wait_for
 from harness.wire import Wire
 
 
@@ -39,6 +39,27 @@ def a_listing_and_a_deletion_are_no_transfers_of_files(t):
     client(t, "get", "there:f", t.path("out"), ini=ini).must_succeed()
     server.wait_event("H01I", on="sent")
     equal(len(server.find("H01I")), 1, "hooks that ran")
+
+
+@test("host")
+def who_fetches_in_parts_has_one_run_for_the_part_that_reaches_the_end(t):
+    server = setup.server(t, more={"hook h": {"on": ["sent", "failed"], "command": "/bin/sh -c 'echo $SLUICE_EVENT $SLUICE_RANGE'"}})
+    size = 8 << 20
+    files.make(server.root / "f", size, 1)
+    wire = Wire(t, server.port)
+    for asked in ("bytes=0-99", "bytes=100-199", f"bytes={size - 100}-", f"bytes=0-{size - 1}"):
+        wire.send_request("GET", "/f", {"Range": asked})
+        equal(wire.response().status, 206, "the answer")
+    server.wait_event("H01I", output=f"sent {size - 100}-{size - 1}/{size}\n")
+    server.wait_event("H01I", output="sent\n")
+    client(t, "get", "--streams", "3", "there:f", t.path("out"), ini=setup.partner(t, server.port)).must_succeed()
+    client(t, "get", "there:f", t.path("again"), ini=setup.partner(t, server.port)).must_succeed()
+    server.stop()  # which waits for the hooks
+    told = [e["output"] for e in server.find("H01I")]
+    equal(len(told), 4, f"runs, of {told}")
+    equal(told.count("sent\n"), 2, f"whole files, of {told}")
+    check(all(one == "sent\n" or one.endswith(f"-{size - 1}/{size}\n") for one in told), f"which reached the end: {told}")
+    equal(server.find("H02W"), [], "what was left out")
 
 
 @test("host")
