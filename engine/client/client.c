@@ -1,4 +1,5 @@
 #include "engine/client/client_internal.h"
+#include "engine/client/put.h"
 #include "engine/client/verify.h"
 
 #include <errno.h>
@@ -125,6 +126,7 @@ void client_free(struct client *client)
         return;
     if (client->channel)
         client_end(client);
+    put_look_forget(client);
     if (client->interrupt.busy)
         client_settle(client, &client->interrupt);
     if (client->stop.busy)
@@ -231,6 +233,7 @@ int client_begin(struct client *client, const char *direction, const char *remot
     free(client->stream_list);
     client->stream_list = NULL;
     client->limited_by[0] = client->skipped[0] = '\0';
+    put_look_forget(client);
     snprintf(client->path, sizeof client->path, "none");
     client->last = (struct client_transfer){ .direction = direction,
                                              .remote = client->remote ? client->remote : "",

@@ -80,8 +80,11 @@ struct client {
     char subject[256], authentication[24];
     uint64_t rate; /* bytes per second on this connection; 0: no limit */
     char skipped[96];
+    struct put_look *look; /* of the last client_put(); NULL: none */
     unsigned number;       /* the file became NAME.number; 0: NAME */
     bool numbers;          /* the server was seen to give such names itself */
+    char seen[256];        /* what a PUT may replace: a strong tag, "*" for nothing, "" for what cannot be told */
+    char refused[256];     /* the same, of a PUT that was refused because it is not what is there */
     struct verify *verify; /* follows the body that is received, from its first byte; NULL: nobody does */
     char digest[DIGEST_HEX_SIZE + 16], unverified[CLIENT_WHY_SIZE];
     char note[CLIENT_WHY_SIZE];

@@ -1,4 +1,5 @@
 #include "engine/client/exists.h"
+#include "engine/client/source.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/client/put.h"
 #include "engine/http/digest.h"
 #include "engine/store/store.h"
 
@@ -45,12 +47,22 @@ struct theirs {
     uint64_t size;     /* UINT64_MAX: not known */
     bool numbers;      /* it gives numbers itself */
     struct digest_set digests;
+    char etag[SOURCE_ETAG_SIZE]; /* "": none, or only a weak one */
 };
 
-/* A server that does not let us look is not asked any further: then only what the PUT itself says counts. */
-static int look(struct client *client, const char *remote, const char *fields, uint64_t covers, struct theirs *theirs)
+/* `more`: fields. A server that does not let us look is not asked any further: then only what the PUT itself says
+ * counts. */
+static int look(struct client *client, const char *remote, const char *more, uint64_t covers, struct theirs *theirs)
 {
+    static const char *const words[] = { [CLIENT_IF_EXISTS_REPLACE] = "replace",
+                                         [CLIENT_IF_EXISTS_FAIL] = "fail",
+                                         [CLIENT_IF_EXISTS_SKIP] = "skip",
+                                         [CLIENT_IF_EXISTS_RENAME] = HTTP_IF_EXISTS_RENAME };
+    char fields[256];
     const struct client_request request = { .method = "HEAD", .remote = remote, .fields = fields, .covers = covers };
+    /* By this field a server knows an orderly question, to which 404 is an answer as good as any. */
+    snprintf(fields, sizeof fields, HTTP_IF_EXISTS ": %s\r\n%s", words[policy(client)], more);
+    struct source source;
     int result = client_exchange(client, &request);
 
     *theirs = (struct theirs){ .size = UINT64_MAX };
@@ -63,6 +75,8 @@ static int look(struct client *client, const char *remote, const char *fields, u
         theirs->size = head->length;
     theirs->numbers = http_field(head, HTTP_IF_EXISTS) != NULL;
     (void)http_digests(head, "Repr-Digest", &theirs->digests);
+    if (theirs->there && source_of(&source, head) == 0)
+        memcpy(theirs->etag, source.etag, sizeof theirs->etag);
     return CLIENT_OK;
 }
 
@@ -77,6 +91,14 @@ static int favour(struct client *client, int result)
     return CLIENT_OK;
 }
 
+/* A server that has just refused what we saw, and shows it again, does not mean what it says: it is not asked twice. */
+static void note_seen(struct client *client, const struct theirs *theirs)
+{
+    const char *seen = !theirs->known ? "" : theirs->there ? theirs->etag : "*";
+
+    snprintf(client->seen, sizeof client->seen, "%s", strcmp(seen, client->refused) == 0 ? "" : seen);
+}
+
 static void note_same(struct client *client, const struct digest *digest)
 {
     char hex[DIGEST_HEX_SIZE];
@@ -88,16 +110,20 @@ static void note_same(struct client *client, const struct digest *digest)
 
 /*
  * Whether the local file and the server's are the same. Digests are asked for, and computed, only where the sizes are
- * equal. CLIENT_OK: they differ, or it cannot be known; EXISTS_DONE; a result.
+ * equal. `more`: to be asked on the way. CLIENT_OK: they differ, or it cannot be known; EXISTS_DONE; a result.
  */
-static int compare(struct client *client, const char *remote, int fd, const struct stat *facts)
+static int compare(struct client *client, const char *remote, int fd, const struct stat *facts, const char *more)
 {
     struct digest_set ours = { 0 };
     struct theirs theirs;
     char fields[64], why[64];
     uint64_t size = (uint64_t)facts->st_size;
 
-    int result = look(client, remote, NULL, 0, &theirs);
+    int result = look(client, remote, more, 0, &theirs);
+    if (result == CLIENT_OK) {
+        put_look_heard(client);
+        note_seen(client, &theirs);
+    }
     if (result != CLIENT_OK || !theirs.there || theirs.size != size)
         return favour(client, result);
     snprintf(fields, sizeof fields, "Want-Repr-Digest: %s=1\r\n", digest_name(client->options.digest));
@@ -131,14 +157,17 @@ static void open_local(void *argument)
     }
 }
 
-static int compare_with(struct client *client, const char *remote, const char *local, int flags)
+static int compare_with(struct client *client, const char *remote, const char *local, int flags, bool sends)
 {
     struct opening opening = { .local = local, .flags = flags };
+    char upload[PUT_LOOK_SIZE] = "";
 
     client_job(client, open_local, &opening);
     if (opening.fd < 0)
         return CLIENT_OK;
-    int result = compare(client, remote, opening.fd, &opening.facts);
+    if (sends)
+        put_look_field(client, &opening.facts, remote, upload);
+    int result = compare(client, remote, opening.fd, &opening.facts, upload);
     close(opening.fd);
     return result;
 }
@@ -153,7 +182,7 @@ int exists_before_get(struct client *client, const char *remote, const char *loc
     if (policy(client) == CLIENT_IF_EXISTS_RENAME || lstat(local, &facts) < 0)
         return CLIENT_OK;
     if (policy(client) == CLIENT_IF_EXISTS_REPLACE)
-        return S_ISREG(facts.st_mode) ? compare_with(client, remote, local, O_NOFOLLOW) : CLIENT_OK;
+        return S_ISREG(facts.st_mode) ? compare_with(client, remote, local, O_NOFOLLOW, false) : CLIENT_OK;
     return there_already(client, local);
 }
 
@@ -207,7 +236,7 @@ static int find_free(struct client *client, const char *remote, const char **tar
         char *name;
         if (asprintf(&name, "%s.%u", remote, number) < 0)
             return client_fail(client, CLIENT_FAILED, "no memory");
-        int result = look(client, name, NULL, 0, &theirs);
+        int result = look(client, name, "", 0, &theirs);
         if (result == CLIENT_OK && !theirs.there)
             result = rename_to(client, &client->remote, &client->last.remote, name);
         else
@@ -221,15 +250,33 @@ static int find_free(struct client *client, const char *remote, const char **tar
                        NAMES_MAX);
 }
 
+/* What cannot be looked at now is found out by who sends it. */
+static void ask_of_upload(struct client *client, const char *local, const char *remote, char field[PUT_LOOK_SIZE])
+{
+    struct opening opening = { .local = local, .flags = client->options.no_links ? O_NOFOLLOW : 0 };
+
+    field[0] = '\0';
+    client_job(client, open_local, &opening);
+    if (opening.fd < 0)
+        return;
+    put_look_field(client, &opening.facts, remote, field);
+    close(opening.fd);
+}
+
 int exists_before_put(struct client *client, const char *local, const char *remote, const char **target)
 {
     struct theirs theirs;
+    char upload[PUT_LOOK_SIZE];
 
     *target = remote;
     client->numbers = false;
+    client->seen[0] = '\0';
     if (policy(client) == CLIENT_IF_EXISTS_REPLACE)
-        return compare_with(client, remote, local, client->options.no_links ? O_NOFOLLOW : 0);
-    int result = look(client, remote, HTTP_IF_EXISTS ": " HTTP_IF_EXISTS_RENAME "\r\n", 0, &theirs);
+        return compare_with(client, remote, local, client->options.no_links ? O_NOFOLLOW : 0, true);
+    ask_of_upload(client, local, remote, upload);
+    int result = look(client, remote, upload, 0, &theirs);
+    if (result == CLIENT_OK)
+        put_look_heard(client);
     if (result != CLIENT_OK || !theirs.there)
         return result;
     if (policy(client) != CLIENT_IF_EXISTS_RENAME)
@@ -245,6 +292,21 @@ void exists_write_fields(const struct client *client, struct http_writer *fields
         http_write(fields, HTTP_IF_EXISTS ": " HTTP_IF_EXISTS_RENAME "\r\n");
     if (policy(client) != CLIENT_IF_EXISTS_REPLACE && !client->numbers)
         http_write(fields, "If-None-Match: *\r\n");
+}
+
+void exists_begin_put(struct client *client)
+{
+    client->refused[0] = '\0';
+}
+
+void exists_write_seen(const struct client *client, struct http_writer *fields)
+{
+    if (policy(client) != CLIENT_IF_EXISTS_REPLACE || !client->seen[0])
+        return;
+    if (strcmp(client->seen, "*") == 0)
+        http_write(fields, "If-None-Match: *\r\n");
+    else
+        http_write(fields, "If-Match: %s\r\n", client->seen);
 }
 
 /* The path of a Location that our own servers write, for free(). NULL: none, or another kind. */
@@ -274,6 +336,11 @@ int exists_after_put(struct client *client, int result)
             "%s has a file of that name and replaces none (its store says overwrite = no); send it under "
             "another name, or with --if-exists rename",
             client->peer);
+    if (policy(client) == CLIENT_IF_EXISTS_REPLACE && result == CLIENT_REFUSED && client->last.status == 412 &&
+        client->seen[0]) {
+        memcpy(client->refused, client->seen, sizeof client->refused);
+        return EXISTS_AGAIN;
+    }
     if (policy(client) == CLIENT_IF_EXISTS_REPLACE || result != CLIENT_REFUSED)
         return result;
     if (!keeps && client->last.status != 412)

@@ -21,6 +21,13 @@ int exists_before_put(struct client *client, const char *local, const char *remo
 /* The conditions of a PUT, and of each of its parts. At most EXISTS_FIELDS_SIZE bytes. */
 #define EXISTS_FIELDS_SIZE 64
 void exists_write_fields(const struct client *client, struct http_writer *fields);
+/*
+ * The condition of one that a server names before it can be verified: only what was looked at is replaced. At most
+ * EXISTS_SEEN_SIZE bytes. exists_begin_put() comes before the first try.
+ */
+#define EXISTS_SEEN_SIZE 300
+void exists_begin_put(struct client *client);
+void exists_write_seen(const struct client *client, struct http_writer *fields);
 /* Of the answer that ended a PUT, while its head is there: the name that the file got becomes that of the transfer. */
 void exists_note_name(struct client *client);
 /* Whether the last answer says that the server's store lets no file be replaced. */

@@ -198,13 +198,24 @@ static int write_fields(struct verify *verify, const struct put_source *source, 
 
     put_describe(source, fields);
     exists_write_fields(verify->client, fields);
+    if (!small)
+        exists_write_seen(verify->client, fields);
     http_write_digests(fields, "Repr-Digest", &set);
     return result;
 }
 
+/* A server that holds no digest against what comes has named it by the time we know. */
+static void tell_named(struct client *client)
+{
+    size_t length = strlen(client->reason);
+
+    snprintf(client->reason + length, sizeof client->reason - length,
+             "; it has the name there already: send it again, or delete it there");
+}
+
 static int put_whole(struct client *client, struct put_source *source, const char *remote, struct verify *verify)
 {
-    char text[512];
+    char text[512 + EXISTS_SEEN_SIZE];
     struct http_writer fields = { .bytes = text, .capacity = sizeof text - 1 };
     uint64_t size = (uint64_t)source->facts.st_size;
     int result = write_fields(verify, source, size < PUT_PARTS_FROM, &fields);
@@ -229,8 +240,11 @@ static int put_whole(struct client *client, struct put_source *source, const cha
         result = judge_body(client, size);
     if (result == CLIENT_DIGEST && put_changed(source))
         return PUT_CHANGED; /* it is not the one whose digest went ahead of it */
-    if (result == CLIENT_OK)
+    if (result == CLIENT_OK) {
         result = put_verify(client, verify, client->remote, size);
+        if (result == CLIENT_DIGEST)
+            tell_named(client);
+    }
     /* Between the look at it and its last byte. */
     if (result == CLIENT_OK && put_changed(source) && !client->last.verified) {
         char name[512];
@@ -264,7 +278,8 @@ static int put_once(struct client *client, const char *local, const char *remote
     if (result == PUT_NO_PARTS) {
         if (source.facts.st_size >= PUT_PARTS_FROM)
             snprintf(client->note, sizeof client->note,
-                     "the server takes no uploads in parts: it went in one piece, which starts over after a cut");
+                     "the server takes no uploads in parts: it went in one piece, which starts over after a cut, and "
+                     "its name comes before it can be verified");
         verify_begin(&verify, client, verify_wanted(client, true, false), source.fd);
         verify_whole(&verify, (uint64_t)source.facts.st_size);
         result = put_whole(client, &source, remote, &verify);
@@ -296,11 +311,15 @@ int client_put(struct client *client, const char *local, const char *remote)
 {
     int result = client_begin(client, "put", remote, local);
 
+    exists_begin_put(client);
     if (result == CLIENT_OK)
         result = put_where_it_may(client, local, remote);
     for (unsigned tries = 1; result == EXISTS_AGAIN && tries < EXISTS_TRIES; tries++)
         result = put_where_it_may(client, local, remote);
     if (result == EXISTS_AGAIN)
-        result = client_fail(client, CLIENT_EXISTS, "%s: others take every name that is free; try again", client->peer);
+        result = client_fail(client, CLIENT_EXISTS, "%s: %s; try again", client->peer,
+                             client->options.if_exists == CLIENT_IF_EXISTS_REPLACE
+                                 ? "others replace the file there again and again"
+                                 : "others take every name that is free");
     return client_finish(client, result == EXISTS_DONE ? CLIENT_OK : result);
 }

@@ -6,6 +6,7 @@
 
 #include "engine/client/client_internal.h"
 
+#define PUT_MACHINE_FILE "/etc/machine-id"
 #define PUT_PARTS_FROM (1u << 20) /* bytes: smaller files go in one request, which costs little to do again */
 
 /* Not of enum client_result: */
@@ -41,5 +42,19 @@ int put_parts(struct client *client, struct put_source *source, const char *remo
  */
 #define PUT_TOKEN_SIZE 33
 bool put_token(const struct stat *facts, const char *remote, const char *machine_file, char token[PUT_TOKEN_SIZE]);
+
+/*
+ * look.c: whoever looks what stands under the target's name (HEAD) may ask at once what the server has of an upload of
+ * this source. put_look_field(): the field that asks, with its line end; "" where it would go in one request, or there
+ * is no memory. put_look_heard() notes the answer; put_look_recall() is true where that was asked of the server the
+ * client is connected to, about this very upload, and *have is what it said (Sluice-Upload-Have), or NULL: it takes no
+ * parts. It is told once.
+ */
+#define PUT_LOOK_SIZE (PUT_TOKEN_SIZE + 20)
+struct put_look;
+void put_look_field(struct client *client, const struct stat *facts, const char *remote, char field[PUT_LOOK_SIZE]);
+void put_look_heard(struct client *client);
+bool put_look_recall(struct client *client, const char *token, const char **have);
+void put_look_forget(struct client *client);
 
 #endif

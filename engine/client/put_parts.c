@@ -25,6 +25,7 @@ struct sending {
     const char *remote;
     uint64_t size, kept;
     char token[PUT_TOKEN_SIZE];
+    const char *want;                     /* a field: the request that finishes will bring a digest. Or "" */
     const struct config_address *address; /* of the one server that has the upload */
     struct plan *plan;
     client_progress *shown; /* what the client had */
@@ -33,11 +34,10 @@ struct sending {
 
 /* -- what the server has ------------------------------------------------------------------------------------------- */
 
-/* What an answer tells. 0, PUT_NO_PARTS, or an enum client_result. */
-static int read_have(const struct sending *sending, struct extents *have)
+/* Sluice-Upload-Have, as an answer told it. 0, PUT_NO_PARTS, or an enum client_result. */
+static int read_have(const struct sending *sending, const char *text, struct extents *have)
 {
     struct client *client = sending->client;
-    const char *text = http_field(http_reader_result(client->reader), "Sluice-Upload-Have");
 
     if (!text)
         return PUT_NO_PARTS;
@@ -56,17 +56,25 @@ static int read_have(const struct sending *sending, struct extents *have)
     return 0;
 }
 
+static const char *told(const struct client *client)
+{
+    return http_field(http_reader_result(client->reader), "Sluice-Upload-Have");
+}
+
 static int ask(struct sending *sending, struct extents *have)
 {
     char fields[64];
+    const char *said;
     struct client *client = sending->client;
     const struct client_request request = { .method = "HEAD", .remote = sending->remote, .fields = fields };
 
+    if (put_look_recall(client, sending->token, &said))
+        return read_have(sending, said, have);
     snprintf(fields, sizeof fields, "Sluice-Upload: %s\r\n", sending->token);
     int result = client_exchange(client, &request);
     if (result != CLIENT_OK)
         return result;
-    result = read_have(sending, have);
+    result = read_have(sending, told(client), have);
     client_discard(client);
     return result;
 }
@@ -144,7 +152,7 @@ static enum stream_verdict send_part(void *argument, struct stream *stream, int 
 {
     struct sending *sending = argument;
     struct client *client = stream->client;
-    char fields[200 + EXISTS_FIELDS_SIZE];
+    char fields[240 + EXISTS_FIELDS_SIZE];
     const struct client_request request = { .method = "PUT",
                                             .remote = sending->remote,
                                             .fields = fields,
@@ -158,8 +166,9 @@ static enum stream_verdict send_part(void *argument, struct stream *stream, int 
         *result = client_fail_local(client, "reading", -ESTALE);
         return STREAM_STOP;
     }
-    snprintf(fields, sizeof fields, "Sluice-Upload: %s\r\nContent-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n",
-             sending->token, stream->first, stream->first + stream->length - 1, sending->size);
+    snprintf(fields, sizeof fields,
+             "Sluice-Upload: %s\r\n%sContent-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n", sending->token,
+             sending->want, stream->first, stream->first + stream->length - 1, sending->size);
     write_condition(sending, fields, sizeof fields);
     *result = client_exchange(client, &request);
     if (*result != CLIENT_OK)
@@ -259,7 +268,7 @@ static int finish(struct sending *sending, struct verify *verify, struct extents
     result = client_exchange(client, &request);
     if (result != CLIENT_OK)
         return result;
-    if (client->last.status == 409 && read_have(sending, have) == 0) {
+    if (client->last.status == 409 && read_have(sending, told(client), have) == 0) {
         client_discard(client);
         return PUT_NO_PARTS;
     }
@@ -297,7 +306,7 @@ int put_parts(struct client *client, struct put_source *source, const char *remo
     struct extents have = { 0 };
     struct verify verify;
 
-    if (!put_token(&source->facts, remote, "/etc/machine-id", sending.token))
+    if (!put_token(&source->facts, remote, PUT_MACHINE_FILE, sending.token))
         return client_fail(client, CLIENT_FAILED, "no memory");
     int result = ask(&sending, &have);
     if (result != CLIENT_OK)
@@ -305,6 +314,7 @@ int put_parts(struct client *client, struct put_source *source, const char *remo
     sending.kept = extents_total(&have);
     verify_begin(&verify, client, verify_wanted(client, true, sending.kept > 0), source->fd);
     verify_whole(&verify, sending.size);
+    sending.want = verify_want(client, verify.follow != NULL);
     result = send_all(&sending, &verify, &have);
     verify_end(&verify);
     if (result != CLIENT_OK && result != CLIENT_INTERRUPTED && put_changed(source)) {

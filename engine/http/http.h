@@ -94,8 +94,9 @@ int http_path_encode(const char *path, char *target, size_t size);
 #define HTTP_LIMIT_RATE "Sluice-Limit-Rate"
 /*
  * In a PUT: "rename": where the name is taken, take the first free one of NAME.1, NAME.2 and so on; the answer then
- * says which in Location (RFC 9110, 10.2.2). In the answer to a HEAD that has it: the server knows it. In a 409,
- * "fail": the store lets no file be replaced.
+ * says which in Location (RFC 9110, 10.2.2). In a HEAD, whatever its value: an
+ * orderly question whether there is such a file, to which 404 is no failure. In the answer to that: the server knows
+ * "rename". In a 409, "fail": the store lets no file be replaced.
  */
 #define HTTP_IF_EXISTS "Sluice-If-Exists"
 #define HTTP_IF_EXISTS_RENAME "rename"

@@ -68,10 +68,15 @@ void overwrite_write_kept(const struct session *session, unsigned status, struct
         http_write(out, HTTP_IF_EXISTS ": fail\r\n");
 }
 
-void overwrite_write_known(const struct session *session, struct http_writer *out)
+bool overwrite_asked(const struct session *session)
 {
     const struct http_head *request = session->request;
 
-    if (request->method == HTTP_HEAD && http_field(request, HTTP_IF_EXISTS))
+    return request && request->method == HTTP_HEAD && http_field(request, HTTP_IF_EXISTS);
+}
+
+void overwrite_write_known(const struct session *session, struct http_writer *out)
+{
+    if (overwrite_asked(session))
         http_write(out, HTTP_IF_EXISTS ": " HTTP_IF_EXISTS_RENAME "\r\n");
 }

@@ -112,7 +112,7 @@ enum flow request_refuse_because(struct session *session, unsigned status, const
     if (!session->request || session->request->method != HTTP_HEAD)
         http_write(out, "%.*s", (int)body.length, text);
     /* That there is no such file yet is what who begins an upload wants to hear. */
-    if (session->opened && !(status == 404 && partial_told(session))) {
+    if (session->opened && !(status == 404 && (partial_told(session) || overwrite_asked(session)))) {
         tell_refusal(session, status, why);
         record_refused(session, status, why);
     }

@@ -414,6 +414,7 @@ unsigned *overwrite_number(struct session *session);        /* for struct store_
 void overwrite_named(struct session *session);              /* it has its name: session->path becomes that */
 void overwrite_write_name(const struct session *session, struct http_writer *out);
 void overwrite_write_kept(const struct session *session, unsigned status, struct http_writer *out); /* in a refusal */
+bool overwrite_asked(const struct session *session); /* a HEAD that asks whether a name is free */
 void overwrite_write_known(const struct session *session, struct http_writer *out); /* to a HEAD that asks */
 
 /* rate.c: how fast bodies may move. Around each pump: */
