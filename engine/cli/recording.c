@@ -47,7 +47,7 @@ void recording_begin(struct recording *recording, struct recording_run *run, con
 static uint64_t size_of(const struct client_transfer *transfer, int result)
 {
     return result == CLIENT_OK && !(transfer->skipped && transfer->skipped[0])
-               ? transfer->bytes + transfer->resumed_bytes
+               ? transfer->bytes + transfer->resumed_bytes + transfer->hole_bytes
                : CATALOG_UNKNOWN;
 }
 

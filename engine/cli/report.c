@@ -51,6 +51,8 @@ static void report_parts(FILE *out, const struct client_transfer *transfer)
 {
     if (transfer->resumed_bytes)
         fprintf(out, "; gone on with: %" PRIu64 " bytes were there", transfer->resumed_bytes);
+    if (transfer->hole_bytes)
+        fprintf(out, "; holes: %" PRIu64 " bytes were not moved", transfer->hole_bytes);
     if (transfer->streams > 1)
         fprintf(out, "; %u streams", transfer->streams);
     if (transfer->retries)
@@ -130,7 +132,8 @@ static void put_line(FILE *out, const struct http_writer *writer)
 
 static void json_parts(struct http_writer *writer, const struct client_transfer *transfer)
 {
-    http_write(writer, ",\"resumed_bytes\":%" PRIu64 ",\"retries\":%u", transfer->resumed_bytes, transfer->retries);
+    http_write(writer, ",\"resumed_bytes\":%" PRIu64 ",\"hole_bytes\":%" PRIu64 ",\"retries\":%u",
+               transfer->resumed_bytes, transfer->hole_bytes, transfer->retries);
     field(writer, "note", transfer->note ? transfer->note : "");
     http_write(writer, ",\"streams\":[");
     for (unsigned i = 0; i < transfer->streams; i++) {

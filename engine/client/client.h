@@ -97,6 +97,7 @@ struct client_transfer {
     const char *digest;                      /* "sha-256:" and hex, of our file; "": was not computed */
     const char *unverified;                  /* why it is not verified; "" where it is */
     uint64_t resumed_bytes;                  /* that were here before; `bytes` does not count them */
+    uint64_t hole_bytes;                     /* of holes, which were told of and not moved; nor does it count these */
     const char *note;                        /* what is not as one would expect: why one stream, why not resumed; "" */
     const struct client_stream *stream_list; /* `streams` of them, where it was moved in ranges; else none */
     unsigned streams, retries;

@@ -105,6 +105,7 @@ int fetch_begin(struct fetch *fetch, struct client *client, const char *remote, 
 void fetch_end(struct fetch *fetch)
 {
     part_close(&fetch->part);
+    extents_clear(&fetch->holes);
     pthread_mutex_destroy(&fetch->lock);
     free(fetch->hosts);
     free(fetch->streams);
@@ -120,7 +121,9 @@ void fetch_write_range(void *argument, const struct client *client, struct http_
     const struct fetch_range *range = argument;
     struct fetch *fetch = range->fetch;
 
-    if (range->length > 0)
+    if (range->length == UINT64_MAX)
+        http_write(writer, "Range: bytes=%llu-\r\n", (unsigned long long)range->first);
+    else if (range->length > 0)
         http_write(writer, "Range: bytes=%llu-%llu\r\n", (unsigned long long)range->first,
                    (unsigned long long)(range->first + range->length - 1));
     pthread_mutex_lock(&fetch->lock);
@@ -198,6 +201,42 @@ static const char *why_not_in_parts(const struct fetch *fetch)
                           : "one stream, not to be resumed: the server gives no ranges";
 }
 
+/* What the server says of holes: all that is neither data nor in this answer. */
+static int take_holes(struct fetch *fetch, const struct http_head *head)
+{
+    const struct http_range *range = &fetch->source.range;
+    const char *text = head->status == 206 && fetch->ranged ? http_field(head, HTTP_DATA) : NULL;
+    uint64_t size = fetch->source.size;
+    struct extents data = { 0 };
+
+    extents_clear(&fetch->holes);
+    if (!text)
+        return CLIENT_OK;
+    int rc = extents_parse(&data, text);
+    if (rc == 0 && data.count > 0 && data.items[data.count - 1].end > size)
+        rc = -EINVAL;
+    if (rc == 0)
+        rc = extents_add(&data, range->first, range->first + range->length);
+    if (rc == 0)
+        rc = extents_add_missing(&data, 0, size, &fetch->holes);
+    extents_clear(&data);
+    if (rc == -EINVAL)
+        return not_an_answer(fetch, "says where the file has data in a way that cannot be true");
+    if (rc < 0)
+        extents_clear(&fetch->holes); /* they come as zeros then */
+    return CLIENT_OK;
+}
+
+/* A part of a file with holes begins where its data does. */
+static bool was_asked_for(const struct fetch *fetch)
+{
+    const struct http_range *range = &fetch->source.range;
+
+    if (!fetch->ranged || (range->first > 0 && fetch->holes.count == 0))
+        return false;
+    return range->first < fetch->length && range->length <= fetch->length - range->first;
+}
+
 /* The first answer of a transfer that begins at the beginning. */
 static int judge_fresh(struct fetch *fetch, const struct http_head *head)
 {
@@ -205,7 +244,10 @@ static int judge_fresh(struct fetch *fetch, const struct http_head *head)
 
     if (source_of(source, head) < 0)
         return not_an_answer(fetch, "answers with a part of the file that does not say which");
-    if (head->status == 206 && (!fetch->ranged || source->range.first != 0 || source->range.length > fetch->length))
+    int result = take_holes(fetch, head);
+    if (result != CLIENT_OK)
+        return result;
+    if (head->status == 206 && !was_asked_for(fetch))
         return not_an_answer(fetch, "answers a GET with 206 Partial Content, and with another part than was asked for");
     bool whole = source->range.length == source->size;
     bool large = source->size != UINT64_MAX && source->size >= FETCH_PARTS_FROM;
@@ -293,8 +335,8 @@ static void choose_range(struct fetch *fetch)
         left = fetch->source.size - extents_total(have);
         fetch->nothing_missing = !extents_next_missing(have, fetch->source.size, 0, &fetch->first, &end);
         fetch->length = fetch->nothing_missing ? 0 : end - fetch->first;
-    } else if (fetch->ranged && client->options.streams != 1) {
-        fetch->length = first_range(client);
+    } else if (fetch->ranged) {
+        fetch->length = client->options.streams == 1 ? UINT64_MAX : first_range(client);
     }
     if (fetch->length > first_range(client) && streams_for(client, left) > 1)
         fetch->length = first_range(client);
@@ -305,12 +347,16 @@ int fetch_ask(struct fetch *fetch)
     choose_range(fetch);
     struct fetch_range range = { .fetch = fetch, .first = fetch->first, .length = fetch->length };
     bool verified = !fetch->nothing_missing && verify_wanted(fetch->client, false, fetch->resuming);
+    char fields[128];
     const struct client_request request = { .method = fetch->nothing_missing ? "HEAD" : "GET",
                                             .remote = fetch->remote,
-                                            .fields = verify_want(fetch->client, verified),
+                                            .fields = fields,
                                             .write_fields = fetch_write_range,
                                             .fields_argument = &range };
 
+    snprintf(fields, sizeof fields, "%s%s", verify_want(fetch->client, verified),
+             fetch->ranged && !fetch->resuming ? HTTP_WANT_DATA ": " HTTP_YES "\r\n" : "");
+    extents_clear(&fetch->holes);
     fetch->asked++;
     fetch->in_parts = false;
     int result = client_exchange(fetch->client, &request);
@@ -320,7 +366,7 @@ int fetch_ask(struct fetch *fetch)
         struct fetch_host *host = fetch_host(fetch, fetch->client);
         host->known = true;
         host->source = fetch->source;
-        uint64_t there = fetch->resuming ? extents_total(&fetch->part.map.have) : 0;
+        uint64_t there = extents_total(fetch->resuming ? &fetch->part.map.have : &fetch->holes);
         fetch->streams->count = streams_for(fetch->client, fetch->source.size - there);
     }
     return result == FETCH_AGAIN && fetch->asked > ASKED_MAX

@@ -42,6 +42,7 @@ struct fetch {
     bool in_parts;
     bool nothing_missing; /* all was there: there is no body */
     struct source source;
+    struct extents holes; /* of a file that is not resumed: they are in .part as it begins, and are not fetched */
     struct timespec modified;
 
     /* While parts are moved. */

@@ -314,7 +314,7 @@ static void begin_part(void *argument)
     char source[SOURCE_TEXT_SIZE];
 
     source_print(&fetch->source, source);
-    job->result = part_begin(&fetch->part, source, fetch->remote, fetch->source.size);
+    job->result = part_begin(&fetch->part, source, fetch->remote, fetch->source.size, &fetch->holes);
 }
 
 static void commit_part(void *argument)
@@ -359,7 +359,8 @@ static void sum_up(struct fetch *fetch, uint64_t there)
     struct client *client = fetch->client;
 
     client->last.resumed_bytes = there;
-    client->last.bytes = plan_done(fetch->plan) - there;
+    client->last.hole_bytes = extents_total(&fetch->holes);
+    client->last.bytes = plan_done(fetch->plan) - there - client->last.hole_bytes;
     streams_note(client, fetch->streams);
 }
 
@@ -441,7 +442,8 @@ int fetch_parts(struct fetch *fetch)
         event(client->options.log, "T20I", EVENT_T("peer", client->peer), EVENT_T("path", fetch->remote),
               EVENT_N("bytes", there), EVENT_N("size", fetch->source.size));
     }
-    fetch->plan = plan_new(fetch->source.size, &fetch->part.map.have, fetch->streams->count);
+    const struct extents *have = fetch->resuming ? &fetch->part.map.have : &fetch->holes;
+    fetch->plan = plan_new(fetch->source.size, have, fetch->streams->count);
     if (!fetch->plan) {
         client->keep = false;
         return client_fail(client, CLIENT_FAILED, "no memory");

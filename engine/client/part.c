@@ -55,8 +55,8 @@ static int set_names(struct part *part, const char *local)
 }
 
 /*
- * A file system without locks is no reason not to fetch. What a killed process had in its io_uring the kernel lets go of
- * a moment after the process is gone, and with it the lock.
+ * A file system without locks is no reason not to fetch. What a killed process had in its io_uring the kernel lets go
+ * of a moment after the process is gone, and with it the lock.
  */
 static int lock(int fd)
 {
@@ -198,17 +198,30 @@ static int create(struct part *part)
 }
 
 /* As the store does it (upload.c): known now rather than in the midst; memory is not fetched before it is needed. */
-static int ask_for_room(int fd, uint64_t size)
+static int ask_for_room(int fd, uint64_t first, uint64_t length)
 {
     struct statfs facts;
 
     if (fstatfs(fd, &facts) == 0 && facts.f_type == TMPFS_MAGIC)
-        return size / (uint64_t)facts.f_bsize > facts.f_bavail && facts.f_blocks > 0 ? -ENOSPC : 0;
-    while (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) < 0) {
+        return length / (uint64_t)facts.f_bsize > facts.f_bavail && facts.f_blocks > 0 ? -ENOSPC : 0;
+    while (fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)first, (off_t)length) < 0) {
         if (errno != EINTR)
             return errno == EOPNOTSUPP || errno == ENOSYS ? 0 : -errno;
     }
     return 0;
+}
+
+/* For all but the holes. With any the file has its length at once: into the last one nobody writes. */
+static int make_room(int fd, uint64_t size, const struct extents *holes)
+{
+    uint64_t first, end = 0;
+    int rc = 0;
+
+    while (rc == 0 && extents_next_missing(holes, size, end, &first, &end))
+        rc = ask_for_room(fd, first, end - first);
+    if (rc == 0 && holes->count > 0 && ftruncate(fd, (off_t)size) < 0)
+        rc = -errno;
+    return rc;
 }
 
 /* The journal first: from then on whatever is in the .part is ours, and nothing of it is claimed. */
@@ -238,7 +251,8 @@ static bool has_journal(const struct part *part)
 }
 
 /* What a journal of before claims must be gone for good before the first byte comes that it could be taken to mean. */
-static int begin_anew(struct part *part, const char *source, const char *remote, uint64_t size)
+static int begin_anew(struct part *part, const char *source, const char *remote, uint64_t size,
+                      const struct extents *holes)
 {
     bool had_journal = has_journal(part);
     int rc = start_journal(part, source, remote, size, had_journal);
@@ -247,11 +261,13 @@ static int begin_anew(struct part *part, const char *source, const char *remote,
         rc = sync_file(part->directory);
     if (rc == 0 && ftruncate(part->fd, 0) < 0)
         rc = -errno;
-    return rc == 0 ? ask_for_room(part->fd, size) : rc;
+    return rc == 0 ? make_room(part->fd, size, holes) : rc;
 }
 
-int part_begin(struct part *part, const char *source, const char *remote, uint64_t size)
+int part_begin(struct part *part, const char *source, const char *remote, uint64_t size, const struct extents *holes)
 {
+    static const struct extents none = { 0 };
+
     if (part->directory < 0)
         return -ENOENT;
     if (size > INT64_MAX)
@@ -261,7 +277,7 @@ int part_begin(struct part *part, const char *source, const char *remote, uint64
     lock_names(part);
     int rc = part->fd < 0 ? create(part) : 0;
     if (rc == 0) {
-        rc = begin_anew(part, source, remote, size);
+        rc = begin_anew(part, source, remote, size, holes ? holes : &none);
         if (rc < 0)
             remove_both(part);
     }

@@ -41,10 +41,10 @@ struct part {
 int part_open(struct part *part, const char *local, const char *remote);
 
 /*
- * Begins anew: what was there is forgotten, a .part made where there was none, and room asked for. As above, and
- * -ENOSPC.
+ * Begins anew: what was there is forgotten, a .part made where there was none, and room asked for, but not for `holes`
+ * (NULL: there are none), which are there at once, as zeros. As above, and -ENOSPC.
  */
-int part_begin(struct part *part, const char *source, const char *remote, uint64_t size);
+int part_begin(struct part *part, const char *source, const char *remote, uint64_t size, const struct extents *holes);
 
 /* Syncs the data, then claims `have`. Once a sync has failed nothing more is claimed, and nothing gets its name. */
 int part_save(struct part *part, const struct extents *have);

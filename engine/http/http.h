@@ -101,6 +101,17 @@ int http_path_encode(const char *path, char *target, size_t size);
 #define HTTP_IF_EXISTS "Sluice-If-Exists"
 #define HTTP_IF_EXISTS_RENAME "rename"
 
+/*
+ * Files with holes, which read as zeros. In a GET with a Range, Sluice-Want-Data: yes: whoever asks can leave holes out.
+ * Then the answer may have Sluice-Data: all ranges of the file that are data, inclusive as those of Content-Range, or
+ * "none"; and its part is the first run of data within the Range (a byte, where there is none).
+ * Sluice-Holes in a PUT of an upload in parts: ranges that are holes. "yes" in an answer: the server takes them.
+ */
+#define HTTP_WANT_DATA "Sluice-Want-Data"
+#define HTTP_DATA "Sluice-Data"
+#define HTTP_HOLES "Sluice-Holes"
+#define HTTP_YES "yes"
+
 struct http_range {
     uint64_t first, length;
 };

@@ -26,7 +26,7 @@ struct queue_outcome {
     int result; /* enum client_result */
     unsigned status;
     char reason[1024];
-    uint64_t bytes, resumed_bytes, begun, ended;
+    uint64_t bytes, unmoved, begun, ended; /* `unmoved`: bytes that were there before, and of holes */
     double seconds;
     char digest[160], pump[16], version[16], suite[64], tx[256], rx[256], peer[128];
     char authentication[32], subject[512];

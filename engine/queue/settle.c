@@ -82,7 +82,7 @@ bool queue_settle(struct queue *queue, struct queue_work *work)
         .partner = work->partner,
         .remote = work->remote,
         .local = work->local,
-        .size = outcome->result == CLIENT_OK ? outcome->bytes + outcome->resumed_bytes : work->size,
+        .size = outcome->result == CLIENT_OK ? outcome->bytes + outcome->unmoved : work->size,
         .bytes = outcome->bytes,
         .digest = outcome->digest,
         .begun = outcome->begun,

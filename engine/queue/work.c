@@ -166,7 +166,7 @@ static void keep_facts(struct queue_outcome *outcome, const struct client_transf
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         snprintf(texts[i].to, texts[i].size, "%s", texts[i].from ? texts[i].from : "");
     outcome->bytes = last->bytes;
-    outcome->resumed_bytes = last->resumed_bytes;
+    outcome->unmoved = last->resumed_bytes + last->hole_bytes;
     outcome->seconds = last->seconds;
     outcome->status = last->status;
     outcome->resumed = last->resumed;

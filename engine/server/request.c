@@ -32,6 +32,8 @@ void request_release(struct session *session)
     session->manifest = NULL;
     rate_end(session);
     identify_release(session);
+    free(session->data);
+    session->data = NULL;
     free(session->path);
     session->path = NULL;
     session->request = NULL;

@@ -123,6 +123,7 @@ static enum flow answer(struct session *session, unsigned status, const char *et
         http_write(out, "Content-Range: bytes %llu-%llu/%llu\r\n", (unsigned long long)session->range.first,
                    (unsigned long long)(session->range.first + session->range.length - 1),
                    (unsigned long long)session->facts.st_size);
+    sparse_write(session);
     overwrite_write_known(session, out);
     if (rate_announced(session))
         http_write(out, HTTP_LIMIT_RATE ": %llu\r\n", (unsigned long long)rate_announced(session));
@@ -157,10 +158,15 @@ static enum flow step_answer(struct session *session)
 }
 
 /* With the digest of the whole file, where it is wanted. */
+static enum flow step_digest(struct session *session)
+{
+    return session_seek_digest(session, step_answer);
+}
+
 static enum flow answer_whole_or_part(struct session *session, unsigned status)
 {
     session->status = status;
-    return session_seek_digest(session, step_answer);
+    return status == 206 ? sparse_seek(session, step_digest) : step_digest(session);
 }
 
 static enum flow answer_file(struct session *session)

@@ -280,6 +280,8 @@ struct session {
     int file;       /* what is served; -1: none */
     struct stat facts;
     struct http_range range;
+    char *data;                                         /* sparse.c: what is told of its holes; NULL: nothing */
+    enum flow (*after_sparse)(struct session *session); /* what comes after looking for them */
     bool json;
     struct message *message;   /* in hand; NULL: none */
     struct folder *folder;     /* a directory or link in hand; NULL: none */
@@ -474,6 +476,12 @@ enum flow receive_answer(struct session *session);
 #define RECEIVE_OTHER_DIGEST "what arrived is not what was sent: the digests differ, and the file did not get its name"
 /* The status for an upload or a deletion that failed with -errno, or with 412, and its reason. */
 unsigned receive_status(int rc, const char **why);
+/*
+ * sparse.c: goes on with `then`, with session->range the first run of data and session->data set, where the file has
+ * holes and the peer can leave them out. sparse_write(): that, as a field of the answer in session->out.
+ */
+enum flow sparse_seek(struct session *session, enum flow (*then)(struct session *session));
+void sparse_write(struct session *session);
 void listing_make(struct job *job); /* session->file, a directory, becomes a memory file with its listing */
 enum flow manifest_begin(struct session *session); /* all beneath session->path, as it is found */
 void manifest_free(struct manifest *manifest);     /* NULL is allowed */

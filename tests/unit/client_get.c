@@ -373,13 +373,16 @@ static void passes_over_interim_answers_but_not_for_ever(void **state)
 
 static void refuses_a_part_unasked_or_a_compressed_body(void **state)
 {
+    char name[252];
+
     (void)state;
-    options.streams = 1; /* no part is asked for */
+    memset(name, 'n', sizeof name - 1); /* too long for a .part: no range is asked for */
+    name[sizeof name - 1] = '\0';
     PLAY({ HEAR_HEAD, NULL, 0 },
          { SAY, "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-2/9\r\nContent-Length: 3\r\n\r\nabc", 0 },
          { AWAIT_END, NULL, 0 }, { HANG_UP, NULL, 0 }, { HEAR_HEAD, NULL, 0 },
          { SAY, OK_HEAD "Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc", 0 }, { AWAIT_END, NULL, 0 });
-    assert_fails(client_get(client, "x", in_folder("file")), CLIENT_SERVER, "answers a GET with 206");
+    assert_fails(client_get(client, "x", in_folder(name)), CLIENT_SERVER, "answers a GET with 206");
     assert_fails(client_get(client, "x", in_folder("file")), CLIENT_SERVER, "compressed");
     assert_int_equal(files_in_folder(), 0);
 }

@@ -70,7 +70,7 @@ static void leave_half(void)
     memset(bytes, 'b', sizeof bytes);
     must_open(&part);
     assert_int_equal(part.fd, -1);
-    assert_int_equal(part_begin(&part, SOURCE, "data/x", SIZE), 0);
+    assert_int_equal(part_begin(&part, SOURCE, "data/x", SIZE, NULL), 0);
     assert_int_equal(pwrite(part.fd, bytes, sizeof bytes, 0), sizeof bytes);
     assert_int_equal(extents_add(&have, 0, SIZE / 2), 0);
     assert_int_equal(part_save(&part, &have), 0);
@@ -143,7 +143,7 @@ static void one_process_at_a_time_has_it(void **state)
 
     (void)state;
     must_open(&part);
-    assert_int_equal(part_begin(&part, SOURCE, "data/x", SIZE), 0);
+    assert_int_equal(part_begin(&part, SOURCE, "data/x", SIZE, NULL), 0);
     assert_int_equal(part_open(&other, local, "data/x"), -EBUSY);
     part_close(&other);
     part_close(&part);
@@ -158,8 +158,8 @@ static void two_that_found_nothing_do_not_share_a_file(void **state)
     (void)state;
     must_open(&part);
     must_open(&other);
-    assert_int_equal(part_begin(&part, SOURCE, "data/x", SIZE), 0);
-    assert_int_equal(part_begin(&other, SOURCE, "data/x", SIZE), -EBUSY);
+    assert_int_equal(part_begin(&part, SOURCE, "data/x", SIZE, NULL), 0);
+    assert_int_equal(part_begin(&other, SOURCE, "data/x", SIZE, NULL), -EBUSY);
     part_close(&other);
     assert_true(exists(PART_SUFFIX) && exists(PART_JOURNAL_SUFFIX));
     part_close(&part);
@@ -263,7 +263,7 @@ static void does_not_believe_a_journal_of_a_finished_file(void **state)
     unlink(path_of(PART_SUFFIX));
     must_open(&part);
     assert_int_equal(part.fd, -1);
-    assert_int_equal(part_begin(&part, SOURCE, "data/x", SIZE), 0);
+    assert_int_equal(part_begin(&part, SOURCE, "data/x", SIZE, NULL), 0);
     part_close(&part);
     must_open(&part);
     assert_int_equal(extents_total(&part.map.have), 0);
@@ -305,7 +305,7 @@ static void starts_over_with_a_damaged_journal(void **state)
     put_text(PART_JOURNAL_SUFFIX, "sluice-map 1\nsize 1\n");
     must_open(&part);
     assert_true(part.damaged);
-    assert_int_equal(part_begin(&part, SOURCE, "data/x", SIZE), 0);
+    assert_int_equal(part_begin(&part, SOURCE, "data/x", SIZE, NULL), 0);
     assert_int_equal(fstat(part.fd, &facts), 0);
     assert_int_equal(facts.st_size, 0);
     part_close(&part);
@@ -384,7 +384,7 @@ static void refuses_a_file_there_is_no_room_for(void **state)
 
     (void)state;
     must_open(&part);
-    int rc = part_begin(&part, SOURCE, "data/x", INT64_MAX);
+    int rc = part_begin(&part, SOURCE, "data/x", INT64_MAX, NULL);
     assert_true(rc == -ENOSPC || rc == -EFBIG);
     assert_false(exists(PART_SUFFIX) || exists(PART_JOURNAL_SUFFIX));
     part_close(&part);
