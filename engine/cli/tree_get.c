@@ -8,6 +8,7 @@
 
 #include "config/printable.h"
 #include "engine/cli/tree.h"
+#include "engine/client/part.h"
 #include "engine/store/folder.h"
 
 static bool same_time(const struct tree_entry *entry, const struct timespec *modified)
@@ -40,13 +41,27 @@ static bool is_unchanged(struct tree_run *run, struct client *client, const stru
     return true;
 }
 
+/* One that is here by now may have been given its name by a run that was killed before it was done with its journal. */
+static void tidy(struct tree_run *run, const struct tree_entry *entry)
+{
+    char *local = entry->size >= PART_FROM ? tree_run_local(run, entry) : NULL;
+
+    if (local)
+        part_tidy(local, entry->full, false);
+    free(local);
+}
+
 /* -- one entry: what becomes of it --------------------------------------------------------------------------------- */
 
 static void take_file(struct tree_run *run, struct client *client, struct tree_entry *entry)
 {
+    const bool dry_run = run->command->arguments->dry_run;
+
     if (is_unchanged(run, client, entry)) {
+        if (!dry_run)
+            tidy(run, entry);
         tree_run_skipped(run);
-    } else if (run->command->arguments->dry_run) {
+    } else if (dry_run) {
         tree_run_would(run, entry);
     } else {
         tree_run_plan(run, client, entry);

@@ -195,7 +195,7 @@ static const char *why_not_in_parts(const struct fetch *fetch)
         return "";
     if (source->size == UINT64_MAX)
         return "one stream, not to be resumed: the server does not say how large the file is";
-    if (source->size < FETCH_PARTS_FROM)
+    if (source->size < PART_FROM)
         return "";
     return source->ranges ? "one stream, not to be resumed: the server gives the file no tag to know it by"
                           : "one stream, not to be resumed: the server gives no ranges";
@@ -250,7 +250,7 @@ static int judge_fresh(struct fetch *fetch, const struct http_head *head)
     if (head->status == 206 && !was_asked_for(fetch))
         return not_an_answer(fetch, "answers a GET with 206 Partial Content, and with another part than was asked for");
     bool whole = source->range.length == source->size;
-    bool large = source->size != UINT64_MAX && source->size >= FETCH_PARTS_FROM;
+    bool large = source->size != UINT64_MAX && source->size >= PART_FROM;
     take_time(fetch, head);
     fetch->in_parts = large && fetch->no_part == 0 && source_can_be_resumed(source);
     if (fetch->in_parts)

@@ -15,8 +15,7 @@
 #include "engine/client/streams.h"
 #include "engine/client/verify.h"
 
-#define FETCH_AGAIN (-ESTALE)       /* not of enum client_result */
-#define FETCH_PARTS_FROM (1u << 20) /* bytes: smaller files are fetched again, which costs little */
+#define FETCH_AGAIN (-ESTALE) /* not of enum client_result */
 
 /* One of the partner's addresses. */
 struct fetch_host {

@@ -234,6 +234,13 @@ static int get_file(struct client *client, const char *remote, const char *local
     return result;
 }
 
+/* Nothing is fetched. One that is known to be the same is what a .part would have become. */
+static void tidy(void *argument)
+{
+    const struct client *client = argument;
+    part_tidy(client->local, client->remote, client->last.verified);
+}
+
 static int get_fd(struct client *client, const char *remote, int fd)
 {
     int result = ask(client, remote);
@@ -291,6 +298,8 @@ int client_get(struct client *client, const char *remote, const char *local)
         result = check_target(client, local, &as_it_is);
     if (result == CLIENT_OK && !as_it_is)
         result = exists_before_get(client, remote, local);
+    if (result == EXISTS_DONE)
+        client_job(client, tidy, client);
     if (result == CLIENT_OK)
         result = as_it_is ? get_as_it_is(client, remote, local) : get_file(client, remote, local);
     return client_finish(client, result == EXISTS_DONE ? CLIENT_OK : result);

@@ -379,14 +379,44 @@ int part_set_aside(struct part *part, unsigned *number)
     return rc;
 }
 
+/* Whose .part has its name by now: the process was killed between the two. */
+static int remove_orphan(const struct part *part)
+{
+    struct store_map map = { 0 };
+    struct stat facts;
+
+    if (fstatat(part->directory, part->name, &facts, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
+        return 0;
+    int rc = store_map_load(&map, part->directory, part->journal);
+    if (rc == 0)
+        rc = store_map_remove(part->directory, part->journal);
+    store_map_clear(&map);
+    return rc == -ENOENT || rc == -EINVAL ? 0 : rc; /* there is none, or it is none of ours */
+}
+
 int part_remove(struct part *part)
 {
-    if (part->fd < 0)
+    if (part->directory < 0)
         return 0;
     lock_names(part);
-    int rc = remove_both(part);
+    int rc = part->fd < 0 ? remove_orphan(part) : remove_both(part);
     unlock_names(part);
     return rc;
+}
+
+void part_tidy(const char *local, const char *remote, bool all)
+{
+    struct part part = { .fd = -1, .directory = -1 };
+    struct stat facts;
+    bool there = set_names(&part, local) == 0 &&
+                 (has_journal(&part) || fstatat(part.directory, part.name, &facts, AT_SYMLINK_NOFOLLOW) == 0);
+
+    part_close(&part);
+    if (!there)
+        return;
+    if (part_open(&part, local, remote) == 0 && (all || part.fd < 0))
+        part_remove(&part);
+    part_close(&part);
 }
 
 void part_close(struct part *part)

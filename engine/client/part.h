@@ -16,6 +16,7 @@
 
 #include "engine/store/map.h"
 
+#define PART_FROM (1u << 20) /* bytes: smaller files have none, and are fetched again, which costs little */
 #define PART_SUFFIX ".part"
 #define PART_JOURNAL_SUFFIX PART_SUFFIX ".journal"
 #define PART_BAD_SUFFIX ".bad"
@@ -61,7 +62,14 @@ int part_commit(struct part *part, struct timespec modified, bool replace, unsig
  * of those are taken. On any error but -EIO the part is removed.
  */
 int part_set_aside(struct part *part, unsigned *number);
-int part_remove(struct part *part); /* also where there is none */
+/* Where there is no .part: a journal that has lost its own. 0 or -errno. */
+int part_remove(struct part *part);
 void part_close(struct part *part);
+
+/*
+ * For a file that need not be fetched: removes what an earlier transfer of `remote` left beside it, which a kill
+ * between its name and the end leaves. `all`: a .part, too, as nobody will go on with it. Blocks.
+ */
+void part_tidy(const char *local, const char *remote, bool all);
 
 #endif

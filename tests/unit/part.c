@@ -151,6 +151,37 @@ static void one_process_at_a_time_has_it(void **state)
     part_close(&other);
 }
 
+static void a_journal_that_has_lost_its_part_is_tidied_up(void **state)
+{
+    (void)state;
+    leave_half();
+    assert_int_equal(rename(path_of(PART_SUFFIX), local), 0);
+    part_tidy(local, "data/x", false);
+    assert_true(exists(""));
+    assert_false(exists(PART_SUFFIX) || exists(PART_JOURNAL_SUFFIX));
+    put_text(PART_JOURNAL_SUFFIX, "somebody's");
+    part_tidy(local, "data/x", true);
+    assert_text(PART_JOURNAL_SUFFIX, "somebody's");
+}
+
+static void a_part_is_tidied_up_only_when_nobody_goes_on_with_it(void **state)
+{
+    struct part part;
+
+    (void)state;
+    leave_half();
+    part_tidy(local, "data/x", false);
+    assert_true(exists(PART_SUFFIX) && exists(PART_JOURNAL_SUFFIX));
+    must_open(&part);
+    part_tidy(local, "data/x", true);
+    assert_true(exists(PART_SUFFIX) && exists(PART_JOURNAL_SUFFIX));
+    part_close(&part);
+    part_tidy(local, "data/x", true);
+    assert_false(exists(PART_SUFFIX) || exists(PART_JOURNAL_SUFFIX));
+    part_tidy(local, "data/x", true);
+    assert_false(exists(""));
+}
+
 static void two_that_found_nothing_do_not_share_a_file(void **state)
 {
     struct part part, other;
@@ -504,6 +535,8 @@ int main(void)
         TEST(gives_the_name_only_to_the_whole),
         TEST(takes_a_number_where_the_name_is_taken),
         TEST(one_process_at_a_time_has_it),
+        TEST(a_journal_that_has_lost_its_part_is_tidied_up),
+        TEST(a_part_is_tidied_up_only_when_nobody_goes_on_with_it),
         TEST(two_that_found_nothing_do_not_share_a_file),
         TEST(leaves_alone_what_is_not_its_own),
         TEST(after_a_sync_that_failed_nothing_is_claimed_or_named),

@@ -4,10 +4,14 @@ SLUICE_KILLS=N disturbs N transfers instead of some dozens and prints what was h
 """
 
 import os
+import shutil
+import subprocess
 from collections import Counter
+from pathlib import Path
 
-from harness import Failure, check, test
+from harness import Failure, check, client, equal, files, setup, test, wait_for
 from harness.breakage import MODES, PHASES, Lane, Payload, run_lanes, schedule
+from harness.sluice import environment
 
 COUNT = int(os.environ.get("SLUICE_KILLS", 0))
 SEED = os.environ.get("SLUICE_KILLS_SEED", "sluice")
@@ -52,3 +56,25 @@ def an_answer_that_is_lost_after_the_name_was_given_is_made_up_for(t, which):
     lane = Lane(t, 0, payloads(t))
     lane.lose_the_answer(mode, action)
     lane.again()
+
+
+@test("host", each=["get", "get -r"])
+def a_get_that_was_killed_between_its_name_and_its_end_is_tidied_up_after(t, how):
+    """What a kill between two system calls leaves: the file has its name, and the journal of its .part is there yet."""
+    server = setup.server(t)
+    source = files.make(server.root / "file", 4 << 20, 1)
+    here, ini = t.make_folder("here"), setup.partner(t, server.port)
+    name, journal = here / "file", here / "file.part.journal"
+    what = ["there:file", name] if how == "get" else ["-r", "there:", here]
+    command = [t.run.binary, "get", "-c", ini, "--limit-rate", "100K", *what]
+    process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, env=environment())
+    t.at_end(lambda: (process.kill(), process.wait()))
+    wait_for(journal.exists, "a journal", 30 * t.run.patience)
+    process.kill()
+    process.wait()
+    shutil.copy2(source, name)
+    Path(f"{name}.part").unlink()
+    client(t, "get", *what, ini=ini).must_succeed()
+    files.same(source, name)
+    equal(files.listing(here), ["file"], "what is there after success")
