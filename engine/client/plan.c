@@ -35,10 +35,8 @@ static uint64_t now_ms(void)
 
 static int copy(const struct extents *from, struct extents *to)
 {
-    int rc = 0;
+    int rc = extents_add_all(to, from);
 
-    for (size_t i = 0; i < from->count && rc == 0; i++)
-        rc = extents_add(to, from->items[i].first, from->items[i].end);
     if (rc < 0)
         extents_clear(to);
     return rc;

@@ -1,26 +1,19 @@
-#include "engine/store/partial.h"
+#include "engine/store/partial_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <openssl/sha.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "engine/store/map.h"
 #include "engine/store/store_internal.h"
 
-#define MODE 0666 /* less the umask, as that of every upload */
-#define OPEN_ATTEMPTS 8
-#define HASH_SHOWN 12 /* bytes of a hash that a name holds */
-#define HASH_HALF 6
 #define MAP STORE_PARTIAL_MAP
 #define ROOM_SPARE (1u << 20) /* bytes that are not worth giving back */
-#define SUFFIXED_SIZE (STORE_PARTIAL_NAME_SIZE + sizeof STORE_PARTIAL_MAP)
 #define SOURCE_SIZE 32
 
 struct store_partial {
@@ -36,202 +29,6 @@ struct store_partial {
     unsigned *numbered;      /* as in struct store_upload */
     bool over;               /* it has its name, or was dropped: there is nothing to be claimed any more */
 };
-
-/* -- names --------------------------------------------------------------------------------------------------------- */
-
-static char *append_hash(char *next, const char *const *parts, size_t count, size_t shown)
-{
-    static const char digits[] = "0123456789abcdef";
-    unsigned char sum[SHA256_DIGEST_LENGTH];
-    size_t length = 0;
-
-    /* Each part with its NUL, so that no two lists of parts are the same bytes. */
-    for (size_t i = 0; i < count; i++)
-        length += strlen(parts[i]) + 1;
-    char *bytes = malloc(length);
-    if (!bytes)
-        return NULL;
-    char *at = bytes;
-    for (size_t i = 0; i < count; i++)
-        at = stpcpy(at, parts[i]) + 1;
-    SHA256((unsigned char *)bytes, length, sum);
-    free(bytes);
-    for (size_t i = 0; i < shown; i++) {
-        *next++ = digits[sum[i] >> 4];
-        *next++ = digits[sum[i] & 15];
-    }
-    *next = '\0';
-    return next;
-}
-
-static int call_it(struct store_place *place, const char *who, const char *leaf, const char *token)
-{
-    const char *parts[] = { who, leaf, token };
-    char *next = append_hash(stpcpy(place->name, STORE_PARTIAL_PREFIX), parts, 1, HASH_HALF);
-
-    if (next)
-        next = append_hash(next, parts, 2, HASH_HALF);
-    if (!next)
-        return -ENOMEM;
-    *next++ = '-';
-    return append_hash(next, parts, 3, HASH_SHOWN) ? 0 : -ENOMEM;
-}
-
-int store_place_find(const struct store *store, const char *path, const char *who, const char *token, bool make,
-                     struct store_place *place)
-{
-    struct stat facts;
-    const char *leaf;
-
-    *place = (struct store_place){ .directory = -1 };
-    int rc = store_check_file(path);
-    if (rc < 0)
-        return rc;
-    if (store_look(store, path, &facts) == 0 && !S_ISREG(facts.st_mode))
-        return S_ISDIR(facts.st_mode) ? -EISDIR : -EACCES;
-    place->directory = make ? store_make_parent(store, path, &leaf) : store_open_parent(store, path, &leaf);
-    if (place->directory < 0)
-        return place->directory;
-    rc = fstat(place->directory, &facts) < 0 ? -errno : call_it(place, who, leaf, token);
-    place->device = facts.st_dev;
-    place->inode = facts.st_ino;
-    if (rc < 0)
-        store_place_clear(place);
-    return rc;
-}
-
-void store_place_clear(struct store_place *place)
-{
-    if (place->directory >= 0)
-        close(place->directory);
-    place->directory = -1;
-}
-
-static void with_suffix(const char *name, const char *suffix, char out[SUFFIXED_SIZE])
-{
-    stpcpy(stpcpy(out, name), suffix);
-}
-
-static int remove_map(int directory, const char *name)
-{
-    char map[SUFFIXED_SIZE];
-
-    with_suffix(name, MAP, map);
-    return store_map_remove(directory, map);
-}
-
-/* The file first: a map without one claims nothing. */
-static void remove_all(int directory, const char *name)
-{
-    unlinkat(directory, name, 0);
-    remove_map(directory, name);
-}
-
-/* -- opening ------------------------------------------------------------------------------------------------------- */
-
-/* 0, -EBUSY, or -EAGAIN: it has just lost its name, or another has it now. File systems without locks go without. */
-static int lock_file(int directory, const char *name, int fd, struct stat *facts)
-{
-    struct stat named;
-
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
-        return -EBUSY;
-    if (fstat(fd, facts) < 0)
-        return -errno;
-    if (fstatat(directory, name, &named, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT ? -EAGAIN : -errno;
-    if (named.st_ino != facts->st_ino || named.st_dev != facts->st_dev)
-        return -EAGAIN;
-    return S_ISREG(facts->st_mode) ? 0 : -EACCES;
-}
-
-/* What an earlier file of this name left must be gone for good before there is a file it could be taken to speak of. */
-static int open_fresh(int directory, const char *name)
-{
-    char map[SUFFIXED_SIZE];
-    struct stat facts;
-
-    with_suffix(name, MAP, map);
-    if (fstatat(directory, map, &facts, AT_SYMLINK_NOFOLLOW) == 0) {
-        int rc = remove_map(directory, name);
-        if (rc == 0)
-            rc = store_sync(directory);
-        if (rc < 0)
-            return rc;
-    }
-    int fd = openat(directory, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, MODE);
-    if (fd >= 0)
-        return fd;
-    return errno == EEXIST ? -EAGAIN : -errno;
-}
-
-/* It is ours, and nobody's who has it open at the moment: then its mode is about to be that of a file with a name. */
-static int make_writable(int fd)
-{
-    struct stat facts;
-
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
-        return -EBUSY;
-    if (fstat(fd, &facts) < 0)
-        return -errno;
-    if (!S_ISREG(facts.st_mode))
-        return -EACCES;
-    return fchmod(fd, (facts.st_mode & 0777) | S_IWUSR) < 0 ? -errno : 0;
-}
-
-/* What its sender wants as its mode is set before it gets its name: an end between the two leaves one that is
- * read-only. */
-static int open_present(int directory, const char *name)
-{
-    const int flags = O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-    int fd = openat(directory, name, O_RDWR | flags);
-
-    if (fd >= 0 || errno != EACCES)
-        return fd < 0 ? -errno : fd;
-    fd = openat(directory, name, O_RDONLY | flags);
-    if (fd < 0)
-        return -errno;
-    int rc = make_writable(fd);
-    close(fd);
-    if (rc < 0)
-        return rc;
-    fd = openat(directory, name, O_RDWR | flags);
-    return fd < 0 ? -errno : fd;
-}
-
-static int open_once(const struct store_place *place, bool make, struct stat *facts, bool *fresh)
-{
-    int fd = open_present(place->directory, place->name);
-
-    *fresh = fd == -ENOENT;
-    if (*fresh && make)
-        fd = open_fresh(place->directory, place->name);
-    if (fd < 0)
-        return fd;
-    int rc = lock_file(place->directory, place->name, fd, facts);
-    if (rc < 0)
-        close(fd);
-    return rc < 0 ? rc : fd;
-}
-
-static int open_file(const struct store_place *place, bool make, struct stat *facts, bool *fresh)
-{
-    int rc = -EAGAIN;
-
-    for (int i = 0; i < OPEN_ATTEMPTS && rc == -EAGAIN; i++)
-        rc = open_once(place, make, facts, fresh);
-    return rc == -EAGAIN ? -EBUSY : rc;
-}
-
-static int copy_extents(struct extents *to, const struct extents *from)
-{
-    for (size_t i = 0; i < from->count; i++) {
-        int rc = extents_add(to, from->items[i].first, from->items[i].end);
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
-}
 
 /* Whose bytes a map claims: those of one file, not of another that came to have its name. */
 static void print_source(const struct store_partial *partial, char source[SOURCE_SIZE])
@@ -252,10 +49,10 @@ static bool speaks_of(const struct store_map *map, const struct store_partial *p
 /* A map that cannot be believed is as none: what it may have claimed is sent again. */
 static int load_map(struct store_partial *partial, const struct stat *facts)
 {
-    char name[SUFFIXED_SIZE];
+    char name[STORE_SUFFIXED_SIZE];
     struct store_map map;
 
-    with_suffix(partial->name, MAP, name);
+    store_place_suffix(partial->name, MAP, name);
     int rc = store_map_load(&map, partial->directory, name);
     if (rc < 0)
         return rc == -ENOMEM || rc == -EMFILE || rc == -ENFILE ? rc : 0;
@@ -263,7 +60,7 @@ static int load_map(struct store_partial *partial, const struct stat *facts)
         partial->size = map.size;
         partial->claimed = map.have;
         map.have = (struct extents){ 0 };
-        rc = copy_extents(&partial->received, &partial->claimed);
+        rc = extents_add_all(&partial->received, &partial->claimed);
     }
     store_map_clear(&map);
     return rc;
@@ -313,7 +110,7 @@ static int begin(struct store_partial *partial, const struct stat *facts, bool f
         return rc;
     rc = store_partial_set_size(partial, size);
     if (rc < 0 && fresh)
-        remove_all(partial->directory, partial->name);
+        store_place_remove(partial->directory, partial->name);
     return rc;
 }
 
@@ -337,7 +134,7 @@ int store_partial_open(const struct store_place *place, uint64_t size, struct st
     if (partial->directory < 0)
         rc = -errno;
     if (rc == 0)
-        rc = partial->fd = open_file(place, size != STORE_PARTIAL_ANY, &facts, &fresh);
+        rc = partial->fd = store_place_open(place, size != STORE_PARTIAL_ANY, &facts, &fresh);
     if (rc >= 0) {
         partial->inode = facts.st_ino;
         rc = begin(partial, &facts, fresh, size);
@@ -456,10 +253,10 @@ void store_partial_have(struct store_partial *partial, char *out, size_t size)
 
 static int write_map(const struct store_partial *partial, const struct extents *have)
 {
-    char name[SUFFIXED_SIZE], source[SOURCE_SIZE], nothing[] = "";
+    char name[STORE_SUFFIXED_SIZE], source[SOURCE_SIZE], nothing[] = "";
     const struct store_map map = { .size = partial->size, .source = source, .name = nothing, .have = *have };
 
-    with_suffix(partial->name, MAP, name);
+    store_place_suffix(partial->name, MAP, name);
     print_source(partial, source);
     return store_map_save(&map, partial->directory, name, true);
 }
@@ -470,7 +267,7 @@ static void forget_unclaimed(struct store_partial *partial)
     extents_clear(&partial->received);
     partial->unkept = 0;
     /* Without memory it is even less that counts, which is right as well. */
-    copy_extents(&partial->received, &partial->claimed);
+    extents_add_all(&partial->received, &partial->claimed);
     pthread_mutex_unlock(&partial->lock);
 }
 
@@ -502,7 +299,7 @@ int store_partial_keep(struct store_partial *partial)
     pthread_mutex_lock(&partial->keeping);
     pthread_mutex_lock(&partial->lock);
     bool idle = partial->over || partial->size == STORE_PARTIAL_ANY; /* of unknown size: nobody could write */
-    int rc = idle ? 0 : copy_extents(&snapshot, &partial->received);
+    int rc = idle ? 0 : extents_add_all(&snapshot, &partial->received);
     uint64_t added = partial->unkept;
     pthread_mutex_unlock(&partial->lock);
     if (rc == 0 && !idle)
@@ -556,7 +353,7 @@ static int give_name(struct store_partial *partial, const struct store *store, c
         rc = store_upload_commit(&upload, expected, created, facts);
     partial->over = rc == 0 || fstatat(partial->directory, partial->name, &present, AT_SYMLINK_NOFOLLOW) < 0;
     if (partial->over)
-        remove_map(partial->directory, partial->name);
+        store_place_remove_map(partial->directory, partial->name);
     return rc;
 }
 
@@ -596,7 +393,7 @@ int store_partial_set_aside(struct store_partial *partial, const struct store *s
         rc = store_upload_set_aside(&upload, name);
     }
     partial->over = true;
-    remove_all(partial->directory, partial->name);
+    store_place_remove(partial->directory, partial->name);
     pthread_mutex_unlock(&partial->keeping);
     return rc;
 }
@@ -605,25 +402,11 @@ void store_partial_drop(struct store_partial *partial)
 {
     pthread_mutex_lock(&partial->keeping);
     partial->over = true;
-    remove_all(partial->directory, partial->name);
+    store_place_remove(partial->directory, partial->name);
     pthread_mutex_unlock(&partial->keeping);
 }
 
 int store_partial_drop_beside(const struct store_partial *partial, const char *name)
 {
     return store_place_drop(partial->directory, name);
-}
-
-int store_place_drop(int directory, const char *name)
-{
-    struct stat facts;
-    int fd = open_present(directory, name);
-
-    if (fd < 0)
-        return fd;
-    int rc = lock_file(directory, name, fd, &facts);
-    if (rc == 0)
-        remove_all(directory, name);
-    close(fd);
-    return rc == -EAGAIN ? -ENOENT : rc;
 }
