@@ -33,6 +33,7 @@ enum option_id {
     EXCLUDE,
     FILES_FROM,
     DRY_RUN,
+    EXACT_MODES,
     STREAMS,
     RETRIES,
     QUEUE
@@ -65,6 +66,7 @@ static const struct option options[] = {
     { "exclude", required_argument, NULL, EXCLUDE },
     { "files-from", required_argument, NULL, FILES_FROM },
     { "dry-run", no_argument, NULL, DRY_RUN },
+    { "exact-modes", no_argument, NULL, EXACT_MODES },
     { "queue", no_argument, NULL, QUEUE },
     { "quiet", no_argument, NULL, 'q' },
     { "verbose", no_argument, NULL, 'v' },
@@ -101,7 +103,8 @@ static const char common_help[] =
     "Of get and put, for directories (in which files that have the same size and time on both sides are skipped):\n"
     "  -r, --recursive           a SOURCE that is a directory is moved with all in it, also without '/' at its end\n"
     "      --links HOW           symbolic links: follow (default: the file they lead to, within the directory), skip,\n"
-    "                            keep (get: as links, if they stay within the directory)\n"
+    "                            keep (as links, if they stay within the directory)\n"
+    "      --exact-modes         get: permissions as they are there, also those that our umask takes away\n"
     "      --checksum            a file is the same if its digest is, whatever its time\n"
     "      --include, --exclude GLOB  which files; the first that matches decides. With a '/' it is held against the\n"
     "                            path within the directory, else against the name; with '/' at its end, directories\n"
@@ -248,6 +251,9 @@ static const char *take_tree_option(struct arguments *arguments, int option, con
     case FILES_FROM:
         arguments->files_from = value;
         return NULL;
+    case EXACT_MODES:
+        arguments->exact_modes = true;
+        return NULL;
     case DRY_RUN:
         arguments->dry_run = true;
         return NULL;
@@ -333,8 +339,8 @@ static int check(const struct arguments *arguments)
         return arguments_wrong(arguments,
                                "-r, --links, --checksum, --include, --exclude, --files-from and --dry-run are for get "
                                "and put");
-    if (arguments->links == LINKS_KEEP && strcmp(arguments->subcommand, "put") == 0)
-        return arguments_wrong(arguments, "--links keep is for get: a server takes files, not links");
+    if (arguments->exact_modes && strcmp(arguments->subcommand, "get") != 0)
+        return arguments_wrong(arguments, "--exact-modes is for get: a server holds modes to its own umask");
     if (arguments->queue && (has_tree_options(arguments) || strcmp(arguments->subcommand, "ls") == 0))
         return arguments_wrong(arguments, "--queue is for the single files of get and put: a [watch] queues a folder");
     if (arguments->limit_rate && strcmp(arguments->subcommand, "ls") == 0)

@@ -35,6 +35,7 @@ struct arguments {
 
     /* Of get and put: directories and many files. */
     bool recursive, checksum, dry_run;
+    bool exact_modes; /* what arrives gets its permissions as they are, whatever our umask */
     enum arguments_links links;
     const char *files_from; /* NULL: all; "-": standard input */
     struct {

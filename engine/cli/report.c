@@ -201,6 +201,11 @@ void report_summary(FILE *out, const struct report_summary *summary)
                ",\"seconds\":%.6f,\"cpu_seconds\":%.6f,\"max_resident_kib\":%ld}",
                summary->dry_run ? "true" : "false", summary->moved, summary->skipped, summary->failed, summary->bytes,
                summary->seconds, report_cpu_seconds(), peak_resident_kib());
+    if (summary->untaken) {
+        writer.length--; /* the brace */
+        field(&writer, "not_taken", summary->untaken);
+        http_write(&writer, "}");
+    }
     put_line(out, &writer);
 }
 

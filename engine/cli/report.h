@@ -23,6 +23,7 @@ void report_plan(FILE *out, const char *direction, const char *remote, uint64_t 
 struct report_summary {
     const char *direction, *remote, *local;
     bool dry_run;
+    const char *untaken; /* what the server does not take, in words; NULL: nothing */
     uint64_t moved, skipped, failed, bytes;
     double seconds;
 };

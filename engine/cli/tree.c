@@ -46,6 +46,9 @@ int tree_add(struct tree *tree, const char *path, const struct tree_entry *entry
     int error = grow(tree);
     if (error < 0)
         return error;
+    tree->bytes += tree->prefix_length + length + (words ? strlen(words) : 0) + 2;
+    if (tree->bytes > TREE_BYTES_MAX)
+        return -E2BIG;
     struct tree_entry *added = &tree->items[tree->count];
     *added = *entry;
     added->full = malloc(tree->prefix_length + length + 1);

@@ -5,6 +5,7 @@
  *     tree_filter.c  --include, --exclude, --files-from
  *     tree_read.c    what there is, on either side
  *     tree_move.c    small files over pipelined lanes, large ones by themselves, and the summary
+ *     tree_load.c    what a lane sends
  *     tree_get.c  tree_put.c
  */
 #ifndef SLUICE_CLI_TREE_H
@@ -18,6 +19,7 @@
 #include "engine/store/store.h"
 
 #define TREE_ENTRIES_MAX 8000000u
+#define TREE_BYTES_MAX (1ull << 30) /* of all paths and targets in memory */
 #define TREE_PATH_MAX 4096
 
 enum tree_kind {
@@ -32,6 +34,8 @@ struct tree_entry {
     char *full; /* the tree's prefix and the path within; any bytes */
     enum tree_kind kind;
     bool left_out;              /* by a filter */
+    bool fills;                 /* of a directory: something in it is to be sent, with which the server makes it */
+    bool lacks;                 /* of a directory: something in it failed */
     bool large;                 /* turned out to be too large for a pipeline */
     bool to_file, to_directory; /* where a link leads */
     bool coarse;                /* `modified` is whole seconds, or unknown where it is 0; `mode` is unknown */
@@ -44,6 +48,7 @@ struct tree_entry {
 struct tree {
     struct tree_entry *items;
     size_t count, capacity;
+    uint64_t bytes;
     char *prefix; /* what `full` begins with: the remote directory, "" or with a slash at its end */
     size_t prefix_length;
 };
@@ -63,10 +68,9 @@ int tree_filter(struct command *command, struct tree *tree);
 bool tree_rules_take(const struct arguments *arguments, const char *path, bool directory);
 
 /*
- * tree_read.c: fills and sorts a tree. CLIENT_OK or a result that is not yet told: its sentence is client_reason() of
- * the remote one, `why` of the local one.
+ * tree_read.c: fills and sorts a tree. CLIENT_OK or a result that is not yet told, with its sentence in `why`.
  */
-int tree_read_remote(struct client *client, struct tree *tree, bool only_manifest);
+int tree_read_remote(struct client *client, struct tree *tree, bool only_manifest, const char **why);
 int tree_read_local(const struct store *root, struct tree *tree, char *why, size_t size);
 
 /* tree_move.c: one move of a tree. */
@@ -77,6 +81,10 @@ struct tree_run {
     const char *local;   /* its name */
     const char *shown;   /* of the remote side */
     bool put;
+    unsigned modes;      /* of what arrives: the permission bits that a file may get here */
+    bool lacks;          /* something failed */
+    const char *untaken; /* what the server does not take, in words; NULL: nothing */
+    bool folders, links; /* the server takes them */
     struct timespec started;
 
     pthread_mutex_t lock; /* for all below, and for telling */
@@ -91,12 +99,18 @@ struct tree_run {
     char session[200]; /* version, suite, and who encrypts, of the last file */
 };
 
-int tree_run_begin(struct tree_run *run);                         /* CLIENT_OK, or told of */
-void tree_run_lanes(struct tree_run *run, struct client *client); /* all of `small` */
+int tree_run_begin(struct tree_run *run); /* CLIENT_OK, or told of */
+/* All of `small`, over so many lanes that each has `per_lane` or more of them. */
+#define TREE_FILES_PER_LANE 16 /* fewer are not worth another handshake */
+#define TREE_FOLDERS_PER_LANE 256
+void tree_run_lanes(struct tree_run *run, struct client *client, size_t per_lane);
 void tree_run_moved(struct tree_run *run, struct tree_entry *entry, const struct client_transfer *transfer);
 void tree_run_failed(struct tree_run *run, const struct tree_entry *entry, int result, const char *why,
                      const struct client_transfer *transfer); /* NULL: none was begun */
 void tree_run_skipped(struct tree_run *run);
+/* A link that was not to replace anything met something of its name. */
+void tree_run_taken(struct tree_run *run, const struct tree_entry *entry);
+void tree_run_small(struct tree_run *run, struct tree_entry *entry); /* it goes in a lane */
 /* Notes that a file is to be moved: in a lane, or where it is large or must be watched, by itself. */
 void tree_run_plan(struct tree_run *run, struct client *client, struct tree_entry *entry);
 /* A file was moved by itself, with that result, and told of. */
@@ -106,6 +120,10 @@ bool tree_same_digest(const struct tree_run *run, struct client *client, const s
 void tree_run_would(struct tree_run *run, const struct tree_entry *entry);        /* --dry-run */
 char *tree_run_local(const struct tree_run *run, const struct tree_entry *entry); /* for free() */
 void tree_run_end(struct tree_run *run);                                          /* the summary */
+
+/* tree_load.c: fills `load` with what the entry is now, or was found to be. 0 or -errno; -EFBIG: it goes by itself. */
+int tree_load(struct tree_run *run, const struct tree_entry *entry, struct pipeline_load *load);
+bool tree_sends_link(const struct tree_run *run, const struct tree_entry *entry); /* it goes as a link */
 
 /* A whole tree. `path`: "" or with a slash at its end; `local` is there, or is made by get. */
 /* False: with `or_file`, there is no such directory, which was not told. */

@@ -35,9 +35,10 @@ static bool is_unchanged(struct tree_run *run, struct client *client, const stru
     } else if (!tree_same_digest(run, client, entry)) {
         return false;
     }
-    if (!entry->coarse && ((facts.st_mode & 07777) != entry->mode || !same_time(entry, &facts.st_mtim)) &&
+    const unsigned mode = entry->mode & run->modes;
+    if (!entry->coarse && ((facts.st_mode & 07777) != mode || !same_time(entry, &facts.st_mtim)) &&
         !run->command->arguments->dry_run)
-        (void)!store_set_facts(run->store, path, &entry->mode, &entry->modified);
+        (void)!store_set_facts(run->store, path, &mode, &entry->modified);
     return true;
 }
 
@@ -149,9 +150,16 @@ static bool lies_within(struct tree_run *run, const struct tree_entry *entry)
     return false;
 }
 
+/* A file system without times is no reason to fail. */
+static void set_facts(const struct tree_run *run, const struct tree_entry *entry)
+{
+    const unsigned mode = entry->mode & run->modes;
+
+    (void)!store_set_facts(run->store, tree_path(run->tree, entry), &mode, &entry->modified);
+}
+
 static void get_large(struct tree_run *run, const struct remote *server, struct tree_entry *entry)
 {
-    const char *path = tree_path(run->tree, entry);
     char *local = tree_run_local(run, entry);
 
     if (!local)
@@ -159,7 +167,7 @@ static void get_large(struct tree_run *run, const struct remote *server, struct 
     else if (lies_within(run, entry)) {
         tree_run_one(run, command_get(run->command, server, entry->full, local));
         if (run->last_result == CLIENT_OK && !entry->coarse)
-            (void)!store_set_facts(run->store, path, &entry->mode, &entry->modified);
+            set_facts(run, entry);
     }
     free(local);
 }
@@ -183,13 +191,13 @@ static void make_link(struct tree_run *run, struct tree_entry *entry)
         tree_run_failed(run, entry, CLIENT_LOCAL, strerror(-error), NULL);
 }
 
-/* Deepest first, when nothing is put into them any more. A file system without times is no reason to fail. */
+/* Deepest first, when nothing is put into them any more. */
 static void finish_folders(struct tree_run *run)
 {
     for (size_t i = run->tree->count; i-- > 0;) {
         const struct tree_entry *entry = &run->tree->items[i];
         if (entry->kind == TREE_DIRECTORY && !entry->left_out && !entry->coarse)
-            (void)!store_set_facts(run->store, tree_path(run->tree, entry), &entry->mode, &entry->modified);
+            set_facts(run, entry);
     }
 }
 
@@ -201,7 +209,7 @@ static void move(struct tree_run *run, const struct remote *server, struct clien
         take_entry(run, client, &tree->items[i]);
     if (run->command->arguments->dry_run || run->command->hopeless)
         return;
-    tree_run_lanes(run, client);
+    tree_run_lanes(run, client, TREE_FILES_PER_LANE);
     for (size_t i = 0; i < tree->count && !run->command->hopeless; i++) {
         if (tree->items[i].large && !tree->items[i].left_out)
             get_large(run, server, &tree->items[i]);
@@ -256,6 +264,7 @@ static void get_into(struct command *command, const struct remote *server, struc
 bool tree_get(struct command *command, const struct remote *server, const char *path, const char *local, bool or_file)
 {
     struct client *client = command_client(command, server);
+    const char *why;
     struct tree tree;
     bool is_tree = true;
 
@@ -265,13 +274,13 @@ bool tree_get(struct command *command, const struct remote *server, const char *
         command_fail(command, CLIENT_FAILED, "no memory");
         return true;
     }
-    int result = tree_read_remote(client, &tree, false);
+    int result = tree_read_remote(client, &tree, false, &why);
     if (result == CLIENT_OK)
         get_into(command, server, &tree, local);
     else if (or_file && result == CLIENT_REFUSED && client_last(client)->status == 404)
         is_tree = false;
     else
-        command_fail(command, result, "/%s: %s", path, client_reason(client));
+        command_fail(command, result, "/%s: %s", path, why);
     tree_clear(&tree);
     return is_tree;
 }

@@ -14,11 +14,8 @@
 #include "config/printable.h"
 #include "engine/cli/report.h"
 #include "engine/cli/tree.h"
-#include "engine/http/http.h"
 
-#define LANES 8           /* where --streams does not say: so many may wait for a server's disk at once */
-#define FILES_PER_LANE 16 /* fewer are not worth another handshake */
-#define READ_TRIES 3      /* of a file that is written to meanwhile */
+#define LANES 8 /* where --streams does not say: so many may wait for a server's disk at once */
 #define BATCH_FILES 32
 #define BATCH_BYTES (8u << 20)
 #define BATCH_PATIENCE 0.5 /* seconds until what has arrived gets its name, however few it is */
@@ -112,6 +109,21 @@ void tree_run_moved(struct tree_run *run, struct tree_entry *entry, const struct
     pthread_mutex_unlock(&run->lock);
 }
 
+/* What is not whole gets no time of its own, which would say so. */
+static void mark_above(struct tree_run *run, const struct tree_entry *entry)
+{
+    char above[TREE_PATH_MAX];
+
+    snprintf(above, sizeof above, "%s", tree_path(run->tree, entry));
+    for (char *slash = strrchr(above, '/'); slash; slash = strrchr(above, '/')) {
+        *slash = '\0';
+        struct tree_entry *folder = tree_find(run->tree, above);
+        if (folder)
+            folder->lacks = true;
+    }
+    run->lacks = true;
+}
+
 void tree_run_failed(struct tree_run *run, const struct tree_entry *entry, int result, const char *why,
                      const struct client_transfer *transfer)
 {
@@ -119,6 +131,7 @@ void tree_run_failed(struct tree_run *run, const struct tree_entry *entry, int r
 
     pthread_mutex_lock(&run->lock);
     run->failed++;
+    mark_above(run, entry);
     progress_end(&run->progress);
     record_one(run, entry, transfer, result, why);
     if (run->command->arguments->json)
@@ -130,8 +143,18 @@ void tree_run_failed(struct tree_run *run, const struct tree_entry *entry, int r
 
 void tree_run_skipped(struct tree_run *run)
 {
+    pthread_mutex_lock(&run->lock);
     run->skipped++;
     run->command->succeeded++;
+    pthread_mutex_unlock(&run->lock);
+}
+
+void tree_run_taken(struct tree_run *run, const struct tree_entry *entry)
+{
+    if (run->command->arguments->if_exists == CLIENT_IF_EXISTS_SKIP)
+        tree_run_skipped(run);
+    else
+        tree_run_failed(run, entry, CLIENT_EXISTS, "something of that name is there (--if-exists fail)", NULL);
 }
 
 void tree_run_plan(struct tree_run *run, struct client *client, struct tree_entry *entry)
@@ -140,7 +163,7 @@ void tree_run_plan(struct tree_run *run, struct client *client, struct tree_entr
     if (entry->size > PIPELINE_BODY_MAX || !client_pipelines_do(client))
         entry->large = true;
     else
-        run->small[run->small_count++] = entry;
+        tree_run_small(run, entry);
 }
 
 void tree_run_one(struct tree_run *run, int result)
@@ -232,14 +255,15 @@ static int write_all(int fd, const char *bytes, size_t length)
 }
 
 /* A file system without times or modes is no reason to lose the file. */
-static void set_facts(int fd, const struct tree_entry *entry, const struct pipeline_answer *answer)
+static void set_facts(int fd, const struct tree_run *run, const struct tree_entry *entry,
+                      const struct pipeline_answer *answer)
 {
     struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, entry->modified };
 
     if (answer->has_modified)
         times[1] = answer->modified;
     if (answer->has_mode || !entry->coarse)
-        (void)!fchmod(fd, (mode_t)(answer->has_mode ? answer->mode : entry->mode));
+        (void)!fchmod(fd, (mode_t)((answer->has_mode ? answer->mode : entry->mode) & run->modes));
     if (answer->has_modified || !entry->coarse || entry->modified.tv_sec != 0)
         (void)!futimens(fd, times);
 }
@@ -260,7 +284,7 @@ static void land(void *argument, const struct pipeline_item *item, const struct 
         say_local(lane->run, entry, "writing", error, transfer);
         return;
     }
-    set_facts(place->upload.fd, entry, answer);
+    set_facts(place->upload.fd, lane->run, entry, answer);
     if (lane->count == 0)
         clock_gettime(CLOCK_MONOTONIC, &lane->since);
     lane->landed[lane->count++] = (struct landed){ .entry = entry, .transfer = *transfer };
@@ -278,65 +302,6 @@ static void pause_lane(void *argument, bool at_end)
 
 /* -- files that are sent ------------------------------------------------------------------------------------------- */
 
-static int read_all(int fd, char *bytes, size_t length)
-{
-    for (size_t done = 0; done < length;) {
-        ssize_t got = pread(fd, bytes + done, length - done, (off_t)done);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return -errno;
-        if (got == 0)
-            return -ENODATA;
-        done += (size_t)got;
-    }
-    return 0;
-}
-
-static bool same_state(const struct stat *a, const struct stat *b)
-{
-    return a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec && a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
-           a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
-}
-
-/* One state of it, not a mixture of two. 0, -ESTALE, -errno. */
-static int read_whole(int fd, const struct stat *facts, char *bytes)
-{
-    struct stat after;
-    int error = S_ISREG(facts->st_mode) ? 0 : -EISDIR;
-
-    if (error == 0 && (uint64_t)facts->st_size > PIPELINE_BODY_MAX)
-        error = -EFBIG;
-    if (error == 0)
-        error = read_all(fd, bytes, (size_t)facts->st_size);
-    if (error == 0 && fstat(fd, &after) < 0)
-        error = -errno;
-    return error == 0 && !same_state(facts, &after) ? -ESTALE : error;
-}
-
-/* The file as it is now, not as it was found. 0 or -errno. */
-static int load_file(struct tree_run *run, const struct tree_entry *entry, struct pipeline_load *load)
-{
-    struct stat facts;
-    char modified[HTTP_TIME_SIZE];
-    int error = -ESTALE;
-
-    for (unsigned tries = 0; error == -ESTALE && tries < READ_TRIES; tries++) {
-        int fd = store_open_read(run->store, tree_path(run->tree, entry), &facts);
-        if (fd < 0)
-            return fd;
-        error = read_whole(fd, &facts, load->bytes);
-        close(fd);
-    }
-    load->length = (size_t)facts.st_size;
-    http_time(&facts.st_mtim, modified);
-    struct http_writer fields = { .bytes = load->fields, .capacity = PIPELINE_FIELDS_SIZE - 1 };
-    http_write(&fields, HTTP_MODIFIED ": %s\r\n" HTTP_MODE ": %04o\r\n", modified, facts.st_mode & 0777);
-    load->fields[fields.length] = '\0';
-    return error;
-}
-
 static void mark_large(struct tree_run *run, struct tree_entry *entry)
 {
     pthread_mutex_lock(&run->lock);
@@ -350,7 +315,7 @@ static int load(void *argument, const struct pipeline_item *item, struct pipelin
     struct tree_entry *entry = item->tag;
     char why[200];
 
-    int error = load_file(lane->run, entry, load);
+    int error = tree_load(lane->run, entry, load);
     if (error == 0)
         return 0;
     if (error == -EFBIG) {
@@ -391,10 +356,33 @@ static void done(void *argument, const struct pipeline_item *item, int result, c
 
     if (too_large)
         mark_large(lane->run, entry);
+    else if (entry->kind == TREE_DIRECTORY && result == CLIENT_OK)
+        return;
+    else if (entry->kind == TREE_LINK && transfer->status == 412)
+        tree_run_taken(lane->run, entry);
     else if (result == CLIENT_OK)
         tree_run_moved(lane->run, entry, transfer);
     else
         tree_run_failed(lane->run, entry, result, reason, transfer);
+}
+
+/* umask(2) can only be read by setting it, which other threads would see (proc(5)). */
+static unsigned own_umask(void)
+{
+    char line[256];
+    unsigned mask = 077; /* where nobody says: nobody else gets anything */
+    FILE *status = fopen("/proc/self/status", "re");
+
+    while (status && fgets(line, sizeof line, status) && sscanf(line, "Umask: %o", &mask) != 1)
+        ;
+    if (status)
+        fclose(status);
+    return mask & 0777;
+}
+
+void tree_run_small(struct tree_run *run, struct tree_entry *entry)
+{
+    run->small[run->small_count++] = entry;
 }
 
 int tree_run_begin(struct tree_run *run)
@@ -402,6 +390,7 @@ int tree_run_begin(struct tree_run *run)
     clock_gettime(CLOCK_MONOTONIC, &run->started);
     pthread_mutex_init(&run->lock, NULL);
     progress_begin(&run->progress, run->shown);
+    run->modes = run->command->arguments->exact_modes ? 0777 : 0777 & ~own_umask();
     run->small = calloc(run->tree->count + 1, sizeof(struct tree_entry *));
     return run->small ? CLIENT_OK : command_fail(run->command, CLIENT_FAILED, "no memory");
 }
@@ -410,17 +399,20 @@ static void say_untried(struct tree_run *run, int result, const char *reason)
 {
     size_t left = run->small_count - run->next;
 
-    if (result == CLIENT_OK || left == 0)
+    if (result == CLIENT_OK)
         return;
     run->failed += left;
     run->next = run->small_count;
-    command_fail(run->command, result, "%zu more files were not tried: %s", left, reason);
+    if (left > 0)
+        command_fail(run->command, result, "%zu more files were not tried: %s", left, reason);
+    else
+        command_fail(run->command, result, "%s", reason);
 }
 
-void tree_run_lanes(struct tree_run *run, struct client *client)
+void tree_run_lanes(struct tree_run *run, struct client *client, size_t per_lane)
 {
     unsigned wanted = run->command->arguments->streams, most = wanted ? wanted : LANES;
-    size_t count = run->small_count / FILES_PER_LANE + 1;
+    size_t count = run->small_count / per_lane + 1;
     struct pipeline_lane works[PIPELINE_LANES_MAX];
     struct lane *lanes = calloc(PIPELINE_LANES_MAX, sizeof *lanes);
 
@@ -455,13 +447,14 @@ static void tell_summary(struct tree_run *run)
 
     fprintf(run->command->out,
             "%s %s -> %s  %" PRIu64 " files, %" PRIu64 " bytes in %.2f s, %s; %" PRIu64 " skipped, %" PRIu64
-            " failed%s%s\n",
+            " failed%s%s%s%s\n",
             dry        ? "plan"
             : run->put ? "sent"
                        : "got ",
             from ? from : "?", to ? to : "?", run->moved, run->moved_bytes, seconds,
             rate_text((double)run->moved_bytes / (seconds > 0 ? seconds : 1e-9), rate, sizeof rate), run->skipped,
-            run->failed, run->session[0] ? "; " : "", run->session);
+            run->failed, run->session[0] ? "; " : "", run->session, run->untaken ? "; " : "",
+            run->untaken ? run->untaken : "");
     free(from);
     free(to);
 }
@@ -473,6 +466,7 @@ void tree_run_end(struct tree_run *run)
                                             .remote = run->shown,
                                             .local = run->local,
                                             .dry_run = arguments->dry_run,
+                                            .untaken = run->untaken,
                                             .moved = run->moved,
                                             .skipped = run->skipped,
                                             .failed = run->failed,

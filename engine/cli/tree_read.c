@@ -8,6 +8,11 @@
 #include "engine/http/http.h"
 #include "engine/store/walk.h"
 
+#define TREE_TOO_LARGE                                                                                                 \
+    "it has more than 8000000 entries, or 1024 MiB of names, which is as much as is kept in memory; take its "         \
+    "directories one by one"
+_Static_assert(TREE_ENTRIES_MAX == 8000000 && TREE_BYTES_MAX == 1024ull << 20, "what the sentence says");
+
 #define LISTING_DEPTH_MAX 64 /* a server may make up a tree that never ends */
 
 /* -- remote -------------------------------------------------------------------------------------------------------- */
@@ -114,7 +119,7 @@ static int read_listings(struct reading *reading)
     return result;
 }
 
-int tree_read_remote(struct client *client, struct tree *tree, bool only_manifest)
+int tree_read_remote(struct client *client, struct tree *tree, bool only_manifest, const char **why)
 {
     struct reading reading = { .client = client, .tree = tree };
     bool told;
@@ -124,6 +129,7 @@ int tree_read_remote(struct client *client, struct tree *tree, bool only_manifes
         result = read_listings(&reading);
     if (result == CLIENT_OK)
         tree_sort(tree);
+    *why = reading.error == -E2BIG ? TREE_TOO_LARGE : reading.error == -ENOMEM ? "no memory" : client_reason(client);
     return result;
 }
 
@@ -167,8 +173,7 @@ int tree_read_local(const struct store *root, struct tree *tree, char *why, size
         walk_end(walk);
     }
     if (error < 0) {
-        snprintf(why, size, "%s",
-                 error == -E2BIG ? "too many files; send its directories one by one" : strerror(-error));
+        snprintf(why, size, "%s", error == -E2BIG ? TREE_TOO_LARGE : strerror(-error));
         return error == -ENOMEM ? CLIENT_FAILED : CLIENT_LOCAL;
     }
     tree_sort(tree);

@@ -43,10 +43,11 @@ int client_manifest(struct client *client, const char *remote, manifest_visit *v
 
 /* Reading one, without a connection. Bytes are fed as they come. */
 #define MANIFEST_LINE_MAX 32768
+#define MANIFEST_BYTES_MAX (2ull << 30) /* of one, which may have 8 million entries of 256 bytes */
 struct manifest_reader {
     manifest_visit *visit;
     void *argument;
-    uint64_t entries;
+    uint64_t entries, bytes;
     bool ended;       /* its last line was read: it is whole */
     char reason[400]; /* after -EBADMSG, escaped */
 

@@ -176,6 +176,11 @@ static int read_line(struct manifest_reader *reader)
 int manifest_feed(struct manifest_reader *reader, const char *bytes, size_t length)
 {
     int result = 0;
+
+    reader->bytes += length;
+    if (reader->bytes > MANIFEST_BYTES_MAX)
+        return bad(reader, "it is longer than %llu MiB; ask for its directories one by one",
+                   (unsigned long long)(MANIFEST_BYTES_MAX >> 20));
     while (length > 0 && result == 0) {
         const char *end = memchr(bytes, '\n', length);
         size_t piece = end ? (size_t)(end - bytes) : length;

@@ -328,7 +328,9 @@ static int work_connection(struct pipeline *pipeline)
 {
     for (;;) {
         if (!is_quiet(pipeline))
-            return client_fail(pipeline->client, CLIENT_SERVER, "%s sends answers that nobody asked for",
+            return client_fail(pipeline->client, CLIENT_SERVER,
+                               "%s sends answers that nobody asked for, so none of them is sure; compare the files "
+                               "with --checksum",
                                pipeline->client->peer);
         bool moved = fill(pipeline);
         if (pipeline->count == 0)
@@ -366,9 +368,11 @@ static int judge_cut(struct pipeline *pipeline, int error)
     const char *why = "";
     int result = CLIENT_SERVER;
 
-    if (error > 0)
-        result = error;
-    else if (error == -EBADMSG)
+    if (error > 0) {
+        client_break(client);
+        return error; /* with its sentence: what came over this connection cannot be told apart */
+    }
+    if (error == -EBADMSG)
         client_fail(client, CLIENT_SERVER, "%s does not answer as HTTP demands: %s", client->peer,
                     http_reader_refusal(client->reader, &why) ? why : "the chunked body is malformed");
     else if (error != -ECONNABORTED)

@@ -39,6 +39,7 @@ struct pipeline_load {
     char *bytes; /* room for PIPELINE_BODY_MAX */
     size_t length;
     char *fields; /* further field lines, each with its line end; room for PIPELINE_FIELDS_SIZE */
+    bool no_file; /* a directory or a link (HTTP_TYPE), which has no digest */
 };
 
 struct pipeline_lane {

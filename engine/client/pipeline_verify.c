@@ -28,7 +28,7 @@ int pipeline_promise(struct pipeline *pipeline, struct pipeline_slot *slot, stru
     struct http_writer writer = { .bytes = load->fields + used, .capacity = PIPELINE_FIELDS_SIZE - 1 - used };
 
     slot->promised = (struct digest_set){ 0 };
-    if (options->verify == CLIENT_VERIFY_NEVER)
+    if (options->verify == CLIENT_VERIFY_NEVER || load->no_file)
         return 0;
     int error = compute(load, options->digest, &slot->promised);
     if (error < 0)

@@ -95,6 +95,8 @@ static const char *fault_words(int error)
 {
     if (error == -ELOOP)
         return "more directories deep than a manifest goes";
+    if (error == -EMFILE)
+        return "too many files open, or too many directories side by side";
     return error == -ENAMETOOLONG ? "a path in it is too long" : strerror(-error);
 }
 

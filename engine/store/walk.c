@@ -7,27 +7,37 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "engine/store/store_internal.h"
 
+#define ATTEMPTS 64 /* to open what is renamed meanwhile */
+
+/*
+ * What is found in a directory is told of at once; the directories in it are noted by name, and gone into once it has
+ * been read to its end and closed. Where their names become too many, it stays open meanwhile.
+ */
 struct level {
-    DIR *stream;
+    DIR *stream;   /* NULL: read to its end */
     size_t length; /* of the path of this directory, its slash included */
+    size_t names;  /* of `walk->names`: where those of this level begin */
 };
 
 struct walk {
     int root;
+    int start; /* the directory that the walk began with */
     bool also_private;
     size_t before; /* of `path`: where it began, its slash included; what follows is told */
-    unsigned depth;
+    unsigned depth, streams;
     struct level levels[WALK_DEPTH_MAX];
+    char *names; /* of directories to go into, each with its NUL */
+    size_t used, room;
     char path[PATH_MAX];
     char target[PATH_MAX];
-    bool descend; /* the entry told of last is a directory that comes next */
 };
 
-/* The directory `name` of the one that is read now, or of the root, becomes the one that is read. */
+/* The directory `fd` becomes the one that is read. It is closed where that fails. */
 static int enter(struct walk *walk, int fd, size_t length)
 {
     DIR *stream = fd < 0 ? NULL : fdopendir(fd);
@@ -37,8 +47,18 @@ static int enter(struct walk *walk, int fd, size_t length)
             close(fd);
         return error;
     }
-    walk->levels[walk->depth++] = (struct level){ .stream = stream, .length = length };
+    walk->levels[walk->depth++] = (struct level){ .stream = stream, .length = length, .names = walk->used };
+    walk->streams++;
     return 0;
+}
+
+static int open_start(struct walk *walk)
+{
+    walk->start = store_resolve(walk->root, walk->before ? walk->path : ".", O_RDONLY | O_DIRECTORY);
+    if (walk->start < 0)
+        return walk->start;
+    int fd = openat(walk->start, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return enter(walk, fd < 0 ? -errno : fd, walk->before);
 }
 
 int walk_begin(struct walk **out, int root, const char *path, bool also_private)
@@ -55,13 +75,22 @@ int walk_begin(struct walk **out, int root, const char *path, bool also_private)
     if (length > 0 && path[length - 1] != '/')
         walk->path[length++] = '/';
     walk->before = length;
-    int error = enter(walk, store_resolve(root, length ? walk->path : ".", O_RDONLY | O_DIRECTORY), length);
+    int error = open_start(walk);
     if (error < 0) {
-        free(walk);
+        walk_end(walk);
         return error;
     }
     *out = walk;
     return 0;
+}
+
+static void close_stream(struct walk *walk, struct level *level)
+{
+    if (!level->stream)
+        return;
+    closedir(level->stream);
+    level->stream = NULL;
+    walk->streams--;
 }
 
 void walk_end(struct walk *walk)
@@ -69,7 +98,10 @@ void walk_end(struct walk *walk)
     if (!walk)
         return;
     while (walk->depth > 0)
-        closedir(walk->levels[--walk->depth].stream);
+        close_stream(walk, &walk->levels[--walk->depth]);
+    if (walk->start >= 0)
+        close(walk->start);
+    free(walk->names);
     free(walk);
 }
 
@@ -111,8 +143,7 @@ static int tell(struct walk *walk, int directory, const char *name, struct walk_
         return tell_link(walk, directory, name, entry);
     if (S_ISREG(entry->facts.st_mode))
         entry->kind = WALK_FILE;
-    walk->descend = S_ISDIR(entry->facts.st_mode);
-    if (walk->descend)
+    if (S_ISDIR(entry->facts.st_mode))
         entry->kind = WALK_DIRECTORY;
     return 1;
 }
@@ -124,62 +155,118 @@ static bool is_left_out(const struct walk *walk, const char *name)
     return !walk->also_private && strncmp(name, STORE_PRIVATE, strlen(STORE_PRIVATE)) == 0;
 }
 
-/* Reads on in the innermost directory. 1: an entry; 0: that directory is over. */
+/* 0 or -ENOMEM. */
+static int note(struct walk *walk, const char *name)
+{
+    size_t length = strlen(name) + 1;
+
+    if (walk->used + length > walk->room) {
+        size_t room = walk->room ? 2 * walk->room : 4096;
+        char *grown = realloc(walk->names, room);
+        if (!grown)
+            return -ENOMEM;
+        walk->names = grown;
+        walk->room = room;
+    }
+    memcpy(walk->names + walk->used, name, length);
+    walk->used += length;
+    return 0;
+}
+
+/* Of the directory itself that is read. */
+static int fault_of(struct walk *walk, const struct level *level, struct walk_entry *entry, int error)
+{
+    walk->path[level->length > 0 ? level->length - 1 : 0] = '\0';
+    return fault(walk, entry, error);
+}
+
+/* Reads on in the innermost directory. 1: an entry; 0: that directory is over; -ENOMEM. */
 static int read_on(struct walk *walk, struct walk_entry *entry)
 {
     struct level *level = &walk->levels[walk->depth - 1];
     for (;;) {
         errno = 0;
         const struct dirent *found = readdir(level->stream);
-        if (!found && errno == 0)
-            return 0;
         if (!found) {
             int error = -errno;
-            walk->path[level->length > 0 ? level->length - 1 : 0] = '\0';
-            closedir(level->stream);
-            walk->depth--;
-            return fault(walk, entry, error);
+            close_stream(walk, level);
+            return error == 0 ? 0 : fault_of(walk, level, entry, error);
         }
         if (is_left_out(walk, found->d_name))
             continue;
         size_t length = strlen(found->d_name);
-        if (level->length + length + 1 >= sizeof walk->path) {
-            walk->path[level->length > 0 ? level->length - 1 : 0] = '\0';
-            return fault(walk, entry, -ENAMETOOLONG);
-        }
+        if (level->length + length + 1 >= sizeof walk->path)
+            return fault_of(walk, level, entry, -ENAMETOOLONG);
         memcpy(walk->path + level->length, found->d_name, length + 1);
-        if (tell(walk, dirfd(level->stream), found->d_name, entry) == 1)
-            return 1;
+        if (tell(walk, dirfd(level->stream), found->d_name, entry) == 0)
+            continue;
+        int error = entry->kind == WALK_DIRECTORY ? note(walk, found->d_name) : 0;
+        return error < 0 ? error : 1;
     }
 }
 
-/* Into the directory that was told of last. 0, or 1 with the fault that kept us out. */
+/* By its path, for the directory above is closed; but through no link, so it lies where the path says. */
+static int open_directory(const struct walk *walk)
+{
+    struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+                            .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
+
+    for (int i = 0; i < ATTEMPTS; i++) {
+        long fd = syscall(SYS_openat2, walk->start, walk->path + walk->before, &how, sizeof how);
+        if (fd >= 0)
+            return (int)fd;
+        if (errno != EAGAIN && errno != EINTR)
+            return errno == ELOOP ? -ENOTDIR : -errno;
+    }
+    return -EBUSY;
+}
+
+/* Into the directory that was noted last. 0, or 1 with the fault that kept us out. */
 static int descend(struct walk *walk, struct walk_entry *entry)
 {
-    const struct level *level = &walk->levels[walk->depth - 1];
-    size_t length = strlen(walk->path);
+    size_t end = walk->used - 1;
+    const size_t start = walk->levels[walk->depth - 1].length;
 
-    walk->descend = false;
+    do
+        walk->used--;
+    while (walk->used > walk->levels[walk->depth - 1].names && walk->names[walk->used - 1] != '\0');
+    size_t length = end - walk->used;
+    memcpy(walk->path + start, walk->names + walk->used, length + 1);
     if (walk->depth == WALK_DEPTH_MAX)
         return fault(walk, entry, -ELOOP);
-    int fd = openat(dirfd(level->stream), walk->path + level->length, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (walk->streams == WALK_STREAMS_MAX)
+        return fault(walk, entry, -EMFILE);
+    int fd = open_directory(walk);
     if (fd < 0)
-        return errno == ENOENT ? 0 : fault(walk, entry, -errno);
-    int error = enter(walk, fd, length + 1);
+        return fd == -ENOENT ? 0 : fault(walk, entry, fd);
+    int error = enter(walk, fd, start + length + 1);
     if (error < 0)
         return fault(walk, entry, error);
-    walk->path[length] = '/';
+    walk->path[start + length] = '/';
     return 0;
+}
+
+/* There is room for further names; or there is none, but no name of this level is noted either. */
+static bool may_read(const struct walk *walk, const struct level *level)
+{
+    return level->stream && (walk->used < WALK_NAMES_MAX || walk->used == level->names);
 }
 
 int walk_next(struct walk *walk, struct walk_entry *entry)
 {
-    if (walk->descend && descend(walk, entry) == 1)
-        return 1;
     while (walk->depth > 0) {
-        if (read_on(walk, entry) == 1)
-            return 1;
-        closedir(walk->levels[--walk->depth].stream);
+        struct level *level = &walk->levels[walk->depth - 1];
+        int told = 0;
+        if (level->length > 0)
+            walk->path[level->length - 1] = '/'; /* a fault may have cut it */
+        if (may_read(walk, level))
+            told = read_on(walk, entry);
+        else if (walk->used > level->names)
+            told = descend(walk, entry);
+        else
+            walk->depth--;
+        if (told != 0)
+            return told;
     }
     return 0;
 }

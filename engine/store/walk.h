@@ -3,8 +3,9 @@
  * directory before what is in it, in no particular order. Nothing leads out: directories are opened by name in their
  * parent, and links are told of, never walked through.
  *
- * Bounded: WALK_DEPTH_MAX directories deep, each of which holds one descriptor, and paths below PATH_MAX bytes; what is
- * beyond is told of as a fault, and the walk goes on beside it.
+ * Bounded: WALK_DEPTH_MAX directories deep, paths below PATH_MAX bytes; what is beyond is told of as a fault, and the
+ * walk goes on beside it. It holds two descriptors, and WALK_NAMES_MAX bytes of names of directories that it has not
+ * gone into yet; where more are side by side, another descriptor for each such directory, up to WALK_STREAMS_MAX.
  */
 #ifndef SLUICE_STORE_WALK_H
 #define SLUICE_STORE_WALK_H
@@ -13,6 +14,8 @@
 #include <sys/stat.h>
 
 #define WALK_DEPTH_MAX 64
+#define WALK_STREAMS_MAX 8
+#define WALK_NAMES_MAX (1u << 20)
 
 enum walk_kind {
     WALK_FILE,

@@ -144,6 +144,19 @@ static unsigned taken(const struct tree *tree)
     return count;
 }
 
+static void a_tree_of_more_names_than_are_kept_is_refused(void **state)
+{
+    (void)state;
+    const struct tree_entry entry = { .kind = TREE_FILE };
+    struct tree tree;
+    assert_int_equal(tree_init(&tree, "p/"), 0);
+    tree.bytes = TREE_BYTES_MAX - 20;
+    assert_int_equal(tree_add(&tree, "short", &entry, NULL), 0);
+    assert_int_equal(tree_add(&tree, "this is longer", &entry, NULL), -E2BIG);
+    assert_int_equal(tree.count, 1);
+    tree_clear(&tree);
+}
+
 static void a_list_of_lines_takes_files_and_what_is_in_directories(void **state)
 {
     (void)state;
@@ -193,6 +206,7 @@ int main(void)
         TEST(a_pattern_that_ends_in_a_slash_is_for_directories),
         TEST(the_first_that_matches_decides_and_includes_make_it_a_choice),
         TEST(a_tree_is_sorted_searched_and_holds_each_path_once),
+        TEST(a_tree_of_more_names_than_are_kept_is_refused),
         TEST(a_list_of_lines_takes_files_and_what_is_in_directories),
         TEST(a_list_with_nul_has_names_with_newlines),
         TEST(an_empty_list_takes_nothing_and_a_missing_one_is_a_failure),

@@ -141,6 +141,19 @@ static int ask(const char *answer, struct seen *seen, bool *told)
     return client_manifest(client, "a b", see, seen, told);
 }
 
+static void a_manifest_of_more_bytes_than_one_may_have_is_refused(void **state)
+{
+    (void)state;
+    static struct manifest_reader reader;
+    struct seen seen = { 0 };
+
+    reader = (struct manifest_reader){ .visit = see, .argument = &seen, .bytes = MANIFEST_BYTES_MAX - 10 };
+    assert_int_equal(feed_all(&reader, FILE_A, sizeof FILE_A), -EBADMSG);
+    assert_int_equal(seen.count, 0);
+    assert_says(reader.reason, "longer than 2048 MiB");
+    assert_says(reader.reason, "one by one");
+}
+
 static void asks_for_a_manifest_and_reads_it(void **state)
 {
     (void)state;
@@ -215,6 +228,7 @@ int main(void)
         cmocka_unit_test(refuses_paths_that_lead_out_or_are_none),
         cmocka_unit_test(refuses_what_is_no_manifest),
         cmocka_unit_test(a_line_without_end_is_refused_in_bounded_memory),
+        cmocka_unit_test(a_manifest_of_more_bytes_than_one_may_have_is_refused),
         TEST(asks_for_a_manifest_and_reads_it),
         TEST(says_so_where_the_server_knows_no_manifests),
         TEST(a_manifest_without_its_last_line_is_cut),

@@ -193,6 +193,67 @@ static void what_is_too_deep_is_a_fault_beside_which_it_goes_on(void **state)
     assert_int_equal(files, 1);
 }
 
+static unsigned open_descriptors(void)
+{
+    unsigned count = 0;
+    for (int fd = 0; fd < 256; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+static void holds_few_descriptors_however_deep_it_is(void **state)
+{
+    (void)state;
+    struct walk *walk;
+    struct walk_entry entry;
+    char path[WALK_DEPTH_MAX * 2 + 8] = "d";
+    unsigned before = open_descriptors(), most = 0, told = 0;
+
+    for (unsigned i = 0; i < WALK_DEPTH_MAX - 1; i++, strcat(path, "/d"))
+        assert_int_equal(mkdirat(root, path, 0755), 0);
+    assert_int_equal(walk_begin(&walk, root, "", false), 0);
+    while (walk_next(walk, &entry) == 1) {
+        told += entry.kind == WALK_DIRECTORY;
+        most = open_descriptors() - before > most ? open_descriptors() - before : most;
+    }
+    walk_end(walk);
+    assert_int_equal(told, WALK_DEPTH_MAX - 1);
+    assert_int_equal(most, 2);
+    assert_int_equal(open_descriptors(), before);
+}
+
+/* More names than are kept: what is read waits until some were gone into, and none is lost or told of twice. */
+static void goes_into_more_directories_than_it_can_note(void **state)
+{
+    (void)state;
+    struct walk *walk;
+    struct walk_entry entry;
+    char name[NAME_MAX + 1], inner[NAME_MAX + 3];
+    const unsigned many = WALK_NAMES_MAX / (NAME_MAX + 1) + 50;
+    unsigned directories = 0, files = 0, faults = 0;
+
+    for (unsigned i = 0; i < many; i++) {
+        memset(name, 'n', sizeof name - 1);
+        name[snprintf(name, sizeof name, "%06u", i)] = 'n';
+        name[NAME_MAX] = '\0';
+        assert_int_equal(mkdirat(root, name, 0755), 0);
+        if (i % 1000 != 0)
+            continue;
+        snprintf(inner, sizeof inner, "%s/f", name);
+        write_file(inner, "");
+    }
+    assert_int_equal(walk_begin(&walk, root, "", false), 0);
+    while (walk_next(walk, &entry) == 1) {
+        directories += entry.kind == WALK_DIRECTORY;
+        files += entry.kind == WALK_FILE;
+        faults += entry.kind == WALK_FAULT;
+    }
+    walk_end(walk);
+    assert_int_equal(directories, many);
+    assert_int_equal(files, (many + 999) / 1000);
+    assert_int_equal(faults, 0);
+}
+
 static void a_path_that_grows_too_long_is_a_fault(void **state)
 {
     (void)state;
@@ -252,6 +313,8 @@ int main(void)
         TEST(tells_of_links_and_walks_through_none),
         TEST(leaves_the_stores_own_names_out_unless_asked),
         TEST(what_is_too_deep_is_a_fault_beside_which_it_goes_on),
+        TEST(holds_few_descriptors_however_deep_it_is),
+        TEST(goes_into_more_directories_than_it_can_note),
         TEST(a_path_that_grows_too_long_is_a_fault),
         TEST(a_walk_begins_at_no_file_and_not_outside),
     };
