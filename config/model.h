@@ -104,6 +104,7 @@ struct config_server {
     char *user, *group;           /* to become once the ports are taken; NULL: stay who we are */
     char *password_file;          /* NULL: nobody has a password */
     char *catalog;                /* where transfers are recorded; NULL: nowhere */
+    unsigned max_messages;        /* of one sender, that nobody has acknowledged; 0: any number */
     bool strict_partner_profiles; /* a partner's server-profile that is missing refuses the session */
     unsigned expiry_warning_days; /* a certificate that expires within these is warned about */
 };

@@ -148,6 +148,9 @@ static const struct config_key server_keys[] = {
       .help = "the file in which transfers are recorded, in and out, for `sluice history`: SQLite, made where there is "
               "none, in a directory that there must be; `sluice get` and `put` to partners record there, too, where "
               "they may write it; without it nothing is recorded" },
+    { SERVER(max_messages), .type = CONFIG_TYPE_NUMBER, .fallback = "10000", .maximum = 1000000000,
+      .help = "messages of one partner or user that nobody has acknowledged; further ones are answered with 507, with "
+              "event M04W; 0: any number" },
     { SERVER(strict_partner_profiles), .type = CONFIG_TYPE_FLAG, .fallback = "no", .access = 1,
       .help = "a partner whose `profile` is missing as a server-profile is refused, not only warned about (T47W)" },
     { SERVER(expiry_warning_days), .type = CONFIG_TYPE_NUMBER, .fallback = "30", .maximum = 3650,

@@ -19,6 +19,7 @@
  *              process died while it was running is waiting again at the next open; without a job it has failed.
  *     seen     watch, path, mark, id: files of watched folders that were queued, as they were then
  *     message  id, body: the text of a transfer whose kind is CATALOG_MESSAGE
+ *     inbox    id, sender, given, unread: of those that came, who sent them, and what the sender calls them
  */
 #ifndef SLUICE_CATALOG_H
 #define SLUICE_CATALOG_H

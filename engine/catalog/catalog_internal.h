@@ -8,6 +8,7 @@
  *     find.c       rows to records             change.c  states        purge.c
  *     words.c      ids and words               job.c     what is queued
  *     queue.c      what waits for the writer           writer.c  the thread that writes it
+ *     inbox.c      messages that came, by sender
  *     seen.c       files of watched folders            wake.c    when it was changed
  *
  * Statements are prepared once for a connection and only ever have their values bound.
@@ -20,7 +21,7 @@
 #include "engine/catalog/catalog.h"
 
 #define CATALOG_APPLICATION 0x536c7563 /* "Sluc", in the header of the file */
-#define CATALOG_SCHEMA 1
+#define CATALOG_SCHEMA 2
 
 enum { CATALOG_STATEMENTS = 32 };
 #define CATALOG_FACTS_KEPT 256 /* rows of `facts` that a connection remembers */

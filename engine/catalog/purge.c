@@ -48,6 +48,8 @@ static int step(struct catalog *catalog, uint64_t from, uint64_t last, uint64_t 
                                    " (SELECT id FROM transfer WHERE id BETWEEN ?1 AND ?2)";
     static const char jobs[] = "DELETE FROM job WHERE id BETWEEN ?1 AND ?2 AND id NOT IN"
                                " (SELECT id FROM transfer WHERE id BETWEEN ?1 AND ?2)";
+    static const char inbox[] = "DELETE FROM inbox WHERE id BETWEEN ?1 AND ?2 AND id NOT IN"
+                                " (SELECT id FROM transfer WHERE id BETWEEN ?1 AND ?2)";
     int rc = catalog_begin(catalog);
 
     if (rc < 0)
@@ -56,6 +58,8 @@ static int step(struct catalog *catalog, uint64_t from, uint64_t last, uint64_t 
     uint64_t gone = rc == 0 ? (uint64_t)sqlite3_changes(catalog->handle) : 0;
     if (rc == 0)
         rc = with_range(catalog, messages, from, last, before);
+    if (rc == 0)
+        rc = with_range(catalog, inbox, from, last, before);
     if (rc == 0)
         rc = with_range(catalog, jobs, from, last, before);
     rc = catalog_end(catalog, rc);

@@ -27,6 +27,13 @@ static const char schema[] =
     "CREATE TABLE seen(watch BLOB NOT NULL, path BLOB NOT NULL, mark TEXT NOT NULL, id INTEGER NOT NULL,"
     " PRIMARY KEY(watch, path)) WITHOUT ROWID;";
 
+/* What came with each later version, for files of the earlier ones; a new file gets all of them. */
+static const char *const additions[] = {
+    [2] = "CREATE TABLE inbox(id INTEGER PRIMARY KEY, sender BLOB NOT NULL, given TEXT, unread INTEGER NOT NULL);"
+          "CREATE UNIQUE INDEX inbox_by_given ON inbox(sender, given) WHERE given IS NOT NULL;"
+          "CREATE INDEX inbox_by_sender ON inbox(sender) WHERE unread = 1;",
+};
+
 static int read_number(struct catalog *catalog, const char *pragma, int *value)
 {
     sqlite3_stmt *statement = NULL;
@@ -53,8 +60,8 @@ static int not_ours(struct catalog *catalog, const char *what)
     return -EMEDIUMTYPE;
 }
 
-/* 1: it is to be made. */
-static int look(struct catalog *catalog)
+/* What it is: 0 with the version, which is 0 of a file that is empty. */
+static int look(struct catalog *catalog, int *found)
 {
     int application = 0, version = 0, tables = 0;
     int rc = read_number(catalog, "PRAGMA application_id", &application);
@@ -65,16 +72,30 @@ static int look(struct catalog *catalog)
         rc = read_number(catalog, "SELECT count(*) FROM sqlite_schema", &tables);
     if (rc < 0)
         return rc;
+    *found = 0;
     if (application == 0 && tables == 0)
-        return 1;
+        return 0;
     if (application != CATALOG_APPLICATION)
         return not_ours(catalog, "an SQLite file of another program");
-    return version == CATALOG_SCHEMA ? 0 : not_ours(catalog, "a catalog of a newer Sluice");
+    *found = version;
+    return version > 0 && version <= CATALOG_SCHEMA ? 0 : not_ours(catalog, "a catalog of a newer Sluice");
+}
+
+static int add_what_lacks(struct catalog *catalog, int version)
+{
+    char marks[96];
+    int rc = version == 0 ? run(catalog, schema) : 0;
+
+    for (int next = version < 1 ? 2 : version + 1; rc == 0 && next <= CATALOG_SCHEMA; next++)
+        rc = run(catalog, additions[next]);
+    snprintf(marks, sizeof marks, "PRAGMA application_id = %d; PRAGMA user_version = %d", CATALOG_APPLICATION,
+             CATALOG_SCHEMA);
+    return rc == 0 ? run(catalog, marks) : rc;
 }
 
 static int make(struct catalog *catalog)
 {
-    char marks[96];
+    int version = 0;
     /* Before the first table, or never; it stays in the file. */
     int rc = run(catalog, "PRAGMA journal_mode = WAL");
 
@@ -82,14 +103,9 @@ static int make(struct catalog *catalog)
         rc = run(catalog, "BEGIN IMMEDIATE");
     if (rc < 0)
         return rc;
-    rc = look(catalog); /* somebody may have been quicker */
-    if (rc == 1) {
-        snprintf(marks, sizeof marks, "PRAGMA application_id = %d; PRAGMA user_version = %d", CATALOG_APPLICATION,
-                 CATALOG_SCHEMA);
-        rc = run(catalog, schema);
-        if (rc == 0)
-            rc = run(catalog, marks);
-    }
+    rc = look(catalog, &version); /* somebody may have been quicker */
+    if (rc == 0 && version < CATALOG_SCHEMA)
+        rc = add_what_lacks(catalog, version);
     if (rc == 0)
         rc = run(catalog, "COMMIT");
     if (rc < 0)
@@ -99,9 +115,9 @@ static int make(struct catalog *catalog)
 
 int catalog_schema(struct catalog *catalog, bool may_make)
 {
-    int rc = look(catalog);
+    int version = 0, rc = look(catalog, &version);
 
-    if (rc == 1 && !may_make)
-        return not_ours(catalog, "empty");
-    return rc == 1 ? make(catalog) : rc;
+    if (rc < 0 || version == CATALOG_SCHEMA)
+        return rc;
+    return version == 0 && !may_make ? not_ours(catalog, "empty") : make(catalog);
 }

@@ -18,13 +18,16 @@ static const char usage[] =
     "\n"
     "  -c, --config FILE   the configuration (else $SLUICE_CONFIG, else /etc/sluice/sluice.ini)\n"
     "      --queue         leave it to the running `sluice serve`, which tries again where that helps\n"
+    "      --id ID         what the message is called here, 1 to 64 letters, digits, `-`, `_` and `.`: if it is sent "
+    "again\n"
+    "                      under that id, as nobody heard the answer, the partner stores it once\n"
     "      --state         ask whether the partner has acknowledged the message ID: prints `stored` or `acknowledged`\n"
     "      --json          one JSON object on standard output\n"
     "  -q, --quiet         print nothing\n"
     "\n"
     "Exit codes: as of `sluice get`. A partner that takes no messages: 6.\n";
 
-enum { QUEUE = 256, STATE, JSON };
+enum { QUEUE = 256, STATE, JSON, OWN_ID };
 
 static int read_input(struct command *command, char text[CLIENT_MESSAGE_MAX + 1], size_t *length)
 {
@@ -86,7 +89,7 @@ static void record(struct command *command, const struct remote *partner, const 
     catalog_close(catalog);
 }
 
-static void leave(struct command *command, const struct remote *partner, const char *text)
+static void leave(struct command *command, const struct remote *partner, const char *text, const char *own)
 {
     char input[CLIENT_MESSAGE_MAX + 1], id[64];
     size_t length = strlen(text);
@@ -107,7 +110,7 @@ static void leave(struct command *command, const struct remote *partner, const c
     struct client *client = command_client(command, partner);
     if (!client)
         return;
-    int result = client_message(client, text, length, id, sizeof id);
+    int result = client_message(client, text, length, own, id, sizeof id);
     if (result != CLIENT_OK) {
         command_fail(command, result, "%s", client_reason(client));
         return;
@@ -132,15 +135,15 @@ static void ask(struct command *command, const struct remote *partner, const cha
 
 int cli_message(int argc, char **argv)
 {
-    static const struct option options[] = { { "config", required_argument, NULL, 'c' },
-                                             { "queue", no_argument, NULL, QUEUE },
-                                             { "state", no_argument, NULL, STATE },
-                                             { "json", no_argument, NULL, JSON },
-                                             { "quiet", no_argument, NULL, 'q' },
-                                             { "help", no_argument, NULL, 'h' },
-                                             { 0 } };
+    static const struct option options[] = {
+        { "config", required_argument, NULL, 'c' }, { "queue", no_argument, NULL, QUEUE },
+        { "state", no_argument, NULL, STATE },      { "id", required_argument, NULL, OWN_ID },
+        { "json", no_argument, NULL, JSON },        { "quiet", no_argument, NULL, 'q' },
+        { "help", no_argument, NULL, 'h' },         { 0 }
+    };
     struct arguments arguments = { .subcommand = "message" };
     struct command command;
+    const char *own = NULL;
     bool state = false;
     int option;
 
@@ -150,6 +153,7 @@ int cli_message(int argc, char **argv)
         arguments.json = arguments.json || option == JSON;
         arguments.queue = arguments.queue || option == QUEUE;
         state = state || option == STATE;
+        own = option == OWN_ID ? optarg : own;
         if (option == 'h' || option == '?') {
             fputs(usage, option == 'h' ? stdout : stderr);
             return option == 'h' ? CLIENT_OK : CLIENT_USAGE;
@@ -159,8 +163,11 @@ int cli_message(int argc, char **argv)
         return arguments_wrong(&arguments, "a partner and %s are needed", state ? "an id" : "a text");
     if (state && arguments.queue)
         return arguments_wrong(&arguments, "--state is answered at once: leave out --queue");
+    if (own && (state || arguments.queue))
+        return arguments_wrong(&arguments, "--id is for a message that is sent now: %s",
+                               state ? "--state takes the id that the partner gave it" : "--queue names it by itself");
     struct remote partner = { .kind = REMOTE_PARTNER, .name = argv[optind], .path = NULL };
     if (command_begin(&command, &arguments) == CLIENT_OK)
-        (state ? ask : leave)(&command, &partner, argv[optind + 1]);
+        state ? ask(&command, &partner, argv[optind + 1]) : leave(&command, &partner, argv[optind + 1], own);
     return command_end(&command);
 }

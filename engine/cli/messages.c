@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "config/printable.h"
+#include "engine/catalog/inbox.h"
 #include "engine/cli/enqueue.h"
 #include "engine/cli/history.h"
 #include "engine/cli/when.h"
@@ -106,38 +107,27 @@ static int list(struct catalog *catalog, uint64_t limit, bool json)
     return HISTORY_FILE;
 }
 
-static int came_in(void *argument, const struct catalog_record *record)
-{
-    bool *answer = argument;
-
-    *answer = record->kind == CATALOG_MESSAGE && record->direction == CATALOG_IN;
-    return 0;
-}
-
 static int acknowledge(struct catalog *catalog, const char *text)
 {
     enum catalog_state found = CATALOG_STATES;
-    bool is_message = false;
     uint64_t id;
 
     if (catalog_id_parse(text, &id) < 0) {
         printable_line(stderr, "sluice messages: \"%s\" is no id: `sluice messages` lists them", text);
         return HISTORY_USAGE;
     }
-    int rc = catalog_show(catalog, id, came_in, &is_message);
-    if (rc == 0 && is_message)
-        rc = catalog_change(catalog, id, CATALOG_STATE_BIT(CATALOG_DONE), CATALOG_ACKNOWLEDGED, NULL, NULL, &found);
-    if (rc == 0 && is_message) {
+    int rc = catalog_inbox_acknowledge(catalog, id, &found);
+    if (rc == 0) {
         printf("%s: acknowledged\n", text);
         return HISTORY_DONE;
     }
-    if (rc == 0 || rc == -ENOENT)
+    if (rc == -ENOENT)
         printable_line(stderr, "sluice messages: %s is no message that came here", text);
     else if (rc == -EBUSY && found < CATALOG_STATES)
         printable_line(stderr, "sluice messages: %s is %s already", text, catalog_state_word(found));
     else
         printable_line(stderr, "sluice messages: %s", catalog_reason(catalog));
-    return rc == 0 || rc == -ENOENT || (rc == -EBUSY && found < CATALOG_STATES) ? 11 : HISTORY_FILE;
+    return rc == -ENOENT || (rc == -EBUSY && found < CATALOG_STATES) ? 11 : HISTORY_FILE;
 }
 
 static int open_to_write(const char *file, struct catalog **catalog)

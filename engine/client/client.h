@@ -157,9 +157,12 @@ bool client_same(struct client *client, const char *remote, int fd, uint64_t siz
 /*
  * Leaves a message of up to CLIENT_MESSAGE_MAX bytes of text with the server, which stores it before it answers; `id`
  * (64 bytes are enough) is what it is called there. And whether who it was for has acknowledged it since.
+ *
+ * `own`: what we call it, 1 to 64 letters, digits, '-', '_' and '.'; one that comes twice is stored once. NULL: a new
+ * name, with which it is sent again where a connection broke, but not the next time.
  */
 #define CLIENT_MESSAGE_MAX 4096
-int client_message(struct client *client, const char *text, size_t length, char *id, size_t size);
+int client_message(struct client *client, const char *text, size_t length, const char *own, char *id, size_t size);
 int client_message_state(struct client *client, const char *id, bool *acknowledged);
 
 const struct client_transfer *client_last(const struct client *client);

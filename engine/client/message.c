@@ -2,10 +2,12 @@
 #include "engine/client/client_internal.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #define ID_MAX 64
@@ -30,12 +32,34 @@ static bool is_plain(const char *id)
     return length > 0 && length < ID_MAX && id[length] == '\0';
 }
 
-static int post(struct client *client, int file, size_t length, char *id, size_t size)
+#define OWN_MAX 64
+
+static bool is_good_name(const char *own)
 {
+    size_t length = strspn(own, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.");
+
+    return length > 0 && length <= OWN_MAX && own[length] == '\0';
+}
+
+static int make_name(char name[OWN_MAX + 1])
+{
+    uint64_t chance[2];
+
+    if (getrandom(chance, sizeof chance, 0) != (ssize_t)sizeof chance)
+        return -EIO;
+    snprintf(name, OWN_MAX + 1, "%016" PRIx64 "%016" PRIx64, chance[0], chance[1]);
+    return 0;
+}
+
+static int post(struct client *client, int file, size_t length, const char *own, char *id, size_t size)
+{
+    char fields[OWN_MAX + 96];
+
+    snprintf(fields, sizeof fields, "Content-Type: text/plain; charset=utf-8\r\n" HTTP_MESSAGE_ID ": %s\r\n", own);
     const struct client_request request = {
         .method = "POST",
         .remote = HTTP_MESSAGES_PATH,
-        .fields = "Content-Type: text/plain; charset=utf-8\r\n",
+        .fields = fields,
         .file = file,
         .has_body = true,
         .length = length,
@@ -63,19 +87,25 @@ static int post(struct client *client, int file, size_t length, char *id, size_t
     return CLIENT_OK;
 }
 
-int client_message(struct client *client, const char *text, size_t length, char *id, size_t size)
+int client_message(struct client *client, const char *text, size_t length, const char *own, char *id, size_t size)
 {
+    char made[OWN_MAX + 1];
     int result = client_begin(client, "message", HTTP_MESSAGES_PATH, "");
 
     if (result == CLIENT_OK)
         result = check_text(client, text, length);
+    if (result == CLIENT_OK && own && !is_good_name(own))
+        result = client_fail(client, CLIENT_USAGE, "a message's own id has 1 to %d letters, digits, `-`, `_` and `.`",
+                             OWN_MAX);
+    if (result == CLIENT_OK && !own && make_name(made) < 0)
+        result = client_fail(client, CLIENT_FAILED, "there are no random numbers to name the message by");
     if (result != CLIENT_OK)
         return client_finish(client, result);
     int file = memfd_create("message", MFD_CLOEXEC);
     if (file < 0 || pwrite(file, text, length, 0) != (ssize_t)length) {
         result = client_fail(client, CLIENT_FAILED, "no memory for the message: %s", strerror(errno));
     } else {
-        result = post(client, file, length, id, size);
+        result = post(client, file, length, own ? own : made, id, size);
         client->last.bytes = result == CLIENT_OK ? length : 0;
     }
     if (file >= 0)

@@ -48,6 +48,8 @@ const struct event_description event_descriptions[] = {
     { "M01I", "a message came and is stored: from whom, how long it is" },
     { "M02W", "a message could not be stored, or looked up: why" },
     { "M03I", "a queued message was taken by the partner" },
+    { "M04W", "a message was refused: as many of its sender's as max_messages allows have not been acknowledged" },
+    { "M05I", "a message came again under the id that its sender gave it, and is not stored twice" },
     /* Q: the queue */
     { "Q01I", "a queued transfer is done" },
     { "Q02W", "a queued transfer failed and will be tried again: when, and why it failed" },

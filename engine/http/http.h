@@ -132,6 +132,7 @@ int http_date_parse(const char *text, time_t *when); /* the three forms of RFC 9
  */
 #define HTTP_MESSAGES_PATH ".well-known/sluice/messages"
 #define HTTP_MESSAGE "Sluice-Message"
+#define HTTP_MESSAGE_ID "Sluice-Message-Id" /* what the sender calls it, so that it can be sent again */
 #define HTTP_MESSAGE_STATE "Sluice-Message-State"
 #define HTTP_MESSAGE_STORED "stored"
 #define HTTP_MESSAGE_ACKNOWLEDGED "acknowledged"

@@ -174,10 +174,11 @@ static void keep_facts(struct queue_outcome *outcome, const struct client_transf
 
 static int move(struct queue_work *work, struct client *client)
 {
-    char id[64];
+    char id[64], own[CATALOG_ID_SIZE];
 
     if (work->kind == CATALOG_MESSAGE) {
-        int result = client_message(client, work->message, work->message_length, id, sizeof id);
+        catalog_id_print(work->id, own);
+        int result = client_message(client, work->message, work->message_length, own, id, sizeof id);
         return result == CLIENT_OK ? say(work, result, "stored there as %s", id) : result;
     }
     return work->direction == CATALOG_IN ? client_get(client, work->remote, work->local)

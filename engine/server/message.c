@@ -9,10 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/catalog/catalog.h"
+#include "engine/catalog/inbox.h"
 
 #define NICE 5        /* bytes that move go before what is said about them */
 #define FIRST_LINE 80 /* bytes of a message that stand where a file has its name */
+
+#define SENDER_SIZE 512
 
 /*
  * One thread with a connection to the catalog, opened with the first message. Whatever keeps the catalog locked, or its
@@ -27,7 +29,9 @@ struct messages {
 struct message {
     char text[CATALOG_MESSAGE_MAX + 1];
     size_t have;
+    const char *given; /* what its sender calls it; NULL: nothing. In the request */
     uint64_t id;
+    bool stored_before;
     enum catalog_state state; /* what the one that is asked for has come to */
     char why[CATALOG_WHY_SIZE];
 };
@@ -65,6 +69,12 @@ void message_release(struct session *session)
 
 /* -- on the thread ------------------------------------------------------------------------------------------------- */
 
+/* Of the connection to the catalog, which is kept. */
+static bool is_no_fault(int rc)
+{
+    return rc == -ENOENT || rc == -EBUSY || rc == -ENOSPC || rc == -EEXIST || rc == -EDQUOT;
+}
+
 /* What goes wrong with one connection may go right with the next: the file may be another by then. */
 static int with_catalog(struct session *session, int (*work)(struct session *session, struct catalog *catalog))
 {
@@ -78,7 +88,7 @@ static int with_catalog(struct session *session, int (*work)(struct session *ses
         rc = work(session, messages->catalog);
         if (rc < 0)
             snprintf(message->why, sizeof message->why, "%s", catalog_reason(messages->catalog));
-        if (rc < 0 && rc != -ENOENT && rc != -EBUSY && rc != -ENOSPC) {
+        if (rc < 0 && !is_no_fault(rc)) {
             catalog_close(messages->catalog);
             messages->catalog = NULL;
         }
@@ -98,6 +108,15 @@ static void first_line(const char *text, char line[FIRST_LINE + 1])
         length--; /* not through a character */
     memcpy(line, text, length);
     line[length] = '\0';
+}
+
+/* The same words for the same sender, each time; neither name holds a blank. */
+static const char *sender_of(const struct session *session, char sender[SENDER_SIZE])
+{
+    const char *partner = session_partner(session), *user = session_user(session);
+
+    snprintf(sender, SENDER_SIZE, "%s %s", partner ? partner : "", user ? user : "");
+    return sender;
 }
 
 static int store(struct session *session, struct catalog *catalog)
@@ -130,9 +149,12 @@ static int store(struct session *session, struct catalog *catalog)
         .subject = facts->peer_subject,
         .resumed = facts->resumed,
     };
-    int rc = catalog_put(catalog, &record);
+    char sender[SENDER_SIZE];
+    int rc = catalog_inbox_add(catalog, &record, sender_of(session, sender), message->given,
+                               session->epoch->config->server.max_messages);
     message->id = record.id;
-    return rc;
+    message->stored_before = rc == 1;
+    return rc < 0 ? rc : 0;
 }
 
 static void store_run(struct job *job)
@@ -173,6 +195,16 @@ static void find_run(struct job *job)
 
 /* -- taking one ---------------------------------------------------------------------------------------------------- */
 
+static enum flow refuse_more(struct session *session)
+{
+    event(session->worker->server->log, "M04W", EVENT_T("partner", session_partner(session)),
+          EVENT_T("user", session_user(session)), EVENT_N("max_messages", session->epoch->config->server.max_messages),
+          EVENT_T("remedy", "acknowledge them (sluice messages --acknowledge ID), remove old ones (sluice history "
+                            "--purge TIME), or raise max_messages in [server]"),
+          EVENT_T("peer", session->peer));
+    return request_refuse(session, 507, "too many messages of yours have not been acknowledged");
+}
+
 static enum flow refuse_storing(struct session *session)
 {
     event(session->worker->server->log, "M02W", EVENT_T("reason", session->message->why),
@@ -188,14 +220,20 @@ static enum flow step_stored(struct session *session)
     char id[CATALOG_ID_SIZE];
 
     session_set_deadline(session, session->epoch->config->server.idle_timeout, session_abort);
+    if (session->result == -EDQUOT)
+        return refuse_more(session);
+    if (session->result == -EEXIST)
+        return request_refuse(session, 422, "another message has that " HTTP_MESSAGE_ID);
     if (session->result < 0)
         return refuse_storing(session);
     catalog_id_print(message->id, id);
     session->status = 201;
-    event(session->worker->server->log, "M01I", EVENT_T("transfer", id), EVENT_T("partner", session_partner(session)),
-          EVENT_T("user", session_user(session)), EVENT_N("bytes", message->have), EVENT_T("peer", session->peer),
+    event(session->worker->server->log, message->stored_before ? "M05I" : "M01I", EVENT_T("transfer", id),
+          EVENT_T("partner", session_partner(session)), EVENT_T("user", session_user(session)),
+          EVENT_N("bytes", message->have), EVENT_T("given", message->given), EVENT_T("peer", session->peer),
           EVENT_T("protocol", session->service->protocol->name));
-    after_message(session, id, message->text, message->have);
+    if (!message->stored_before)
+        after_message(session, id, message->text, message->have);
     if (session_out_begin(session) < 0)
         return FLOW_GONE;
     http_write_status(out, 201);
@@ -249,6 +287,9 @@ static enum flow take(struct session *session)
         return request_refuse(session, 400, "the message is empty");
     if (http_field(request, "content-encoding"))
         return request_refuse(session, 415, "a message is taken as it is: send it without Content-Encoding");
+    session->message->given = http_field(request, HTTP_MESSAGE_ID);
+    if (session->message->given && !catalog_given_is_good(session->message->given))
+        return request_refuse(session, 400, HTTP_MESSAGE_ID " has 1 to 64 letters, digits, '-', '_' and '.'");
     session_set_deadline(session, session->epoch->config->server.idle_timeout, body_broken);
     return request_continue(session, step_body);
 }

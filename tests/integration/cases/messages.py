@@ -82,6 +82,41 @@ def a_message_has_1_to_4096_bytes_of_text(t):
 
 
 @test("host")
+def one_that_is_sent_again_under_its_id_is_stored_once(t):
+    there = receiver(t, **{"hook h": {"on": "message", "command": "/bin/true"}})
+    ini = sender(t, there.port)
+    first, again = (client(t, "message", "--id", "run.42", "there", "done", ini=ini).must_succeed().output for _ in range(2))
+    equal(again, first, "the second answer")
+    equal([m["message"] for m in listed(t, there.ini)], ["done"], "what is stored")
+    there.wait_event("M05I", given="run.42")
+    done = client(t, "message", "--id", "run.42", "there", "something else", ini=ini).must_fail(6)
+    check("422" in done.errors, f"the reason: {done.errors}")
+    client(t, "message", "--id", "not good", "there", "x", ini=ini).must_fail(2)
+    client(t, "message", "--id", "a", "--queue", "there", "x", ini=ini).must_fail(2)
+    wire = Wire(t, there.port)
+    wire.send_request("POST", PATH, {"Content-Length": 1, "Sluice-Message-Id": "a/b"}, b"x")
+    equal(wire.response().status, 400, "the answer to an id that is none")
+    there.stop()  # which waits for the hooks
+    equal(len(there.find("H01I")), 1, "runs of the hook")
+
+
+@test("host")
+def a_sender_whose_messages_nobody_acknowledges_is_refused(t):
+    certificate, _ = t.run.pki.client("ecdsa")
+    sections = setup.site(t, name="there", more={"partner sender": {"match_fingerprint": pki.fingerprint(certificate)}})
+    sections["server"].update(catalog=t.path("catalog-there"), max_messages="2")
+    there = Server(t, sections, "there")
+    ini = sender(t, there.port)
+    first = client(t, "message", "there", "1", ini=ini).must_succeed().output.split()[1]
+    client(t, "message", "there", "2", ini=ini).must_succeed()
+    client(t, "message", "there", "3", ini=ini).must_fail(7)
+    event = there.wait_event("M04W", partner="sender", max_messages=2)
+    check("--acknowledge" in event["remedy"], f"the remedy: {event}")
+    client(t, "messages", "--acknowledge", first, ini=there.ini).must_succeed()
+    client(t, "message", "there", "3", ini=ini).must_succeed()
+
+
+@test("host")
 def a_message_that_comes_in_drops_and_after_100_continue_is_whole(t):
     there = receiver(t)
     wire = Wire(t, there.port)
