@@ -51,7 +51,7 @@ int client_write_head(struct client *client, const struct client_request *reques
 
 static int send_head(struct client *client, const struct client_request *request, bool expect)
 {
-    char bytes[10240];
+    char bytes[12288];
     struct http_writer writer = { .bytes = bytes, .capacity = sizeof bytes };
     uint64_t deadline = client_now() + client->options.idle_timeout;
 

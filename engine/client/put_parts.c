@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "engine/client/exists.h"
+#include "engine/client/put_holes.h"
 #include "engine/client/streams.h"
 #include "engine/client/verify.h"
 
@@ -24,6 +25,7 @@ struct sending {
     struct put_source *source;
     const char *remote;
     uint64_t size, kept;
+    struct put_holes holes;
     char token[PUT_TOKEN_SIZE];
     const char *want;                     /* a field: the request that finishes will bring a digest. Or "" */
     const struct config_address *address; /* of the one server that has the upload */
@@ -280,6 +282,20 @@ static int finish(struct sending *sending, struct verify *verify, struct extents
     return result;
 }
 
+/* In a later round those that were told of may be lost as well, and are told of again. */
+static int send_round(struct sending *sending, struct extents *have)
+{
+    struct put_holes *holes = &sending->holes;
+    uint64_t told = holes->bytes;
+    int result = holes->refused
+                     ? CLIENT_OK
+                     : put_holes_tell(holes, sending->client, sending->remote, sending->token, sending->size, have);
+
+    if (told > 0)
+        holes->bytes = told;
+    return result == CLIENT_OK ? send_missing(sending, have) : result;
+}
+
 /* Until all has arrived: after a server that was started again, or a cut, some of what was sent did not. */
 static int send_all(struct sending *sending, struct verify *verify, struct extents *have)
 {
@@ -287,7 +303,7 @@ static int send_all(struct sending *sending, struct verify *verify, struct exten
     int result = PUT_NO_PARTS;
 
     for (unsigned round = 0; round < ROUNDS && result == PUT_NO_PARTS; round++) {
-        result = send_missing(sending, have);
+        result = send_round(sending, have);
         if (result == CLIENT_OK)
             result = finish(sending, verify, have);
     }
@@ -295,6 +311,17 @@ static int send_all(struct sending *sending, struct verify *verify, struct exten
         return client_fail(client, CLIENT_SERVER, "%s loses again and again what it has got of the file; try later",
                            client->peer);
     return result;
+}
+
+static void sum_up(const struct sending *sending)
+{
+    struct client *client = sending->client;
+    uint64_t holes = sending->holes.bytes;
+
+    client->last.hole_bytes = holes;
+    client->last.bytes = sending->size - sending->kept - holes;
+    if (sending->holes.refused && !client->note[0])
+        snprintf(client->note, sizeof client->note, "the server takes no holes: they were sent as zeros");
 }
 
 /* A request goes ahead of the parts, which a server that takes none answers as any HEAD. */
@@ -312,6 +339,7 @@ int put_parts(struct client *client, struct put_source *source, const char *remo
     if (result != CLIENT_OK)
         return result;
     sending.kept = extents_total(&have);
+    put_holes_find(&sending.holes, client, source);
     verify_begin(&verify, client, verify_wanted(client, true, sending.kept > 0), source->fd);
     verify_whole(&verify, sending.size);
     sending.want = verify_want(client, verify.follow != NULL);
@@ -322,8 +350,9 @@ int put_parts(struct client *client, struct put_source *source, const char *remo
         give_up(&sending);
     }
     if (result == CLIENT_OK)
-        client->last.bytes = sending.size - sending.kept;
+        sum_up(&sending);
     client->last.resumed_bytes = sending.kept;
+    put_holes_clear(&sending.holes);
     extents_clear(&have);
     return result;
 }

@@ -3,6 +3,7 @@
  *
  *     HEAD                                   what is there: Sluice-Upload-Have, beside the usual answer
  *     PUT, Content-Range: bytes 0-99/1000    a part; several connections may send parts at once
+ *     PUT, Sluice-Holes: bytes 0-99/1000     ranges that are zeros and take no room; they are received with that
  *     PUT, Content-Range: bytes * /1000      that is all: the file gets its name, or what is missing is told (409)
  *     DELETE                                 it is given up
  *
@@ -69,9 +70,11 @@ int part_take(struct session *session, uint64_t size)
 {
     struct part *part = session->part;
     char *who = print_who(session);
-    const struct upload_key key = {
-        .store = session_store(session), .path = session->path, .who = who, .token = part->token
-    };
+    const struct upload_key key = { .store = session_store(session),
+                                    .path = session->path,
+                                    .who = who,
+                                    .token = part->token,
+                                    .hollow = part->holes.count > 0 };
     int rc = who ? uploads_take(session->worker->server->uploads, &key, size, &part->upload) : -ENOMEM;
 
     free(who);
@@ -129,6 +132,7 @@ static const struct {
       "finish them, give them up, or wait until they are removed (upload_keep)" },
     { -ENODATA, 409, "something of the upload is missing" },
     { -E2BIG, 409, "the upload is in too many pieces" },
+    { -EOPNOTSUPP, 409, "the file system of the store makes no holes" },
     { -EAGAIN, 503, "other connections still write into this upload" },
 };
 
@@ -166,11 +170,34 @@ static int reserve(const struct part *part)
     return rc;
 }
 
+/* As above. Nothing of what is there is written again, so that a digest that follows it goes on. */
+static int hollow(const struct part *part)
+{
+    struct upload_writer nothing;
+    int rc = upload_write_begin(part->upload, &nothing, part->size, 0, 0);
+
+    if (rc < 0)
+        return rc;
+    rc = store_partial_hollow(upload_partial(part->upload), &part->holes);
+    upload_write_end(part->upload, &nothing);
+    return rc;
+}
+
+static bool is_part(const struct part *part)
+{
+    return part->range.length > 0;
+}
+
+static bool is_last(const struct part *part)
+{
+    return !is_part(part) && part->holes.count == 0;
+}
+
 static void take_run(struct job *job)
 {
     struct session *session = session_of_job(job);
     struct part *part = session->part;
-    bool last = part->range.length == 0;
+    bool last = is_last(part);
     int rc = receive_conditions(session);
 
     if (rc == 0)
@@ -178,7 +205,7 @@ static void take_run(struct job *job)
     if (rc == 0 && last)
         rc = store_partial_set_size(upload_partial(part->upload), part->size);
     if (rc == 0 && !last)
-        rc = reserve(part);
+        rc = is_part(part) ? reserve(part) : hollow(part);
     session->result = rc;
 }
 
@@ -188,14 +215,14 @@ static enum flow step_taken(struct session *session)
     int rc = session->result;
 
     part_set_deadline(session);
-    if (part->range.length == 0 && rc == -ENOENT) {
+    if (is_last(part) && rc == -ENOENT) {
         strcpy(part->have, EXTENTS_NONE);
         rc = -ENODATA;
     }
     if (rc == 412)
         return request_refuse(session, 412, "the file is not the one that was asked for");
-    if (rc == 0 && part->range.length == 0) {
-        session->step = part_claim;
+    if (rc == 0 && !is_part(part)) {
+        session->step = is_last(part) ? part_claim : request_done;
         return FLOW_GO;
     }
     if (rc == 0)
@@ -258,7 +285,7 @@ enum flow partial_failed(struct session *session, unsigned status, const char *w
 /* -- the ways in --------------------------------------------------------------------------------------------------- */
 
 /* "bytes * /SIZE", without the blank. */
-static bool is_last(const char *range, uint64_t *size)
+static bool read_size(const char *range, uint64_t *size)
 {
     struct http_range all;
     char text[64];
@@ -269,17 +296,38 @@ static bool is_last(const char *range, uint64_t *size)
     return strlen(range + 8) < 24 && http_content_range(text, &all, size) == 0 && *size != UINT64_MAX;
 }
 
+/* "bytes 0-99,200-299/1000": not in a Content-Range, so that who does not know of it does not take it for the end. */
+static const char *read_holes(struct part *part, const struct http_head *request, const char *text)
+{
+    const char *slash = strchr(text, '/');
+    char size[64];
+
+    if (http_field(request, "content-range") || request->length > 0)
+        return "Sluice-Holes comes without a Content-Range and without a body";
+    if (!slash || strncmp(text, "bytes ", 6) != 0 ||
+        snprintf(size, sizeof size, "bytes *%s", slash) >= (int)sizeof size)
+        return "Sluice-Holes is malformed";
+    char *ranges = strndup(text + 6, (size_t)(slash - text) - 6);
+    int rc = ranges ? extents_parse(&part->holes, ranges) : -ENOMEM;
+    free(ranges);
+    if (rc < 0 || part->holes.count == 0 || !read_size(size, &part->size))
+        return "Sluice-Holes is malformed";
+    return part->holes.items[part->holes.count - 1].end > part->size ? "Sluice-Holes lies beyond its own end" : NULL;
+}
+
 static const char *read_part(struct session *session)
 {
     const struct http_head *request = session->request;
     struct part *part = session->part;
-    const char *range = http_field(request, "content-range");
+    const char *range = http_field(request, "content-range"), *holes = http_field(request, HTTP_HOLES);
 
+    if (holes)
+        return read_holes(part, request, holes);
     if (!range)
         return "Sluice-Upload without a Content-Range";
     if (request->framing != HTTP_BODY_LENGTH)
         return "a part needs a Content-Length";
-    if (is_last(range, &part->size))
+    if (read_size(range, &part->size))
         return request->length == 0 ? NULL : "a request that finishes an upload has no body";
     if (http_content_range(range, &part->range, &part->size) < 0 || part->size == UINT64_MAX)
         return "the Content-Range is malformed, or lies beyond its own end";
@@ -376,6 +424,7 @@ void partial_release(struct session *session)
         upload_finish_give_up(part->upload);
     if (part->upload)
         upload_leave(part->upload);
+    extents_clear(&part->holes);
     free(part);
     session->part = NULL;
 }

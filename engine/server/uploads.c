@@ -214,6 +214,7 @@ int uploads_take(struct uploads *uploads, const struct upload_key *key, uint64_t
     *upload = NULL;
     if (rc < 0)
         return rc;
+    place.hollow = key->hollow;
     rc = enter(uploads, &place, make, upload);
     if (rc == 0)
         rc = open_partial(*upload, &place, size);

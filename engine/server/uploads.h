@@ -29,6 +29,7 @@ int uploads_follow(struct uploads *uploads, struct epoch *epoch);
 struct upload_key {
     const struct store *store;
     const char *path, *who, *token;
+    bool hollow; /* as in struct store_place */
 };
 
 /*

@@ -67,7 +67,7 @@ static int load_map(struct store_partial *partial, const struct stat *facts)
 }
 
 /* Only a look: others may take the room meanwhile, or leave some. Each part's is asked for when it comes. */
-static int look_for_room(const struct store_partial *partial)
+static int look_for_room(struct store_partial *partial)
 {
     struct statfs facts;
     struct stat present;
@@ -75,6 +75,11 @@ static int look_for_room(const struct store_partial *partial)
     if (fstatfs(partial->fd, &facts) < 0 || facts.f_blocks == 0 || fstat(partial->fd, &present) < 0)
         return 0;
     uint64_t has = (uint64_t)present.st_blocks * 512;
+    pthread_mutex_lock(&partial->lock);
+    uint64_t received = extents_total(&partial->received); /* with holes, which have no blocks */
+    pthread_mutex_unlock(&partial->lock);
+    if (has < received)
+        has = received;
     if (has >= partial->size)
         return 0;
     return (partial->size - has) / (uint64_t)facts.f_bsize > facts.f_bavail ? -ENOSPC : 0;
@@ -87,7 +92,7 @@ static int check_size(uint64_t size)
     return size > INT64_MAX ? -EFBIG : 0;
 }
 
-int store_partial_set_size(struct store_partial *partial, uint64_t size)
+static int set_size(struct store_partial *partial, uint64_t size, bool looks)
 {
     int rc = check_size(size);
     if (rc < 0)
@@ -99,16 +104,21 @@ int store_partial_set_size(struct store_partial *partial, uint64_t size)
     else if (partial->size != size)
         rc = -ESTALE;
     pthread_mutex_unlock(&partial->lock);
-    return first ? look_for_room(partial) : rc;
+    return first && looks ? look_for_room(partial) : rc;
 }
 
-static int begin(struct store_partial *partial, const struct stat *facts, bool fresh, uint64_t size)
+int store_partial_set_size(struct store_partial *partial, uint64_t size)
+{
+    return set_size(partial, size, true);
+}
+
+static int begin(struct store_partial *partial, const struct stat *facts, bool fresh, bool looks, uint64_t size)
 {
     int rc = fresh ? 0 : load_map(partial, facts);
 
     if (rc < 0 || size == STORE_PARTIAL_ANY)
         return rc;
-    rc = store_partial_set_size(partial, size);
+    rc = set_size(partial, size, looks);
     if (rc < 0 && fresh)
         store_place_remove(partial->directory, partial->name);
     return rc;
@@ -137,7 +147,7 @@ int store_partial_open(const struct store_place *place, uint64_t size, struct st
         rc = partial->fd = store_place_open(place, size != STORE_PARTIAL_ANY, &facts, &fresh);
     if (rc >= 0) {
         partial->inode = facts.st_ino;
-        rc = begin(partial, &facts, fresh, size);
+        rc = begin(partial, &facts, fresh, !place->hollow, size);
     }
     if (rc < 0) {
         store_partial_close(partial);
@@ -186,12 +196,57 @@ int store_partial_reserve(struct store_partial *partial, uint64_t first, uint64_
     return 0;
 }
 
+static int punch(int fd, uint64_t first, uint64_t end)
+{
+    while (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)first, (off_t)(end - first)) < 0) {
+        if (errno != EINTR)
+            return errno == ENOSYS ? -EOPNOTSUPP : -errno;
+    }
+    return 0;
+}
+
+/* By a write, which makes no file shorter that others write to meanwhile. */
+static int reach(int fd, uint64_t end)
+{
+    struct stat facts;
+
+    if (fstat(fd, &facts) < 0)
+        return -errno;
+    while ((uint64_t)facts.st_size < end) {
+        if (pwrite(fd, "", 1, (off_t)(end - 1)) == 1)
+            return 0;
+        if (errno != EINTR)
+            return -errno;
+    }
+    return 0;
+}
+
+int store_partial_hollow(struct store_partial *partial, const struct extents *holes)
+{
+    struct extents missing = { 0 };
+    int rc = 0;
+
+    pthread_mutex_lock(&partial->lock);
+    for (size_t i = 0; i < holes->count && rc == 0; i++)
+        rc = extents_add_missing(&partial->received, holes->items[i].first, holes->items[i].end, &missing);
+    pthread_mutex_unlock(&partial->lock);
+    for (size_t i = 0; i < missing.count && rc == 0; i++) {
+        rc = reach(partial->fd, missing.items[i].end);
+        if (rc == 0)
+            rc = punch(partial->fd, missing.items[i].first, missing.items[i].end);
+        if (rc == 0)
+            rc = store_partial_add(partial, missing.items[i].first, missing.items[i].end);
+    }
+    extents_clear(&missing);
+    return rc;
+}
+
 static void free_room(struct store_partial *partial, uint64_t length)
 {
     uint64_t first, end = 0;
 
     while (extents_next_missing(&partial->received, length, end, &first, &end))
-        (void)!fallocate(partial->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)first, (off_t)(end - first));
+        (void)punch(partial->fd, first, end);
     (void)!ftruncate(partial->fd, (off_t)length); /* what lies behind its end */
 }
 

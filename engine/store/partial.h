@@ -11,6 +11,7 @@
 #ifndef SLUICE_STORE_PARTIAL_H
 #define SLUICE_STORE_PARTIAL_H
 
+#include "engine/store/extents.h"
 #include "engine/store/store.h"
 
 #define STORE_PARTIAL_PREFIX STORE_PRIVATE "up-"
@@ -25,6 +26,7 @@ struct store_place {
     int directory; /* -1: none */
     dev_t device;  /* of the directory, as its inode */
     ino_t inode;
+    bool hollow; /* the caller's: holes will be told of at once, so that its size says nothing of the room it takes */
     char name[STORE_PARTIAL_NAME_SIZE];
 };
 
@@ -54,6 +56,12 @@ int store_partial_set_size(struct store_partial *partial, uint64_t size);
 
 /* Asks the file system for the room of a part before it comes. */
 int store_partial_reserve(struct store_partial *partial, uint64_t first, uint64_t length);
+
+/*
+ * Those bytes are zeros, as their sender says: they count as received, and take no room. What was received of them
+ * stays as it is. 0, or -errno with some of them received: -EOPNOTSUPP where the file system makes no holes; -E2BIG.
+ */
+int store_partial_hollow(struct store_partial *partial, const struct extents *holes);
 
 /* Gives back what was asked for and did not come, also before a crash. Nobody may write to it meanwhile. */
 void store_partial_give_back(struct store_partial *partial);

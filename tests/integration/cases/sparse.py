@@ -67,3 +67,20 @@ def a_large_file_that_is_fetched_keeps_its_holes(t, how):
     kept_its_holes(t.path("copy"), server.root / "file", data)
     moved_little(done.transfer, data, GIB)
     check(sent(server, path="file") <= data + SLACK, "the server sent the holes as well")
+
+
+# -- put ---------------------------------------------------------------------------------------------------------------
+
+
+@test("host", each=["by itself", "--streams 1", "--streams 4"], limit=120)
+def a_large_file_that_is_sent_keeps_its_holes(t, how):
+    server, source = setup.server(t), t.path("source")
+    data = large(source)
+    ini = setup.partner(t, server.port)
+    done = client(t, "put", "--json", *options(how), source, "there:a/file", ini=ini).must_succeed()
+    kept_its_holes(server.root / "a/file", source, data)
+    moved_little(done.transfer, data, GIB)
+    equal((done.transfer["verified"], done.transfer["note"]), (True, ""), "verified, and what is odd")
+    came = sum(event["bytes"] for event in server.find("T14I", path="a/file"))
+    equal(came, done.transfer["bytes"], "bytes of all parts")
+    equal(files.listing(server.root), ["a/file"], "the store")
