@@ -299,6 +299,8 @@ static int put_where_it_may(struct client *client, const char *local, const char
         result = put_once(client, local, target);
     if (result == PUT_CHANGED)
         result = put_once(client, local, target);
+    if (result == PUT_ENDED)
+        return EXISTS_AGAIN;
     if (result == PUT_CHANGED)
         result = client_fail(client, CLIENT_LOCAL,
                              "%s changes while it is sent, twice by now; %s has nothing of it under that name: send it "

@@ -12,6 +12,7 @@
 /* Not of enum client_result: */
 #define PUT_CHANGED (-ESTALE)      /* the source is not what it was; nothing got its name */
 #define PUT_NO_PARTS (-EOPNOTSUPP) /* the server takes no parts; nothing was sent */
+#define PUT_ENDED (-EINPROGRESS)   /* somebody else has just ended this upload: what stands there is to be looked at */
 
 struct put_source {
     const char *local;

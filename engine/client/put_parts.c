@@ -17,6 +17,8 @@
 #include "engine/client/verify.h"
 
 #define ROUNDS 8 /* times that a server may say that something is missing after all */
+#define BUSY_MS 500
+#define BUSY_WAITS 120
 #define STREAMS_USUAL 4
 #define STREAM_BYTES (UINT64_C(32) << 20) /* what makes another one worth its handshake */
 
@@ -246,13 +248,32 @@ static int send_missing(struct sending *sending, const struct extents *have)
 
 /* -- the end ------------------------------------------------------------------------------------------------------- */
 
-/* 0: the file has its name; PUT_NO_PARTS: something is missing yet, `have` is told; else a result. */
+/* Somebody else finishes it at the moment: the one before us, who was killed after he had asked for that. */
+static bool is_busy(const struct client *client)
+{
+    return client->last.status == 409 && http_field(http_reader_result(client->reader), "Retry-After");
+}
+
+static int pause_for(struct client *client, unsigned milliseconds)
+{
+    struct client_op timer = { 0 };
+
+    client_op_timer(client, &timer, milliseconds);
+    if (client_wait_op(client, &timer, milliseconds + 1000) == -EINTR)
+        return client_fail(client, CLIENT_INTERRUPTED, "interrupted");
+    return CLIENT_OK;
+}
+
+/*
+ * 0: the file has its name; PUT_NO_PARTS: something is missing yet, `have` is told; PUT_ENDED; else a result.
+ */
 static int finish(struct sending *sending, struct verify *verify, struct extents *have)
 {
     struct client *client = sending->client;
     struct digest_set set;
     char text[1024];
     struct http_writer fields = { .bytes = text, .capacity = sizeof text - 1 };
+    unsigned waited = 0;
     int result = verify_digest(verify, &set);
 
     if (result != CLIENT_OK)
@@ -268,11 +289,17 @@ static int finish(struct sending *sending, struct verify *verify, struct extents
         .method = "PUT", .remote = sending->remote, .fields = text, .has_body = true, .covers = sending->size
     };
     result = client_exchange(client, &request);
+    for (; result == CLIENT_OK && is_busy(client) && waited < BUSY_WAITS; waited++) {
+        client_discard(client);
+        result = pause_for(client, BUSY_MS);
+        if (result == CLIENT_OK)
+            result = client_exchange(client, &request);
+    }
     if (result != CLIENT_OK)
         return result;
     if (client->last.status == 409 && read_have(sending, told(client), have) == 0) {
         client_discard(client);
-        return PUT_NO_PARTS;
+        return waited ? PUT_ENDED : PUT_NO_PARTS;
     }
     result = put_judge(client);
     if (result != CLIENT_OK)

@@ -141,6 +141,7 @@ enum flow part_refuse(struct session *session, int rc)
     const char *why;
 
     part_set_deadline(session);
+    session->part->busy = rc == -EBUSY;
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
         if (refusals[i].error == rc)
             return request_refuse(session, refusals[i].status, refusals[i].why);
@@ -394,6 +395,8 @@ void partial_write_have(const struct session *session, struct http_writer *out)
 {
     if (session->part && session->part->have[0])
         http_write(out, "Sluice-Upload-Have: %s\r\n", session->part->have);
+    if (session->part && session->part->busy)
+        http_write(out, "Retry-After: 1\r\n");
 }
 
 bool partial_told(const struct session *session)

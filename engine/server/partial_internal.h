@@ -16,6 +16,7 @@ struct part {
     struct extents holes; /* that it tells of */
     struct upload_writer writer; /* while `writing` */
     bool writing, finishing;
+    bool busy; /* it is refused because others are at the upload, for the moment */
     unsigned waits;
     char have[PART_HAVE_SIZE]; /* "": nothing is told */
     char aside[STORE_BAD_NAME_SIZE];

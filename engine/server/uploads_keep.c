@@ -53,6 +53,8 @@ static void close_idle(struct upload *upload)
     upload_front_end(upload);
     upload_not_open(upload);
     pthread_mutex_unlock(&uploads->lock);
+    if (store_partial_unkept(partial) > 0)
+        (void)!store_partial_keep(partial); /* after a failure that was told: the last try */
     store_partial_give_back(partial); /* or one request could fill the disk, and take nothing but its head to do so */
     store_partial_close(partial);
     pthread_mutex_lock(&uploads->lock);

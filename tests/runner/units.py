@@ -15,7 +15,7 @@ SANITIZERS = {
     "TSAN_OPTIONS": "second_deadlock_stack=1",
 }
 # What the threads of other rooms go through: these are run with ThreadSanitizer too.
-THREADED_ROOMS = {"ring", "pump", "server", "client", "event"}
+THREADED_ROOMS = {"ring", "pump", "server", "client", "event", "digest"}
 # What meets the kernel: these are run in the guest too, and whatever may be skipped elsewhere.
 KERNEL_ROOMS = {"ring", "pump", "store", "server", "client"}
 
