@@ -105,6 +105,7 @@ struct config_server {
     char *password_file;          /* NULL: nobody has a password */
     char *catalog;                /* where transfers are recorded; NULL: nowhere */
     unsigned max_messages;        /* of one sender, that nobody has acknowledged; 0: any number */
+    unsigned catalog_keep_days;   /* of what has ended; 0: for ever */
     bool strict_partner_profiles; /* a partner's server-profile that is missing refuses the session */
     unsigned expiry_warning_days; /* a certificate that expires within these is warned about */
 };

@@ -148,6 +148,9 @@ static const struct config_key server_keys[] = {
       .help = "the file in which transfers are recorded, in and out, for `sluice history`: SQLite, made where there is "
               "none, in a directory that there must be; `sluice get` and `put` to partners record there, too, where "
               "they may write it; without it nothing is recorded" },
+    { SERVER(catalog_keep_days), .type = CONFIG_TYPE_NUMBER, .fallback = "0", .maximum = 36500,
+      .help = "days; what ended longer ago is removed from the catalog, messages with it, a few records at once, at "
+              "start and each hour (C05I); 0: all is kept, until `sluice history --purge` is asked for" },
     { SERVER(max_messages), .type = CONFIG_TYPE_NUMBER, .fallback = "10000", .maximum = 1000000000,
       .help = "messages of one partner or user that nobody has acknowledged; further ones are answered with 507, with "
               "event M04W; 0: any number" },

@@ -49,8 +49,8 @@ enum catalog_state {
 #define CATALOG_STATE_BIT(state) (1u << (state))
 
 enum catalog_direction { CATALOG_IN, CATALOG_OUT, CATALOG_DIRECTIONS };
-enum catalog_kind { CATALOG_FILE, CATALOG_MESSAGE, CATALOG_KINDS };
-enum catalog_role { CATALOG_SERVER, CATALOG_CLIENT, CATALOG_ROLES }; /* who we were: asked, or asking */
+enum catalog_kind { CATALOG_FILE, CATALOG_MESSAGE, CATALOG_TREE, CATALOG_KINDS }; /* a tree: a directory, whole */
+enum catalog_role { CATALOG_SERVER, CATALOG_CLIENT, CATALOG_ROLES };              /* who we were: asked, or asking */
 
 const char *catalog_state_word(enum catalog_state state); /* "waiting" */
 const char *catalog_direction_word(enum catalog_direction direction);
@@ -172,6 +172,17 @@ int catalog_show(struct catalog *catalog, uint64_t id, catalog_visit *visit, voi
  * held stays. *removed counts them, also where -errno is returned.
  */
 int catalog_purge(struct catalog *catalog, uint64_t before, uint64_t *removed);
+
+/* The same in steps, each of which is over in a moment: all zeros but `before`. 1: there is more to do; 0; -errno. */
+struct catalog_purging {
+    uint64_t before, removed;
+    /* private */
+    int stage;
+    unsigned scans;
+    uint64_t from, last;
+    int64_t version;
+};
+int catalog_purge_step(struct catalog *catalog, struct catalog_purging *purging);
 
 uint64_t catalog_now(void);
 

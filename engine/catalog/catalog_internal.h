@@ -7,7 +7,7 @@
  *     put.c        a record to its rows        facts.c   what many records have in common
  *     find.c       rows to records             change.c  states        purge.c
  *     words.c      ids and words               job.c     what is queued
- *     queue.c      what waits for the writer           writer.c  the thread that writes it
+ *     queue.c      what waits for the writer           writer*.c the thread that writes it
  *     inbox.c      messages that came, by sender
  *     seen.c       files of watched folders            wake.c    when it was changed
  *

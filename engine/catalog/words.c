@@ -19,7 +19,9 @@ static const char *const states[CATALOG_STATES] = {
     [CATALOG_ACKNOWLEDGED] = "acknowledged",
 };
 static const char *const directions[CATALOG_DIRECTIONS] = { [CATALOG_IN] = "in", [CATALOG_OUT] = "out" };
-static const char *const kinds[CATALOG_KINDS] = { [CATALOG_FILE] = "file", [CATALOG_MESSAGE] = "message" };
+static const char *const kinds[CATALOG_KINDS] = {
+    [CATALOG_FILE] = "file", [CATALOG_MESSAGE] = "message", [CATALOG_TREE] = "tree"
+};
 static const char *const roles[CATALOG_ROLES] = { [CATALOG_SERVER] = "server", [CATALOG_CLIENT] = "client" };
 
 static const char *word(const char *const *words, size_t count, size_t n)

@@ -13,165 +13,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "engine/catalog/catalog_internal.h"
-#include "engine/catalog/queue.h"
+#include "engine/catalog/writer_internal.h"
 
 #define CAPACITY 65536
 #define CAPACITY_BYTES ((size_t)64 << 20)
 #define GATHER_MS 200     /* that the first record of a transaction waits for others */
 #define GATHER_COUNT 4096 /* but not for more than these */
-#define RETRY_MS 1000     /* after a failure; then twice as long each time */
-#define RETRY_MAX_MS 30000
-#define ASIDE_MS 60000 /* between two files set aside: a disk that damages each one shall not be filled with them */
-#define WRITER_NICE 5  /* bytes that move go before what is noted about them */
-
-struct catalog_writer {
-    char *file;
-    struct event_log *log;
-    size_t capacity, capacity_bytes;
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-
-    /* Under the lock. */
-    struct catalog_queue queue;
-    size_t taken, taken_bytes; /* that the thread has, and has not written yet: they count, too */
-    uint64_t last_id;
-    uint64_t written, lost, lost_told;
-    uint64_t told_at; /* milliseconds: when C03W was last said */
-    bool closing;
-    uint64_t deadline; /* of closing */
-
-    /* The thread's. */
-    struct catalog *catalog; /* NULL: not open */
-    struct catalog_queue batch;
-    unsigned tag, retry;
-    int trouble;       /* the -errno that was told; 0: none */
-    uint64_t aside_at; /* when a file was last set aside; 0: never */
-};
-
-static uint64_t milliseconds(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-/* -- what is said -------------------------------------------------------------------------------------------------- */
-
-/* `one` of those that were lost: it has its own event about what it was. */
-static void tell_lost(struct catalog_writer *writer, const struct catalog_record *one, uint64_t lost, const char *why)
-{
-    char id[CATALOG_ID_SIZE] = "";
-
-    if (one)
-        catalog_id_print(one->id, id);
-    event(writer->log, "C03W", EVENT_N("records", lost), EVENT_T("reason", why), EVENT_T("file", writer->file),
-          EVENT_T("transfer", one ? id : NULL),
-          EVENT_T("direction", one ? catalog_direction_word(one->direction) : NULL),
-          EVENT_T("state", one ? catalog_state_word(one->state) : NULL), EVENT_T("path", one ? one->remote : NULL),
-          EVENT_T("local", one ? one->local : NULL), EVENT_T("partner", one ? one->partner : NULL),
-          EVENT_T("name", one ? one->user : NULL), EVENT_T("peer", one ? one->peer : NULL),
-          EVENT_N("bytes", one ? one->bytes : 0));
-}
-
-static void tell_trouble(struct catalog_writer *writer, int rc, const char *reason)
-{
-    struct catalog_writer_counts counts;
-
-    writer->retry = writer->retry == 0 ? RETRY_MS : writer->retry * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : writer->retry * 2;
-    if (writer->trouble == rc)
-        return;
-    writer->trouble = rc;
-    catalog_writer_count(writer, &counts);
-    event(writer->log, "C02W", EVENT_T("file", writer->file), EVENT_T("reason", reason),
-          EVENT_N("waiting", counts.waiting), EVENT_N("lost", counts.lost));
-}
-
-static void tell_recovery(struct catalog_writer *writer)
-{
-    struct catalog_writer_counts counts;
-
-    writer->retry = 0;
-    if (!writer->trouble)
-        return;
-    writer->trouble = 0;
-    catalog_writer_count(writer, &counts);
-    event(writer->log, "C01I", EVENT_T("file", writer->file), EVENT_N("lost", counts.lost));
-}
-
-/* -- the file ------------------------------------------------------------------------------------------------------ */
-
-static void shut(struct catalog_writer *writer)
-{
-    catalog_close(writer->catalog);
-    writer->catalog = NULL;
-}
-
-static void set_aside(struct catalog_writer *writer, ino_t damaged, const char *reason)
-{
-    char aside[PATH_MAX], text[CATALOG_WHY_SIZE + PATH_MAX + 128];
-    struct catalog_writer_counts counts;
-    bool again = writer->aside_at && milliseconds() - writer->aside_at < ASIDE_MS;
-    int rc = again ? -EAGAIN : catalog_set_aside(writer->file, damaged, aside, sizeof aside);
-
-    if (rc == -ESTALE)
-        return;
-    if (again) {
-        snprintf(text, sizeof text, "%s, and so was the one before it: look at the disk", reason);
-        tell_trouble(writer, -EUCLEAN, text);
-        return;
-    }
-    if (rc < 0) {
-        snprintf(text, sizeof text, "%s; it cannot be set aside: %s", reason, strerror(-rc));
-        tell_trouble(writer, -EUCLEAN, text);
-        return;
-    }
-    catalog_writer_count(writer, &counts);
-    snprintf(text, sizeof text, "%s; what was recorded until now stands in %s, and a new file is begun", reason, aside);
-    event(writer->log, "C02W", EVENT_T("file", writer->file), EVENT_T("reason", text), EVENT_T("aside", aside),
-          EVENT_N("waiting", counts.waiting), EVENT_N("lost", counts.lost));
-    writer->trouble = -EUCLEAN;
-    writer->aside_at = milliseconds();
-}
-
-static void damaged(struct catalog_writer *writer, const char *reason)
-{
-    char copy[CATALOG_WHY_SIZE];
-    struct stat facts;
-    ino_t inode = 0;
-
-    snprintf(copy, sizeof copy, "%s", reason);
-    if (writer->catalog)
-        inode = catalog_inode(writer->catalog);
-    else if (stat(writer->file, &facts) == 0)
-        inode = facts.st_ino;
-    shut(writer);
-    set_aside(writer, inode, copy);
-}
-
-static int open_again(struct catalog_writer *writer)
-{
-    char why[CATALOG_WHY_SIZE];
-
-    if (writer->catalog && !catalog_is_current(writer->catalog))
-        shut(writer);
-    if (writer->catalog)
-        return 0;
-    int rc = catalog_open(&writer->catalog, writer->file, CATALOG_WRITE, why);
-    if (rc == -EUCLEAN) {
-        damaged(writer, why);
-        rc = catalog_open(&writer->catalog, writer->file, CATALOG_WRITE, why);
-    }
-    if (rc == 0)
-        rc = catalog_hasten(writer->catalog);
-    if (rc < 0) {
-        tell_trouble(writer, rc, why);
-        shut(writer);
-    }
-    return rc;
-}
+#define FOREVER UINT64_MAX
+#define PURGE_MS 3600000     /* between two purges */
+#define PURGE_PAUSE_MS 100   /* between two steps of one: others want the lock, too */
+#define PURGE_AGAIN_MS 60000 /* where it was not possible */
+#define WRITER_NICE 5        /* bytes that move go before what is noted about them */
 
 /* -- a batch ------------------------------------------------------------------------------------------------------- */
 
@@ -209,7 +61,7 @@ static void drop(struct catalog_writer *writer, struct catalog_waiting *misfit)
     struct catalog_waiting *waiting;
 
     note_lost(writer, 1);
-    tell_lost(writer, &misfit->record, 1, catalog_reason(writer->catalog));
+    writer_tell_lost(writer, &misfit->record, 1, catalog_reason(writer->catalog));
     while ((waiting = catalog_queue_take(&writer->batch))) {
         if (waiting == misfit)
             free(waiting);
@@ -234,14 +86,14 @@ static int write_batch(struct catalog_writer *writer)
 {
     struct catalog_waiting *misfit = NULL;
     size_t count = writer->batch.count;
-    int rc = open_again(writer);
+    int rc = writer_open_again(writer);
 
     if (rc == 0)
         rc = put_all(writer, &misfit);
     if (rc == 0) {
         catalog_queue_clear(&writer->batch);
         note_taken(writer, count);
-        tell_recovery(writer);
+        writer_tell_recovery(writer);
         return 0;
     }
     if (!writer->catalog)
@@ -253,10 +105,10 @@ static int write_batch(struct catalog_writer *writer)
         return -EAGAIN;
     }
     if (rc == -EUCLEAN) {
-        damaged(writer, catalog_reason(writer->catalog));
+        writer_damaged(writer, catalog_reason(writer->catalog));
         return writer->retry ? rc : -EAGAIN;
     }
-    tell_trouble(writer, rc, catalog_reason(writer->catalog));
+    writer_tell_trouble(writer, rc, catalog_reason(writer->catalog));
     return rc;
 }
 
@@ -272,13 +124,19 @@ static void wait_until(struct catalog_writer *writer, uint64_t until)
 /* Under the lock: until there is something worth a transaction, or the time for another try has come. */
 static void gather(struct catalog_writer *writer)
 {
-    while (!writer->closing && !writer->queue.first && !writer->batch.first)
-        pthread_cond_wait(&writer->changed, &writer->lock);
-    uint64_t until = milliseconds() + (writer->retry ? writer->retry : GATHER_MS);
-    while (!writer->closing && milliseconds() < until && (writer->retry || writer->queue.count < GATHER_COUNT))
+    while (!writer->closing && !writer->queue.first && !writer->batch.first && writer_clock() < writer->purge_at) {
+        if (writer->purge_at == FOREVER)
+            pthread_cond_wait(&writer->changed, &writer->lock);
+        else
+            wait_until(writer, writer->purge_at);
+    }
+    if (!writer->queue.first && !writer->batch.first)
+        return;
+    uint64_t until = writer_clock() + (writer->retry ? writer->retry : GATHER_MS);
+    while (!writer->closing && writer_clock() < until && (writer->retry || writer->queue.count < GATHER_COUNT))
         wait_until(writer, until);
-    if (writer->closing && writer->retry && milliseconds() < writer->deadline) {
-        uint64_t soon = milliseconds() + 100;
+    if (writer->closing && writer->retry && writer_clock() < writer->deadline) {
+        uint64_t soon = writer_clock() + 100;
         wait_until(writer, soon < writer->deadline ? soon : writer->deadline);
     }
     /* What failed as a whole need not grow: the rest waits where it is counted. */
@@ -288,6 +146,53 @@ static void gather(struct catalog_writer *writer)
     writer->taken_bytes = writer->batch.bytes;
 }
 
+/* -- what is old --------------------------------------------------------------------------------------------------- */
+
+/* 0: not now. */
+static uint64_t purge_before(struct catalog_writer *writer)
+{
+    uint64_t now = catalog_now();
+
+    pthread_mutex_lock(&writer->lock);
+    bool due = writer->keep && !writer->closing && writer_clock() >= writer->purge_at;
+    uint64_t before = due && writer->keep < now ? now - writer->keep : 0;
+    pthread_mutex_unlock(&writer->lock);
+    return before;
+}
+
+static void purge_again(struct catalog_writer *writer, unsigned wait)
+{
+    pthread_mutex_lock(&writer->lock);
+    writer->purge_at = writer->keep ? writer_clock() + wait : FOREVER;
+    pthread_mutex_unlock(&writer->lock);
+}
+
+/* A step, between two batches. What keeps it from being done keeps records from being written, which is told then. */
+static void purge_some(struct catalog_writer *writer)
+{
+    uint64_t before = purge_before(writer);
+
+    if (!before)
+        return;
+    if (!writer->purging.before)
+        writer->purging = (struct catalog_purging){ .before = before };
+    int rc = writer_open_again(writer);
+    if (rc == 0)
+        rc = catalog_purge_step(writer->catalog, &writer->purging);
+    if (rc == 1) {
+        purge_again(writer, PURGE_PAUSE_MS);
+        return;
+    }
+    if (rc == -EUCLEAN && writer->catalog)
+        writer_damaged(writer, catalog_reason(writer->catalog));
+    if (writer->purging.removed)
+        event(writer->log, "C05I", EVENT_T("file", writer->file), EVENT_N("records", writer->purging.removed));
+    writer->purging = (struct catalog_purging){ 0 };
+    purge_again(writer, rc < 0 ? PURGE_AGAIN_MS : PURGE_MS);
+}
+
+/* -- its end ------------------------------------------------------------------------------------------------------- */
+
 static void give_up(struct catalog_writer *writer)
 {
     uint64_t lost = writer->batch.count + writer->queue.count;
@@ -295,7 +200,8 @@ static void give_up(struct catalog_writer *writer)
     catalog_queue_move(&writer->batch, &writer->queue);
     if (lost) {
         note_lost(writer, lost);
-        tell_lost(writer, &writer->batch.first->record, lost, "this process ends, and they could not be written");
+        writer_tell_lost(writer, &writer->batch.first->record, lost,
+                         "this process ends, and they could not be written");
     }
     catalog_queue_clear(&writer->batch);
 }
@@ -314,14 +220,16 @@ static void *writer_main(void *argument)
         int rc = writer->batch.first ? write_batch(writer) : 0;
         while (rc == -EAGAIN)
             rc = writer->batch.first ? write_batch(writer) : 0;
+        if (rc == 0)
+            purge_some(writer);
         pthread_mutex_lock(&writer->lock);
         /* A lock may go away; nothing else that is in the way does so in a moment. */
         over = writer->closing && ((!writer->batch.first && !writer->queue.first) || (rc < 0 && rc != -EBUSY) ||
-                                   milliseconds() >= writer->deadline);
+                                   writer_clock() >= writer->deadline);
         pthread_mutex_unlock(&writer->lock);
     }
     give_up(writer);
-    shut(writer);
+    writer_shut(writer);
     return NULL;
 }
 
@@ -341,6 +249,8 @@ int catalog_writer_new(struct catalog_writer **made, const struct catalog_writer
     writer->catalog = options->catalog;
     writer->capacity = options->capacity ? options->capacity : CAPACITY;
     writer->capacity_bytes = options->bytes ? options->bytes : CAPACITY_BYTES;
+    writer->keep = options->keep;
+    writer->purge_at = options->keep ? 0 : FOREVER;
     writer->tag = catalog_id_tag();
     pthread_mutex_init(&writer->lock, NULL);
     pthread_cond_init(&writer->changed, NULL);
@@ -368,12 +278,12 @@ void catalog_writer_free(struct catalog_writer *writer, unsigned patience)
         return;
     pthread_mutex_lock(&writer->lock);
     writer->closing = true;
-    writer->deadline = milliseconds() + patience;
+    writer->deadline = writer_clock() + patience;
     pthread_cond_signal(&writer->changed);
     pthread_mutex_unlock(&writer->lock);
     pthread_join(writer->thread, NULL);
     if (writer->lost > writer->lost_told)
-        tell_lost(writer, NULL, writer->lost - writer->lost_told, "more came than could be kept in memory");
+        writer_tell_lost(writer, NULL, writer->lost - writer->lost_told, "more came than could be kept in memory");
     pthread_cond_destroy(&writer->changed);
     pthread_mutex_destroy(&writer->lock);
     free(writer->file);
@@ -381,6 +291,17 @@ void catalog_writer_free(struct catalog_writer *writer, unsigned patience)
 }
 
 /* -- from other threads -------------------------------------------------------------------------------------------- */
+
+void catalog_writer_keep(struct catalog_writer *writer, uint64_t keep)
+{
+    pthread_mutex_lock(&writer->lock);
+    if (keep != writer->keep) {
+        writer->keep = keep;
+        writer->purge_at = keep ? 0 : FOREVER;
+        pthread_cond_signal(&writer->changed);
+    }
+    pthread_mutex_unlock(&writer->lock);
+}
 
 uint64_t catalog_writer_id(struct catalog_writer *writer)
 {
@@ -393,7 +314,7 @@ uint64_t catalog_writer_id(struct catalog_writer *writer)
 /* Under the lock. Returns how many are to be told of now: once a second, so that a log is not flooded. */
 static uint64_t count_lost(struct catalog_writer *writer)
 {
-    uint64_t now = milliseconds(), untold;
+    uint64_t now = writer_clock(), untold;
 
     writer->lost++;
     if (writer->told_at && now - writer->told_at < 1000)
@@ -432,7 +353,7 @@ uint64_t catalog_writer_push(struct catalog_writer *writer, const struct catalog
     if (tell) {
         struct catalog_record one = *record;
         one.id = id;
-        tell_lost(writer, &one, tell, "more came than could be kept in memory");
+        writer_tell_lost(writer, &one, tell, "more came than could be kept in memory");
     }
     return id;
 }

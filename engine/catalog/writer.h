@@ -6,6 +6,7 @@
  *     C01I  recording goes on after it could not
  *     C02W  recording is not possible now: locked, no room, damaged, no permission. Records wait in the queue
  *     C03W  records were lost, as the queue is full or the end came: how many, and one of them
+ *     C05I  old records were removed, where only those of some time are kept
  * A damaged file is set aside under another name, which C02W tells, and a new one begun.
  */
 #ifndef SLUICE_CATALOG_WRITER_H
@@ -22,6 +23,7 @@ struct catalog_writer_options {
     struct event_log *log;   /* NULL: none; lent */
     size_t capacity;         /* records that may wait; 0: 65536 */
     size_t bytes;            /* and their memory; 0: 64 MiB */
+    uint64_t keep;           /* microseconds: what ended longer ago is removed, at once and each hour; 0: nothing is */
 };
 
 /* 0 or -errno; the thread runs from here on. */
@@ -32,6 +34,9 @@ int catalog_writer_new(struct catalog_writer **writer, const struct catalog_writ
  * (C03W). Nobody may push any more. NULL is allowed.
  */
 void catalog_writer_free(struct catalog_writer *writer, unsigned patience);
+
+/* From here on another time; any thread. */
+void catalog_writer_keep(struct catalog_writer *writer, uint64_t keep);
 
 /* A new id, from any thread. */
 uint64_t catalog_writer_id(struct catalog_writer *writer);

@@ -44,6 +44,7 @@ const struct event_description event_descriptions[] = {
     { "C02W", "transfers go on, but cannot be recorded now (catalog): why, how many records wait in memory" },
     { "C03W", "records of transfers were lost: how many, and one of them" },
     { "C04W", "a transfer's process ended without a word: it has failed, or waits to be tried again" },
+    { "C05I", "old records were removed from the catalog (catalog_keep_days): how many" },
     /* M: messages */
     { "M01I", "a message came and is stored: from whom, how long it is" },
     { "M02W", "a message could not be stored, or looked up: why" },

@@ -84,11 +84,23 @@ int record_open(struct server *server, struct catalog **catalog, struct config_e
     return -EINVAL;
 }
 
+static uint64_t keep_of(const struct config_server *settings)
+{
+    return (uint64_t)settings->catalog_keep_days * 24 * 3600 * 1000000;
+}
+
+void record_follow(struct server *server)
+{
+    if (server->catalog)
+        catalog_writer_keep(server->catalog, keep_of(&server->epoch->config->server));
+}
+
 int record_start(struct server *server, struct catalog *catalog)
 {
     const struct catalog_writer_options options = { .file = server->lasting.catalog,
                                                     .catalog = catalog,
-                                                    .log = server->log };
+                                                    .log = server->log,
+                                                    .keep = keep_of(&server->epoch->config->server) };
 
     return server->lasting.catalog ? catalog_writer_new(&server->catalog, &options) : 0;
 }

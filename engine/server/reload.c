@@ -140,6 +140,7 @@ static void take_over(struct server *server, struct epoch *epoch, struct plan *p
     server->epoch = epoch;
     swap_workers(server);
     uploads_follow(server->uploads, epoch); /* its threads run already */
+    record_follow(server);
     size_t closed = bindings_sweep(server);
     epoch_drop(before);
     say_lasting(server, &epoch->config->server);

@@ -455,6 +455,7 @@ int record_check(const struct config_server *settings, struct config_errors *err
 int record_open(struct server *server, struct catalog **catalog, struct config_errors *errors);
 int record_start(struct server *server, struct catalog *catalog); /* takes it over */
 void record_stop(struct server *server);
+void record_follow(struct server *server); /* after a reload */
 void record_begin(struct session *session);
 void record_tick(struct session *session); /* a transfer that takes long is recorded as running */
 void record_ended(struct session *session, const char *direction, uint64_t bytes, const char *event, const char *why);

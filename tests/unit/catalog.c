@@ -414,6 +414,79 @@ static void purging_takes_what_is_over_and_old_and_leaves_the_rest(void **state)
     assert_string_equal(seen.record.partner, "a");
 }
 
+static int64_t ask(struct place *place, const char *sql)
+{
+    sqlite3_stmt *statement;
+    assert_int_equal(sqlite3_prepare_v2(place->catalog->handle, sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    int64_t answer = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return answer;
+}
+
+/* Each old, and with facts of its own. */
+static void put_many(struct place *place, unsigned count)
+{
+    char peer[32];
+    assert_int_equal(catalog_begin(place->catalog), 0);
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(peer, sizeof peer, "10.0.0.1:%u", i);
+        struct catalog_record record = { .id = (1000 + i) << 11,
+                                         .state = i % 1000 == 7 ? CATALOG_HELD : CATALOG_DONE,
+                                         .ended = 1000 + i,
+                                         .queued = 1000 + i,
+                                         .peer = peer };
+        assert_int_equal(catalog_put(place->catalog, &record), 0);
+    }
+    assert_int_equal(catalog_commit(place->catalog), 0);
+}
+
+static void purging_goes_in_steps_and_takes_facts_that_nobody_has(void **state)
+{
+    struct place *place = *state;
+    struct catalog_purging purging = { .before = 1000000000 };
+    unsigned steps = 0;
+    int rc;
+    put_many(place, 9000);
+    put(place, "a", CATALOG_DONE, CATALOG_IN, 0);
+    do {
+        rc = catalog_purge_step(place->catalog, &purging);
+        steps++;
+    } while (rc == 1);
+    assert_int_equal(rc, 0);
+    assert_int_equal(purging.removed, 9000 - 9);
+    assert_true(steps >= 9); /* at most 2000 rows each, and facts as many */
+    assert_int_equal(ask(place, "SELECT count(*) FROM transfer"), 10);
+    assert_int_equal(ask(place, "SELECT count(*) FROM facts"), 10);
+    assert_int_equal(ask(place, "SELECT count(*) FROM transfer WHERE facts NOT IN (SELECT id FROM facts)"), 0);
+}
+
+/* Facts that were in no transfer when they were looked for, and have come back into use since. */
+static void purging_leaves_facts_that_another_uses_meanwhile(void **state)
+{
+    struct place *place = *state;
+    struct catalog *other;
+    struct catalog_purging purging = { .before = 1000000000 };
+    struct catalog_record record = {
+        .id = 1000 << 11, .state = CATALOG_DONE, .ended = 1000, .queued = 1000, .peer = "x"
+    };
+    unsigned late = 0;
+    int rc;
+    assert_int_equal(catalog_open(&other, place->file, CATALOG_WRITE, place->why), 0);
+    put_many(place, 3000);
+    assert_int_equal(catalog_put(other, &record), 0); /* over the first: it remembers these facts now */
+    while ((rc = catalog_purge_step(place->catalog, &purging)) == 1) {
+        record.id = 0; /* as others go on recording */
+        record.queued = 0;
+        late++;
+        assert_int_equal(catalog_put(other, &record), 0);
+    }
+    catalog_close(other);
+    assert_int_equal(rc, 0);
+    assert_int_equal(ask(place, "SELECT count(*) FROM transfer WHERE facts NOT IN (SELECT id FROM facts)"), 0);
+    assert_int_equal(ask(place, "SELECT count(*) FROM transfer"), 3 + (int64_t)late);
+}
+
 static void who_remembers_facts_notices_that_another_purged_them(void **state)
 {
     struct place *place = *state;
@@ -632,6 +705,8 @@ int main(void)
         TEST(a_state_changes_only_from_those_that_are_allowed),
         TEST(several_calls_are_all_or_nothing),
         TEST(purging_takes_what_is_over_and_old_and_leaves_the_rest),
+        TEST(purging_goes_in_steps_and_takes_facts_that_nobody_has),
+        TEST(purging_leaves_facts_that_another_uses_meanwhile),
         TEST(who_remembers_facts_notices_that_another_purged_them),
         TEST(what_a_dead_process_left_running_has_failed),
         TEST(what_a_dead_process_left_running_waits_again_where_it_is_queued),

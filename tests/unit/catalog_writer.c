@@ -387,6 +387,32 @@ static void a_queue_is_bounded_in_bytes_too(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void what_is_older_than_is_to_be_kept_is_removed(void **state)
+{
+    struct place *place = *state;
+    const struct catalog_writer_options options = { .file = place->file, .log = place->log, .keep = 3600000000 };
+    struct catalog_record old = { .state = CATALOG_DONE, .ended = 1000, .queued = 1000 };
+    start(place, 0);
+    for (unsigned i = 0; i < 5000; i++) {
+        old.id = (1000 + i) << 11;
+        catalog_writer_push(place->writer, &old);
+    }
+    push(place, 0, CATALOG_DONE, "new");
+    stop(place, 60000);
+    assert_int_equal(rows(place).count, 5001);
+    assert_int_equal(catalog_writer_new(&place->writer, &options), 0);
+    wait_log(place, "C05I");
+    assert_true(log_has(place, "records=5000"));
+    assert_int_equal(rows(place).count, 1);
+    /* And with another time, which is longer: nothing; then shorter than the age of what is there. */
+    push(place, 0, CATALOG_DONE, "newer");
+    wait_written(place, 1);
+    catalog_writer_keep(place->writer, 1);
+    for (int i = 0; i < 1000 && rows(place).count > 0; i++)
+        rest();
+    assert_int_equal(rows(place).count, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -403,6 +429,7 @@ int main(void)
         TEST(a_folder_that_is_not_there_is_waited_for),
         TEST(one_record_that_fits_nowhere_does_not_hold_up_the_others),
         TEST(a_queue_is_bounded_in_bytes_too),
+        TEST(what_is_older_than_is_to_be_kept_is_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

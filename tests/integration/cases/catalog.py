@@ -204,6 +204,25 @@ def filters_find_what_they_say(t):
     equal(catalog.list(), [], "what is left")
 
 
+@test("host")
+def what_ended_longer_ago_than_is_to_be_kept_is_removed(t):
+    catalog = Catalog(t)
+    server = serving(t, catalog)
+    fetch(t, setup.partner(t, server.port))
+    catalog.wait(1)
+    rows.fill(catalog.file, 3000)
+    ago = 2 * 86400 * 1_000_000
+    with sqlite3.connect(catalog.file, timeout=30) as file:
+        file.execute(f"UPDATE transfer SET id = id - ({ago} << 11), queued = queued - {ago}, begun = begun - {ago},"
+                     f" ended = ended - {ago} WHERE partner IS NOT NULL")
+    file.close()
+    equal(len(catalog.list("--limit", "0")), 3001, "what is there")
+    server.ini.write_text(server.ini.read_text().replace("[server]", "[server]\ncatalog_keep_days = 1"))
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_event("C05I", 20 * t.run.patience, records=3000)
+    equal([row["remote"] for row in catalog.list("--limit", "0")], ["file"], "what is left")
+
+
 # -- what is done to the file -----------------------------------------------------------------------------------------
 
 
