@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SLOWEST_LINK 1 /* bytes per millisecond */
+
 struct body {
     struct client *client;
     enum http_framing framing;
@@ -24,6 +26,8 @@ struct body {
     uint64_t offset; /* RING_NO_OFFSET: it has none */
     char *bytes;
     size_t length, limit;
+
+    uint64_t begun, before; /* of one that is read by hand: when, and what the client had counted by then */
 };
 
 static void body_begin(struct body *body, struct client *client)
@@ -107,16 +111,27 @@ static int body_wait(struct body *body)
     return client_wait_channel(body->client, client_now() + body->client->options.idle_timeout);
 }
 
+/* What is no file is over in its time: who sends a byte now and then does not hold us for days. */
+static int body_wait_all(const struct body *body)
+{
+    uint64_t idle = body->client->options.idle_timeout, came = body->client->last.bytes - body->before;
+    uint64_t latest = body->begun + idle + came / SLOWEST_LINK, next = client_now() + idle;
+
+    return client_wait_channel(body->client, next < latest ? next : latest);
+}
+
 /* By hand, to its end. 0, -errno or what storing it returned. */
 static int body_read_all(struct body *body)
 {
     struct client *client = body->client;
     uint64_t moved = client->last.bytes; /* of the file, which this is not */
+    body->begun = client_now();
+    body->before = moved;
     int error = body_take(body);
     while (error == 0 && !body->end) {
         error = body_read(body);
         if (error == -EAGAIN)
-            error = body_wait(body);
+            error = body_wait_all(body);
         else if (error == 0)
             error = body_take(body);
     }

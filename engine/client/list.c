@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ENTRY_BYTES_MAX 65536
+
 static int not_a_listing(struct client *client, const char *why)
 {
     return client_fail(client, CLIENT_SERVER, "%s: the answer is not a listing in JSON: %s", client->peer, why);
@@ -47,39 +49,91 @@ static bool is_known_type(json_t *item)
     return strcmp(type, "directory") == 0 || strcmp(type, "file") == 0;
 }
 
-static int visit_all(struct client *client, json_t *listing, client_visit *visit, void *argument)
+struct listing {
+    struct client *client;
+    const char *at, *end;
+};
+
+static char next_byte(struct listing *listing)
+{
+    while (listing->at < listing->end && strchr(" \t\r\n", *listing->at) && *listing->at)
+        listing->at++;
+    return listing->at < listing->end ? *listing->at : '\0';
+}
+
+/* One entry is made sense of at a time: as a whole, what is 16 MiB on the wire could be a gigabyte in memory. */
+static int next_entry(struct listing *listing, json_t **item)
+{
+    size_t left = (size_t)(listing->end - listing->at);
+    bool cut = left > ENTRY_BYTES_MAX;
+    json_error_t error;
+    char why[200];
+
+    *item = json_loadb(listing->at, cut ? ENTRY_BYTES_MAX : left, JSON_DISABLE_EOF_CHECK | JSON_DECODE_ANY, &error);
+    if (!*item && cut)
+        return not_a_listing(listing->client, "an entry is malformed, or longer than 64 KiB");
+    if (!*item)
+        return not_a_listing(listing->client, client_escape(error.text, why, sizeof why));
+    listing->at += error.position;
+    return CLIENT_OK;
+}
+
+/* Its end, or what comes before another entry. */
+static int pass_separator(struct listing *listing, bool *over)
+{
+    char byte = next_byte(listing);
+
+    if (byte != ',' && byte != ']')
+        return not_a_listing(listing->client, "an entry is followed by neither a comma nor the end");
+    listing->at++;
+    *over = byte == ']';
+    if (*over && next_byte(listing))
+        return not_a_listing(listing->client, "something follows its end");
+    if (!*over)
+        next_byte(listing);
+    return CLIENT_OK;
+}
+
+static int visit_entry(struct client *client, json_t *item, client_visit *visit, void *argument, bool *enough)
 {
     struct client_entry entry;
-    json_t *item;
-    size_t i;
+    int result = read_entry(client, item, &entry);
 
-    if (!json_is_array(listing))
-        return not_a_listing(client, "it is not an array");
-    json_array_foreach(listing, i, item)
-    {
-        int result = read_entry(client, item, &entry);
+    if (result == CLIENT_OK && visit && is_known_type(item))
+        *enough = visit(argument, &entry) != 0;
+    return result;
+}
+
+/* `visit` NULL: is it right, as a whole? */
+static int visit_all(struct listing listing, client_visit *visit, void *argument)
+{
+    bool over = false, enough = false;
+    int result = CLIENT_OK;
+    json_t *item;
+
+    if (next_byte(&listing) != '[')
+        return not_a_listing(listing.client, "it is not an array");
+    listing.at++;
+    if (next_byte(&listing) == ']')
+        return pass_separator(&listing, &over);
+    while (result == CLIENT_OK && !over && !enough) {
+        result = next_entry(&listing, &item);
         if (result != CLIENT_OK)
-            return result;
-    }
-    json_array_foreach(listing, i, item)
-    {
-        if (read_entry(client, item, &entry) == CLIENT_OK && is_known_type(item) && visit(argument, &entry) != 0)
             break;
+        result = visit_entry(listing.client, item, visit, argument, &enough);
+        json_decref(item);
+        if (result == CLIENT_OK)
+            result = pass_separator(&listing, &over);
     }
-    return CLIENT_OK;
+    return result;
 }
 
 static int parse(struct client *client, const char *bytes, size_t length, client_visit *visit, void *argument)
 {
-    json_error_t error;
-    char why[200];
+    const struct listing listing = { .client = client, .at = bytes ? bytes : "", .end = bytes ? bytes + length : "" };
+    int result = visit_all(listing, NULL, NULL);
 
-    json_t *listing = json_loadb(bytes ? bytes : "", length, 0, &error);
-    if (!listing)
-        return not_a_listing(client, client_escape(error.text, why, sizeof why));
-    int result = visit_all(client, listing, visit, argument);
-    json_decref(listing);
-    return result;
+    return result == CLIENT_OK ? visit_all(listing, visit, argument) : result;
 }
 
 static int read_failed(struct client *client, int error)

@@ -109,6 +109,14 @@ static void refuses_what_is_not_a_listing(void **state)
         { "application/json", "[{\"name\":\"a\"}]", "no name or no type" },
         { "application/json", "[{\"name\":7,\"type\":\"file\"}]", "no name or no type" },
         { "application/json", "[7]", "no name or no type" },
+        { "application/json", "[[[]]]", "no name or no type" },
+        { "application/json", "[,]", "not a listing in JSON" },
+        { "application/json", "[{\"name\":\"a\",\"type\":\"file\"},]", "not a listing in JSON" },
+        { "application/json", "[{\"name\":\"a\",\"type\":\"file\"} {}]", "followed by neither a comma nor the end" },
+        { "application/json", "[{\"name\":\"a\",\"type\":\"file\"}", "followed by neither a comma nor the end" },
+        { "application/json", "[{\"name\":\"a\",\"type\":\"file\"}]]", "something follows its end" },
+        { "application/json", "[] []", "something follows its end" },
+        { "application/json", "[", "not a listing in JSON" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct seen seen = { 0 };
@@ -127,6 +135,40 @@ static void refuses_a_listing_without_end(void **state)
          { SAY, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 33554432\r\n\r\n", 0 },
          { SAY_BODY, NULL, (size_t)32 << 20 });
     assert_fails(client_list(client, "x/", see, &seen), CLIENT_SERVER, "longer than 16 MiB");
+}
+
+/* Whatever there is of it, one entry is in memory at a time, and one is small. */
+static void refuses_an_entry_that_is_large(void **state)
+{
+    (void)state;
+    struct seen seen = { 0 };
+    static char answer[100200];
+    char *at = stpcpy(answer, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100002\r\n\r\n[[");
+    for (int i = 0; i < 50000; i++)
+        at = stpcpy(at, "0,");
+    static const struct script_step steps[] = { { HEAR_HEAD, NULL, 0 }, { SAY, answer, 0 }, { SCRIPT_END, NULL, 0 } };
+    start_server(steps, false);
+    open_client();
+    assert_fails(client_list(client, "x/", see, &seen), CLIENT_SERVER, "longer than 64 KiB");
+    assert_int_equal(seen.count, 0);
+}
+
+#define DRIP                                                                                                           \
+    { SAY, " ", 0 },                                                                                                   \
+    {                                                                                                                  \
+        PAUSE, NULL, 200                                                                                               \
+    }
+
+/* A byte now and then is progress, but not for ever. */
+static void gives_up_a_listing_that_comes_by_drops(void **state)
+{
+    (void)state;
+    struct seen seen = { 0 };
+    options.idle_timeout = 600;
+    PLAY({ HEAR_HEAD, NULL, 0 },
+         { SAY, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n", 0 }, DRIP, DRIP,
+         DRIP, DRIP, DRIP, DRIP, DRIP, DRIP, DRIP, DRIP, { SAY, "[]", 0 });
+    assert_fails(client_list(client, "x/", see, &seen), CLIENT_CUT, "in the middle of the listing");
 }
 
 static void tells_of_a_listing_that_is_cut(void **state)
@@ -148,11 +190,17 @@ static void tells_that_there_is_no_such_directory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(lists_files_and_directories),           TEST(lists_the_root_and_an_empty_directory),
-        TEST(ends_when_the_visitor_has_seen_enough), TEST(takes_a_chunked_listing_and_keeps_the_connection),
-        TEST(refuses_names_that_lead_elsewhere),     TEST(refuses_what_is_not_a_listing),
-        TEST(refuses_a_listing_without_end),         TEST(tells_of_a_listing_that_is_cut),
+        TEST(lists_files_and_directories),
+        TEST(lists_the_root_and_an_empty_directory),
+        TEST(ends_when_the_visitor_has_seen_enough),
+        TEST(takes_a_chunked_listing_and_keeps_the_connection),
+        TEST(refuses_names_that_lead_elsewhere),
+        TEST(refuses_what_is_not_a_listing),
+        TEST(refuses_a_listing_without_end),
+        TEST(tells_of_a_listing_that_is_cut),
         TEST(tells_that_there_is_no_such_directory),
+        TEST(refuses_an_entry_that_is_large),
+        TEST(gives_up_a_listing_that_comes_by_drops),
     };
     return cmocka_run_group_tests(tests, begin_group, end_group);
 }
