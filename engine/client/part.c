@@ -21,6 +21,7 @@
 #define LOCK_PATIENCE_US 10000
 #define LOCK_ATTEMPTS 200
 #define NUMBER_ATTEMPTS 1000
+#define BINDING_SIZE 24
 
 static int open_directory(const char *local, const char *leaf)
 {
@@ -129,13 +130,50 @@ static int take(const struct part *part)
     return -EBUSY;
 }
 
+/*
+ * Names are any bytes: who sends us a tree may send a NAME.part and a journal to it, with bytes of their own that
+ * another server would seem to have sent. So a journal says which file it is about, by what no sender knows.
+ */
+static void print_binding(const struct stat *facts, char binding[BINDING_SIZE])
+{
+    snprintf(binding, BINDING_SIZE, "%llx ", (unsigned long long)facts->st_ino);
+}
+
+static bool unbind(struct store_map *map, const struct stat *facts)
+{
+    char binding[BINDING_SIZE];
+
+    print_binding(facts, binding);
+    size_t length = strlen(binding);
+    if (strncmp(map->source, binding, length) != 0)
+        return false;
+    memmove(map->source, map->source + length, strlen(map->source) - length + 1);
+    return true;
+}
+
+static int save(const struct part *part, const struct store_map *map, bool durable)
+{
+    char binding[BINDING_SIZE];
+    struct store_map bound = *map;
+    struct stat facts;
+
+    if (fstat(part->fd, &facts) < 0)
+        return -errno;
+    print_binding(&facts, binding);
+    if (asprintf(&bound.source, "%s%s", binding, map->source) < 0)
+        return -ENOMEM;
+    int rc = store_map_save(&bound, part->directory, part->journal, durable);
+    free(bound.source);
+    return rc;
+}
+
 /* What the journal claims can only be there as far as the file reaches. */
-static void check_claims(struct part *part, const char *remote, uint64_t length)
+static void check_claims(struct part *part, const char *remote, const struct stat *facts)
 {
     const struct extents *have = &part->map.have;
-    bool there = have->count == 0 || have->items[have->count - 1].end <= length;
+    bool there = have->count == 0 || have->items[have->count - 1].end <= (uint64_t)facts->st_size;
 
-    if (there && strcmp(part->map.name, remote) == 0)
+    if (there && strcmp(part->map.name, remote) == 0 && unbind(&part->map, facts))
         return;
     part->damaged = true;
     store_map_clear(&part->map);
@@ -149,7 +187,7 @@ static int read_journal(struct part *part, const char *remote)
         return -errno;
     int rc = store_map_load(&part->map, part->directory, part->journal);
     if (rc == 0)
-        check_claims(part, remote, (uint64_t)facts.st_size);
+        check_claims(part, remote, &facts);
     if (rc == -ENOENT)
         return facts.st_size == 0 ? 0 : -EEXIST;
     if (rc == -EINVAL || rc == -E2BIG)
@@ -231,7 +269,7 @@ static int start_journal(struct part *part, const char *source, const char *remo
     part->map = (struct store_map){ .size = size, .source = strdup(source), .name = strdup(remote) };
     if (!part->map.source || !part->map.name)
         return -ENOMEM;
-    return store_map_save(&part->map, part->directory, part->journal, durable);
+    return save(part, &part->map, durable);
 }
 
 /* As far as the file system knows it. */
@@ -296,7 +334,7 @@ int part_save(struct part *part, const struct extents *have)
     }
     if (part->lost < 0)
         return part->lost;
-    return store_map_save(&map, part->directory, part->journal, true);
+    return save(part, &map, true);
 }
 
 static int give_name(struct part *part, const char *name, bool replace)

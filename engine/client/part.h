@@ -25,7 +25,7 @@
 struct part {
     int fd;               /* -1: there is none yet */
     struct store_map map; /* what the journal says, as far as the .part can bear it out; its `name` is the remote one */
-    bool damaged;         /* there was a journal, but it could not be believed */
+    bool damaged;         /* there was a journal, but it could not be believed, or was of another file */
 
     /* private */
     int lost; /* a sync failed with this: the kernel says so once, but what is on the disk is not known any more */

@@ -93,6 +93,31 @@ static void finds_what_an_earlier_transfer_left(void **state)
     part_close(&part);
 }
 
+/* As a tree of somebody else's would bring both. */
+static void believes_no_journal_of_another_file_of_that_name(void **state)
+{
+    struct part part;
+    char bytes[SIZE] = "";
+
+    (void)state;
+    leave_half();
+    int fd = open(path_of(".copy"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, bytes, sizeof bytes), sizeof bytes);
+    close(fd);
+    assert_int_equal(rename(path_of(".copy"), path_of(PART_SUFFIX)), 0);
+    must_open(&part);
+    assert_true(part.damaged);
+    assert_int_equal(part.map.have.count, 0);
+    assert_int_equal(part_begin(&part, SOURCE, "data/x", SIZE, NULL), 0);
+    part_close(&part);
+    must_open(&part);
+    assert_false(part.damaged);
+    assert_int_equal(extents_total(&part.map.have), 0);
+    assert_string_equal(part.map.source, SOURCE);
+    part_close(&part);
+}
+
 static void gives_the_name_only_to_the_whole(void **state)
 {
     struct part part;
@@ -532,6 +557,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_teardown(name, clean)
     const struct CMUnitTest tests[] = {
         TEST(finds_what_an_earlier_transfer_left),
+        TEST(believes_no_journal_of_another_file_of_that_name),
         TEST(gives_the_name_only_to_the_whole),
         TEST(takes_a_number_where_the_name_is_taken),
         TEST(one_process_at_a_time_has_it),
