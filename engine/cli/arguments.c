@@ -110,8 +110,7 @@ static const char common_help[] =
     "                            path within the directory, else against the name; with '/' at its end, directories\n"
     "      --files-from FILE     only what FILE names, one a line or each ended by NUL; - is standard input\n"
     "      --dry-run             tells what would be moved\n"
-    "      --queue               leave single files to the running `sluice serve`, which tries again where that "
-    "helps;\n"
+    "      --queue               leave it to the running `sluice serve`, which tries again where that helps;\n"
     "                            prints the id, for `sluice show`, `hold`, `release`, `cancel` and `retry`\n"
     "For https:// URLs only; a partner's profile is in the configuration:\n"
     "      --cacert FILE         whom to trust (else the system's store)\n"
@@ -341,8 +340,11 @@ static int check(const struct arguments *arguments)
                                "and put");
     if (arguments->exact_modes && strcmp(arguments->subcommand, "get") != 0)
         return arguments_wrong(arguments, "--exact-modes is for get: a server holds modes to its own umask");
-    if (arguments->queue && (has_tree_options(arguments) || strcmp(arguments->subcommand, "ls") == 0))
-        return arguments_wrong(arguments, "--queue is for the single files of get and put: a [watch] queues a folder");
+    if (arguments->queue && strcmp(arguments->subcommand, "ls") == 0)
+        return arguments_wrong(arguments, "--queue is for get and put");
+    if (arguments->queue && (arguments->files_from || arguments->dry_run))
+        return arguments_wrong(arguments, "--queue goes without --files-from and --dry-run: what there is to move is "
+                                          "found when its turn comes; --include and --exclude choose then");
     if (arguments->limit_rate && strcmp(arguments->subcommand, "ls") == 0)
         return arguments_wrong(arguments, "--limit-rate is for get and put");
     if (arguments->says_if_exists && strcmp(arguments->subcommand, "ls") == 0)

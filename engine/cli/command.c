@@ -54,11 +54,16 @@ int command_begin(struct command *command, const struct arguments *arguments)
     return CLIENT_OK;
 }
 
-int command_end(struct command *command)
+void command_release(struct command *command)
 {
     client_free(command->client);
     recording_close(&command->recording);
     remote_clear(&command->server);
+}
+
+int command_end(struct command *command)
+{
+    command_release(command);
     config_free(command->config);
     config_profile_free(command->profile);
     event_log_free(command->log);
@@ -81,9 +86,26 @@ static int note(struct command *command, int result)
     return result;
 }
 
+static void let_hear(struct command *command, int result, const char *format, va_list list)
+{
+    char sentence[1024];
+
+    vsnprintf(sentence, sizeof sentence, format, list);
+    command->hear(command->hear_argument, result, command->status, sentence);
+    command->status = 0;
+}
+
 int command_fail(struct command *command, int result, const char *format, ...)
 {
     va_list list;
+
+    if (command->hear) {
+        va_start(list, format);
+        let_hear(command, result, format, list);
+        va_end(list);
+        return note(command, result);
+    }
+    command->status = 0;
     fflush(stdout); /* so that a log holds both in their order */
     fprintf(stderr, "sluice %s: ", command->arguments->subcommand);
     va_start(list, format);
@@ -95,8 +117,16 @@ int command_fail(struct command *command, int result, const char *format, ...)
 static int fail_with_errors(struct command *command, int result, struct config_errors *errors)
 {
     config_errors_sort(errors);
+    if (command->hear)
+        return command_fail(command, result, "%s", errors->count ? errors->items[0].text : "the configuration");
     config_errors_print(errors, stderr);
     return note(command, result);
+}
+
+static void warn(const struct command *command, const struct config_errors *errors)
+{
+    if (!command->hear)
+        config_errors_print(errors, stderr);
 }
 
 const struct config *command_config(struct command *command)
@@ -104,20 +134,22 @@ const struct config *command_config(struct command *command)
     struct config_errors errors = { 0 };
     const char *file = command->arguments->config_file;
 
+    if (command->lent)
+        return command->lent;
     if (command->config)
         return command->config;
     command->config = config_load(file ? file : cli_config_file(), &errors);
     if (!command->config)
         fail_with_errors(command, CLIENT_CONFIG, &errors);
     else
-        config_errors_print(&errors, stderr);
+        warn(command, &errors);
     config_errors_clear(&errors);
     return command->config;
 }
 
 static int no_profile(struct command *command, const struct config_partner *partner)
 {
-    const char *file = command->config->file;
+    const char *file = command_config(command)->file;
 
     event(command->log, "T47E", EVENT_T("partner", partner->name), EVENT_T("profile", partner->profile),
           EVENT_T("config", file));
@@ -200,7 +232,7 @@ static int connect_to(struct command *command, const struct remote *remote)
     if (result != CLIENT_OK)
         fail_with_errors(command, result, &errors);
     else
-        config_errors_print(&errors, stderr);
+        warn(command, &errors);
     config_errors_clear(&errors);
     return result;
 }
@@ -261,6 +293,7 @@ static int run_end(struct command *command, struct transfer_run *run, int result
     command->succeeded += result == CLIENT_OK;
     if (result != CLIENT_OK) {
         char *name = printable(what);
+        command->status = last->status;
         command_fail(command, result, "%s: %s", name ? name : "?", client_reason(command->client));
         free(name);
     }

@@ -14,10 +14,19 @@
 
 struct command {
     const struct arguments *arguments;
-    FILE *out;          /* for the lines at a transfer's end */
-    int exit_code;      /* of the first failure */
-    bool hopeless;      /* what failed will fail for every other file, too */
+    FILE *out;       /* for the lines at a transfer's end */
+    int exit_code;   /* of the first failure */
+    bool hopeless;   /* what failed will fail for every other file, too */
+    unsigned status; /* of HTTP, that belongs to the failure that is told next; 0: none */
+    struct {
+        uint64_t moved, skipped, failed, bytes;
+    } trees;            /* all that were moved so far, together */
     uint64_t succeeded; /* files that were moved, or need not be: where others failed, the exit code says so */
+
+    /* Of a command that the queue carries out: who hears its failures in place of standard error; and its model. */
+    void (*hear)(void *argument, int result, unsigned status, const char *sentence);
+    void *hear_argument;
+    const struct config *lent;
 
     /* private */
     struct config *config;
@@ -35,6 +44,9 @@ struct command {
 /* 0, or the exit code after the sentence was printed. command_end() either way. */
 int command_begin(struct command *command, const struct arguments *arguments);
 int command_end(struct command *command); /* returns the exit code */
+
+/* For what the queue carries out: `command` has `lent`, `hear` and what private fields are needed. Frees the rest. */
+void command_release(struct command *command);
 
 /* The whole of get and put: `work` is called with at least one source and the destination. Returns the exit code. */
 int command_run(int argc, char **argv, const char *usage,

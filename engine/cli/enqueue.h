@@ -10,11 +10,15 @@
 int catalog_of(const char *subcommand, const struct config *config, enum catalog_use use, struct catalog **catalog);
 
 /*
- * Records one file as waiting: `local` is made absolute, and for a put there must be such a file. Prints the id.
- * Returns enum client_result.
+ * Records one file, or with command_enqueue_tree() one directory and all in it, as waiting: `local` is made absolute,
+ * and for a put there must be such a file or directory. `or_file`: of what is fetched the server knows which it is.
+ * Prints the id. Returns enum client_result.
  */
 int command_enqueue(struct command *command, const struct remote *server, enum catalog_direction direction,
                     const char *local, const char *path);
+
+int command_enqueue_tree(struct command *command, const struct remote *server, enum catalog_direction direction,
+                         const char *local, const char *path, bool or_file);
 
 int command_enqueue_message(struct command *command, const struct remote *partner, const char *text, size_t length);
 

@@ -10,6 +10,7 @@
 
 #include "engine/cli/report.h"
 #include "engine/cli/command.h"
+#include "engine/cli/enqueue.h"
 #include "engine/cli/tree.h"
 
 static const char usage[] =
@@ -94,9 +95,10 @@ static void get_source(struct command *command, const struct remote *source, con
     char *local = local_name(command, source, destination);
     if (!local)
         return;
-    if (path_is_directory(source->path) && command->arguments->queue)
-        command_fail(command, CLIENT_USAGE, "/%s is a directory: --queue fetches single files", source->path);
-    else if (path_is_directory(source->path))
+    bool directory = path_is_directory(source->path);
+    if (command->arguments->queue && (directory || command->arguments->recursive))
+        command_enqueue_tree(command, source, CATALOG_IN, local, source->path, !directory);
+    else if (directory)
         tree_get(command, source, source->path, local, false);
     else if (!command->arguments->recursive || !get_recursively(command, source, local)) {
         if (command->arguments->dry_run)

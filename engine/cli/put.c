@@ -8,6 +8,7 @@
 
 #include "engine/cli/report.h"
 #include "engine/cli/command.h"
+#include "engine/cli/enqueue.h"
 #include "engine/cli/tree.h"
 
 static const char usage[] =
@@ -49,7 +50,7 @@ static void put_source(struct command *command, const struct remote *destination
     if (!path)
         command_fail(command, CLIENT_FAILED, "no memory");
     else if (S_ISDIR(facts.st_mode) && command->arguments->queue)
-        command_fail(command, CLIENT_USAGE, "%s is a directory: --queue sends single files, a [watch] a folder", local);
+        command_enqueue_tree(command, destination, CATALOG_OUT, local, path, false);
     else if (S_ISDIR(facts.st_mode))
         tree_put(command, destination, local, path);
     else if (command->arguments->dry_run)

@@ -13,6 +13,7 @@
 
 #include "config/printable.h"
 #include "config/model.h"
+#include "engine/cli/tree_job.h"
 #include "engine/queue/queue.h"
 #include "engine/queue/watch.h"
 #include "engine/server/server.h"
@@ -138,7 +139,8 @@ static struct queue *open_queue(struct server *server, struct event_log *log)
     struct queue_model model = current_model(server);
     struct queue_options options = { .catalog = model.config->server.catalog,
                                      .log = log,
-                                     .hooks = server_hooks(server) };
+                                     .hooks = server_hooks(server),
+                                     .move_tree = tree_job };
     struct queue *queue = NULL;
 
     if (!options.catalog) {

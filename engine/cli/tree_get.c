@@ -85,7 +85,7 @@ static void take_link(struct tree_run *run, struct client *client, struct tree_e
     else if (entry->to_file)
         take_file(run, client, entry);
     else
-        tree_run_failed(run, entry, CLIENT_SERVER,
+        tree_run_failed(run, entry, CLIENT_REFUSED,
                         entry->to_directory ? "is not fetched: a symbolic link to a directory"
                                             : "is not fetched: a symbolic link to nothing that is served",
                         NULL);
@@ -126,7 +126,7 @@ static void take_entry(struct tree_run *run, struct client *client, struct tree_
         char *reason = printable(entry->words ? entry->words : "?");
         snprintf(why, sizeof why, "the server cannot read it: %s", reason ? reason : "?");
         free(reason);
-        tree_run_failed(run, entry, CLIENT_SERVER, why, NULL);
+        tree_run_failed(run, entry, CLIENT_REFUSED, why, NULL);
     }
     }
 }
@@ -279,8 +279,10 @@ bool tree_get(struct command *command, const struct remote *server, const char *
         get_into(command, server, &tree, local);
     else if (or_file && result == CLIENT_REFUSED && client_last(client)->status == 404)
         is_tree = false;
-    else
+    else {
+        command->status = client_last(client)->status;
         command_fail(command, result, "/%s: %s", path, why);
+    }
     tree_clear(&tree);
     return is_tree;
 }

@@ -136,6 +136,7 @@ void tree_run_failed(struct tree_run *run, const struct tree_entry *entry, int r
     record_one(run, entry, transfer, result, why);
     if (run->command->arguments->json)
         tell_json(run, entry, transfer, result, why);
+    run->command->status = transfer ? transfer->status : 0;
     command_fail(run->command, result, "%s: %s", name ? name : "?", why);
     pthread_mutex_unlock(&run->lock);
     free(name);
@@ -473,6 +474,10 @@ void tree_run_end(struct tree_run *run)
                                             .bytes = run->moved_bytes,
                                             .seconds = seconds_since(&run->started) };
 
+    run->command->trees.moved += run->moved;
+    run->command->trees.skipped += run->skipped;
+    run->command->trees.failed += run->failed;
+    run->command->trees.bytes += run->moved_bytes;
     if (arguments->json)
         report_summary(run->command->out, &summary);
     else if (!arguments->quiet)

@@ -285,7 +285,10 @@ static int read_there(struct command *command, struct sending *sending)
         tree_sort(&sending->there);
         return CLIENT_OK;
     }
-    return result == CLIENT_OK ? result : command_fail(command, result, "/%s: %s", sending->there.prefix, why);
+    if (result == CLIENT_OK)
+        return result;
+    command->status = client_last(client)->status;
+    return command_fail(command, result, "/%s: %s", sending->there.prefix, why);
 }
 
 /* The directory itself, where it is new to the server: it gets its own time and mode, too. */

@@ -193,6 +193,7 @@ static int begin(struct queue *queue, struct queue_hold *hold, uint64_t id)
     }
     work->hold = queue_hold_more(hold);
     work->log = queue->log;
+    work->move_tree = queue->move_tree;
     work->done = queue->poke;
     rc = queue_work_start(work);
     if (rc < 0) {
@@ -362,6 +363,7 @@ int queue_new(struct queue **made, const struct queue_options *options, const st
     }
     queue->log = options->log;
     queue->hooks = options->hooks;
+    queue->move_tree = options->move_tree;
     queue->hold = hold;
     pthread_mutex_init(&queue->lock, NULL);
     int rc = start(queue);

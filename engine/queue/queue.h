@@ -34,10 +34,15 @@ struct queue_model {
     void *holder;
 };
 
+struct queue_tree;
+struct queue_tree_end;
+
 struct queue_options {
     const char *catalog;   /* the file; copied */
     struct event_log *log; /* lent */
     struct hooks *hooks;   /* lent; NULL: none are run */
+    /* Moves a tree, on a thread of the queue's. NULL: trees are refused. */
+    void (*move_tree)(const struct queue_tree *tree, struct queue_tree_end *end);
 };
 
 /* Starts the thread. Takes the model over, also where it fails. 0 or -errno. */
@@ -49,6 +54,7 @@ void queue_free(struct queue *queue);
 
 /* -- what to do, as it stands in a job ----------------------------------------------------------------------------- */
 
+#define QUEUE_RULES_SIZE 2048
 struct queue_request {
     enum client_verify verify;
     enum digest_algorithm digest;
@@ -56,13 +62,43 @@ struct queue_request {
     unsigned streams;    /* 0: as the client finds best */
     uint64_t limit_rate; /* bytes per second; 0: the partner's */
     bool no_links;       /* what is to be sent is not sent where it is a symbolic link by then */
+
+    /* Of a tree. */
+    bool is_tree; /* this is known, and may be other than nought */
+    enum queue_links { QUEUE_LINKS_FOLLOW, QUEUE_LINKS_SKIP, QUEUE_LINKS_KEEP } tree_links;
+    bool checksum, exact_modes;
+    bool or_file;                 /* what is fetched may turn out to be a file */
+    size_t rules_length;          /* bytes of `rules` */
+    char rules[QUEUE_RULES_SIZE]; /* each '+' (include) or '-', a glob of any bytes, and its NUL; the first decides */
 };
 
-#define QUEUE_REQUEST_SIZE 256
-/* As text: "key=value" in lines, so that an operator can read the file. Returns the length. */
+#define QUEUE_REQUEST_SIZE 4096
+/* As text: "key=value" in lines, so that an operator can read the file. Returns the length; 0: it is too long. */
 size_t queue_request_print(const struct queue_request *request, char text[QUEUE_REQUEST_SIZE]);
 /* 0, or -EINVAL: something else wrote it. */
 int queue_request_parse(const char *text, size_t length, struct queue_request *request);
+
+/* -- trees --------------------------------------------------------------------------------------------------------- */
+
+/*
+ * A tree is one transfer of the queue, however many files it has. Those that stand on both sides already are passed
+ * over, so that each try moves what is missing.
+ */
+struct queue_tree {
+    const struct config *config;
+    struct event_log *log;
+    const char *partner, *remote, *local;
+    bool put;
+    const struct queue_request *request;
+    int interrupt; /* once readable, it ends soon */
+};
+
+struct queue_tree_end {
+    int result;      /* enum client_result. Of several failures one that may heal, or else CLIENT_PARTIAL */
+    unsigned status; /* of HTTP, that belongs to it */
+    uint64_t bytes;
+    char reason[1024]; /* how many files came, and the first that did not, and why */
+};
 
 /* -- whether and when to try again --------------------------------------------------------------------------------- */
 

@@ -47,6 +47,7 @@ struct queue_work {
 
     struct queue_hold *hold;
     struct event_log *log;
+    void (*move_tree)(const struct queue_tree *tree, struct queue_tree_end *end);
     int interrupt; /* eventfd: readable once it shall end */
     int done;      /* the queue's eventfd, written to at the end */
     pthread_t thread;
@@ -65,6 +66,7 @@ struct queue {
     char *file;
     struct event_log *log;
     struct hooks *hooks;
+    void (*move_tree)(const struct queue_tree *tree, struct queue_tree_end *end);
     pthread_t thread;
     int poke; /* eventfd */
     pthread_mutex_t lock;

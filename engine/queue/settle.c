@@ -115,7 +115,7 @@ bool queue_settle(struct queue *queue, struct queue_work *work)
         return false;
     if (record.event)
         tell(queue, work, &record, wait);
-    if (record.state == CATALOG_FAILED || (record.state == CATALOG_DONE && work->kind == CATALOG_FILE))
+    if (record.state == CATALOG_FAILED || (record.state == CATALOG_DONE && work->kind != CATALOG_MESSAGE))
         run_hooks(queue, work, &record);
     return true;
 }

@@ -185,12 +185,35 @@ static int move(struct queue_work *work, struct client *client)
                                          : client_put(client, work->local, work->remote);
 }
 
+static int move_tree(struct queue_work *work)
+{
+    struct queue_outcome *outcome = &work->outcome;
+    const struct queue_tree tree = { .config = work->hold->model.config,
+                                     .log = work->log,
+                                     .partner = work->partner,
+                                     .remote = work->remote ? work->remote : "",
+                                     .local = work->local,
+                                     .put = work->direction == CATALOG_OUT,
+                                     .request = &work->request,
+                                     .interrupt = work->interrupt };
+    struct queue_tree_end end = { .result = CLIENT_FAILED };
+
+    if (!work->partner || !work->local || !work->move_tree)
+        return say(work, CLIENT_USAGE, "the record does not say what to move");
+    work->move_tree(&tree, &end);
+    outcome->bytes = end.bytes;
+    outcome->status = end.status;
+    return say(work, end.result, "%s", end.reason);
+}
+
 static int try(struct queue_work *work)
 {
     struct config_errors errors = { 0 };
     struct client_options options;
     struct client *client = NULL;
 
+    if (work->kind == CATALOG_TREE)
+        return move_tree(work);
     if (work->kind == CATALOG_MESSAGE ? !work->message : !work->remote || !work->local)
         return say(work, CLIENT_USAGE, "the record does not say what to send");
     int result = options_of(work, &options);

@@ -76,6 +76,8 @@ static void reads_what_it_has_written(void **state)
         { .verify = CLIENT_VERIFY_ALWAYS, .digest = DIGEST_SHA_512, .streams = 64, .limit_rate = 12345678901 },
         { .verify = CLIENT_VERIFY_NEVER, .if_exists = CLIENT_IF_EXISTS_RENAME, .limit_rate = INT64_MAX },
         { .no_links = true },
+        { .is_tree = true, .tree_links = QUEUE_LINKS_KEEP, .checksum = true, .exact_modes = true, .or_file = true },
+        { .is_tree = true, .rules_length = 16, .rules = "+*.\xff\n%\0-a=b\0+\x7f\r" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char text[QUEUE_REQUEST_SIZE];
@@ -89,6 +91,13 @@ static void reads_what_it_has_written(void **state)
         assert_int_equal(read.if_exists, rows[i].if_exists);
         assert_int_equal(read.streams, rows[i].streams);
         assert_int_equal(read.no_links, rows[i].no_links);
+        assert_int_equal(read.is_tree, rows[i].is_tree);
+        assert_int_equal(read.tree_links, rows[i].tree_links);
+        assert_int_equal(read.checksum, rows[i].checksum);
+        assert_int_equal(read.exact_modes, rows[i].exact_modes);
+        assert_int_equal(read.or_file, rows[i].or_file);
+        assert_int_equal(read.rules_length, rows[i].rules_length);
+        assert_memory_equal(read.rules, rows[i].rules, read.rules_length);
     }
 }
 
@@ -99,6 +108,8 @@ static void refuses_what_it_has_not_written(void **state)
         "verify",          "verify=sometimes", "digest=md5",      "limit_rate=-1",
         "limit_rate=1x",   "limit_rate=",      "what=is this",    "limit_rate=99999999999999999999",
         "verify=usual\nx", "streams=65",       "if_exists=maybe", "links=some",
+        "tree_links=no",   "checksum=2",       "or_file=",        "include=",
+        "exclude=%0",      "include=%00",      "exclude=%zz",     "include=a%",
     };
     struct queue_request request;
     char large[QUEUE_REQUEST_SIZE + 1] = { 0 };
@@ -106,10 +117,24 @@ static void refuses_what_it_has_not_written(void **state)
         if (queue_request_parse(rows[i], strlen(rows[i]), &request) != -EINVAL)
             fail_msg("\"%s\" was taken", rows[i]);
     }
+    memset(large, 'x', sizeof large - 1);
+    memcpy(large, "include=", 8);
+    assert_int_equal(queue_request_parse(large, QUEUE_RULES_SIZE + 100, &request), -EINVAL);
     memset(large, '\n', sizeof large - 1);
     assert_int_equal(queue_request_parse(large, sizeof large - 1, &request), -EINVAL);
     assert_int_equal(queue_request_parse("verify=usual\0", 13, &request), -EINVAL);
     assert_int_equal(queue_request_parse("", 0, &request), 0);
+}
+
+static void what_would_not_fit_in_a_job_is_not_written(void **state)
+{
+    (void)state;
+    char text[QUEUE_REQUEST_SIZE];
+    struct queue_request request = { .is_tree = true, .rules_length = QUEUE_RULES_SIZE };
+    memset(request.rules, '\n', sizeof request.rules);
+    request.rules[0] = '+';
+    request.rules[QUEUE_RULES_SIZE - 1] = '\0';
+    assert_int_equal(queue_request_print(&request, text), 0);
 }
 
 int main(void)
@@ -121,6 +146,7 @@ int main(void)
         cmocka_unit_test(gives_up_at_once_where_no_retries_are_wanted),
         cmocka_unit_test(reads_what_it_has_written),
         cmocka_unit_test(refuses_what_it_has_not_written),
+        cmocka_unit_test(what_would_not_fit_in_a_job_is_not_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

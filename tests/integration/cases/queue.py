@@ -228,7 +228,6 @@ def queueing_refuses_what_cannot_be_carried_out(t):
     client(t, "put", "--queue", t.path("no"), "there:a", ini=ini).must_fail(9)
     client(t, "put", "--queue", t.path("a"), "nobody:a", ini=ini).must_fail(3)
     client(t, "put", "--queue", t.path("a"), "https://localhost/a", ini=ini).must_fail(2)
-    client(t, "put", "--queue", "-r", t.folder, "there:a/", ini=ini).must_fail(2)
     client(t, "get", "--queue", "there:a", "-", ini=ini).must_fail(2)
     del sections["server"]["catalog"]
     client(t, "put", "--queue", t.path("a"), "there:a", ini=write_ini(t.path("no.ini"), sections)).must_fail(3)
