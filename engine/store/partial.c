@@ -25,6 +25,7 @@ struct store_partial {
     struct extents received; /* written, as far as this process knows */
     struct extents claimed;  /* by the map; part of `received` */
     uint64_t unkept;         /* bytes that were added since */
+    bool hollow;             /* some of `received` takes no room */
     pthread_mutex_t keeping; /* one at a time; of `over`, too */
     unsigned *numbered;      /* as in struct store_upload */
     bool over;               /* it has its name, or was dropped: there is nothing to be claimed any more */
@@ -60,6 +61,7 @@ static int load_map(struct store_partial *partial, const struct stat *facts)
         partial->size = map.size;
         partial->claimed = map.have;
         map.have = (struct extents){ 0 };
+        partial->hollow = extents_total(&partial->claimed) > (uint64_t)facts->st_blocks * 512;
         rc = extents_add_all(&partial->received, &partial->claimed);
     }
     store_map_clear(&map);
@@ -229,6 +231,7 @@ int store_partial_hollow(struct store_partial *partial, const struct extents *ho
     pthread_mutex_lock(&partial->lock);
     for (size_t i = 0; i < holes->count && rc == 0; i++)
         rc = extents_add_missing(&partial->received, holes->items[i].first, holes->items[i].end, &missing);
+    partial->hollow |= missing.count > 0;
     pthread_mutex_unlock(&partial->lock);
     for (size_t i = 0; i < missing.count && rc == 0; i++) {
         rc = reach(partial->fd, missing.items[i].end);
@@ -256,7 +259,7 @@ void store_partial_give_back(struct store_partial *partial)
 
     pthread_mutex_lock(&partial->keeping);
     if (!partial->over && fstat(partial->fd, &facts) == 0 &&
-        (uint64_t)facts.st_blocks * 512 > extents_total(&partial->received) + ROOM_SPARE)
+        (partial->hollow || (uint64_t)facts.st_blocks * 512 > extents_total(&partial->received) + ROOM_SPARE))
         free_room(partial, (uint64_t)facts.st_size);
     pthread_mutex_unlock(&partial->keeping);
 }

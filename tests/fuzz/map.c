@@ -15,6 +15,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
             abort();                                                                                                   \
     } while (0)
 
+/* What is missing is all that is not there; joined, all is still there, in no more ranges than asked for. */
+static void fuzz_sets(struct extents *extents)
+{
+    struct extents gaps = { 0 };
+    uint64_t size = extents->count ? extents->items[extents->count - 1].end : 0, total = extents_total(extents);
+    size_t limit = extents->count / 2 + 1;
+
+    REQUIRE(extents_add_missing(extents, 0, size, &gaps) == 0);
+    REQUIRE(total + extents_total(&gaps) == size);
+    REQUIRE(extents_join(extents, limit) == 0 && extents->count <= limit && extents_total(extents) >= total);
+    REQUIRE(extents_add_all(extents, &gaps) == 0 && extents_hold(extents, 0, size));
+    extents_clear(&gaps);
+}
+
 static void fuzz_extents(const char *bytes, size_t length)
 {
     struct extents extents = { 0 };
@@ -26,6 +40,7 @@ static void fuzz_extents(const char *bytes, size_t length)
             REQUIRE(extents.items[i].first < extents.items[i].end);
             REQUIRE(i == 0 || extents.items[i - 1].end < extents.items[i].first);
         }
+        fuzz_sets(&extents);
     } else {
         REQUIRE(extents.count == 0);
     }

@@ -126,6 +126,91 @@ static void refuses_another_part_where_nothing_is_said_of_holes(void **state)
     assert_int_equal(files_in_folder(), 0);
 }
 
+/* -- put -- */
+
+#define NONE_YET                                                                                                       \
+    { HEAR_HEAD, NULL, 0 },                                                                                            \
+    {                                                                                                                  \
+        SAY, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nSluice-Upload-Have: none\r\n\r\n", 0                      \
+    }
+#define PART_CAME                                                                                                      \
+    {                                                                                                                  \
+        SAY, "HTTP/1.1 204 No Content\r\n\r\n", 0                                                                      \
+    }
+
+/* 65536 bytes of the pattern at `offset`; all else is a hole. */
+static void write_sparse(const char *path, size_t offset)
+{
+    char bytes[65536];
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+    assert_true(fd >= 0);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (char)script_pattern(i);
+    assert_int_equal(ftruncate(fd, SIZE), 0);
+    assert_int_equal(pwrite(fd, bytes, sizeof bytes, (off_t)offset), sizeof bytes);
+    assert_int_equal(fsync(fd), 0);
+    close(fd);
+}
+
+static void tells_of_holes_and_sends_data(void **state)
+{
+    (void)state;
+    options.verify = CLIENT_VERIFY_NEVER;
+    PLAY(NONE_YET, { HEAR_HEAD, NULL, 0 }, PART_CAME, { HEAR_HEAD, NULL, 0 }, { HEAR_BODY, NULL, 65536 }, PART_CAME,
+         { HEAR_HEAD, NULL, 0 }, { SAY, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n", 0 });
+    write_sparse(in_folder("file"), 1048576);
+    assert_int_equal(client_put(client, in_folder("file"), "x"), CLIENT_OK);
+    assert_int_equal(client_last(client)->bytes, 65536);
+    assert_int_equal(client_last(client)->hole_bytes, SIZE - 65536);
+    assert_string_equal(client_last(client)->note, "");
+    end_play();
+    assert_true(notes.body_matches);
+    assert_says(notes.heads[1], "PUT /x HTTP/1.1\r\n");
+    assert_says(notes.heads[1], "\r\nSluice-Upload: ");
+    assert_says(notes.heads[1], "\r\nSluice-Holes: bytes 0-1048575,1114112-3145727/3145728\r\n");
+    assert_says(notes.heads[1], "\r\nContent-Length: 0\r\n");
+    assert_null(strstr(notes.heads[1], "Content-Range"));
+    assert_says(notes.heads[2], "\r\nContent-Range: bytes 1048576-1114111/3145728\r\n");
+    assert_says(notes.heads[3], "\r\nContent-Range: bytes */3145728\r\n");
+}
+
+static void sends_zeros_where_the_server_knows_of_no_holes(void **state)
+{
+    (void)state;
+    options.streams = 1;
+    options.verify = CLIENT_VERIFY_NEVER;
+    PLAY(NONE_YET, { HEAR_HEAD, NULL, 0 }, { SAY, "HTTP/1.1 400 Bad Request\r\nContent-Length: 5\r\n\r\nwhat?", 0 },
+         { HEAR_HEAD, NULL, 0 }, { SAY, "HTTP/1.1 100 Continue\r\n\r\n", 0 }, { HEAR_BODY, NULL, SIZE }, PART_CAME,
+         { HEAR_HEAD, NULL, 0 }, { SAY, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n", 0 });
+    write_sparse(in_folder("file"), 1048576);
+    assert_int_equal(client_put(client, in_folder("file"), "x"), CLIENT_OK);
+    assert_int_equal(client_last(client)->bytes, SIZE);
+    assert_int_equal(client_last(client)->hole_bytes, 0);
+    assert_string_equal(client_last(client)->note, "the server takes no holes: they were sent as zeros");
+    end_play();
+    assert_int_equal(notes.body_heard, SIZE);
+    assert_says(notes.heads[2], "\r\nContent-Range: bytes 0-3145727/3145728\r\n");
+}
+
+/* What is there already is not told of, nor sent. */
+static void tells_of_what_is_missing_only(void **state)
+{
+    (void)state;
+    options.verify = CLIENT_VERIFY_NEVER;
+    PLAY({ HEAR_HEAD, NULL, 0 },
+         { SAY, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nSluice-Upload-Have: 100-2097151\r\n\r\n", 0 },
+         { HEAR_HEAD, NULL, 0 }, PART_CAME, { HEAR_HEAD, NULL, 0 },
+         { SAY, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n", 0 });
+    write_sparse(in_folder("file"), 1048576);
+    assert_int_equal(client_put(client, in_folder("file"), "x"), CLIENT_OK);
+    assert_int_equal(client_last(client)->bytes, 0);
+    assert_int_equal(client_last(client)->resumed_bytes, 2097052);
+    assert_int_equal(client_last(client)->hole_bytes, SIZE - 2097052);
+    end_play();
+    assert_says(notes.heads[1], "\r\nSluice-Holes: bytes 0-99,2097152-3145727/3145728\r\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,6 +220,9 @@ int main(void)
         TEST(goes_on_with_a_file_with_holes),
         TEST(refuses_what_cannot_be_true_of_holes),
         TEST(refuses_another_part_where_nothing_is_said_of_holes),
+        TEST(tells_of_holes_and_sends_data),
+        TEST(sends_zeros_where_the_server_knows_of_no_holes),
+        TEST(tells_of_what_is_missing_only),
     };
     return cmocka_run_group_tests(tests, begin_group, end_group);
 }

@@ -434,6 +434,52 @@ static void says_which_names_it_cannot_take(void **state)
     part_close(&part);
 }
 
+static void holes_are_there_from_the_beginning(void **state)
+{
+    struct part part;
+    struct extents holes = { 0 };
+    struct stat facts;
+    const uint64_t size = UINT64_C(64) << 20;
+
+    (void)state;
+    leave_half();
+    must_open(&part);
+    assert_int_equal(extents_parse(&holes, "65536-67043327,67046400-67108863"), 0);
+    assert_int_equal(part_begin(&part, SOURCE, "data/x", size, &holes), 0);
+    assert_int_equal(fstat(part.fd, &facts), 0);
+    assert_int_equal(facts.st_size, size);
+    assert_true(facts.st_blocks * 512 <= 256 * 1024);
+    assert_int_equal(pwrite(part.fd, "abc", 3, 0), 3);
+    assert_int_equal(part_save(&part, &holes), 0);
+    part_close(&part);
+
+    must_open(&part);
+    assert_int_equal(part.map.size, size);
+    assert_int_equal(extents_total(&part.map.have), extents_total(&holes));
+    assert_int_equal(part_commit(&part, (struct timespec){ 0 }, true, NULL), 0);
+    part_close(&part);
+    extents_clear(&holes);
+    assert_int_equal(stat(local, &facts), 0);
+    assert_int_equal(facts.st_size, size);
+    assert_true(facts.st_blocks * 512 <= 256 * 1024);
+    remove(local);
+}
+
+/* Holes take none of it. */
+static void asks_for_room_for_data_only(void **state)
+{
+    struct part part;
+    struct extents holes = { 0 };
+
+    (void)state;
+    must_open(&part);
+    assert_int_equal(extents_add(&holes, 4096, UINT64_C(1) << 42), 0);
+    assert_int_equal(part_begin(&part, SOURCE, "data/x", UINT64_C(1) << 42, &holes), 0);
+    assert_int_equal(part_remove(&part), 0);
+    part_close(&part);
+    extents_clear(&holes);
+}
+
 static void refuses_a_file_there_is_no_room_for(void **state)
 {
     struct part part;
@@ -575,6 +621,8 @@ int main(void)
         TEST(sets_a_bad_copy_aside),
         TEST(a_bad_copy_replaces_nothing_and_there_are_four_of_them_at_most),
         TEST(says_which_names_it_cannot_take),
+        TEST(holes_are_there_from_the_beginning),
+        TEST(asks_for_room_for_data_only),
         TEST(refuses_a_file_there_is_no_room_for),
         cmocka_unit_test(knows_what_a_source_can_be_told_by),
         cmocka_unit_test(refuses_a_part_that_does_not_say_of_what),
