@@ -92,6 +92,12 @@ static void tell_refusal(struct session *session, unsigned status, const char *w
           EVENT_T("subject", channel_facts(session->channel)->peer_subject));
 }
 
+/* That there is no such file yet is what who begins an upload wants to hear. Whoever may not is trying names. */
+static bool is_good_news(const struct session *session, unsigned status)
+{
+    return status == 404 && session->rights & GATE_WRITE && (partial_told(session) || overwrite_asked(session));
+}
+
 enum flow request_refuse_because(struct session *session, unsigned status, const char *say, const char *why)
 {
     char text[512];
@@ -113,8 +119,7 @@ enum flow request_refuse_because(struct session *session, unsigned status, const
     http_write_end(out);
     if (!session->request || session->request->method != HTTP_HEAD)
         http_write(out, "%.*s", (int)body.length, text);
-    /* That there is no such file yet is what who begins an upload wants to hear. */
-    if (session->opened && !(status == 404 && (partial_told(session) || overwrite_asked(session)))) {
+    if (session->opened && !is_good_news(session, status)) {
         tell_refusal(session, status, why);
         record_refused(session, status, why);
     }

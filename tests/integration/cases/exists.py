@@ -258,3 +258,18 @@ def a_condition_of_the_request_still_counts_under_every_policy(t):
 def a_wrong_word_is_a_usage_error(t, word):
     said = client(t, "put", "--if-exists", word, "x", "there:x").must_fail(2).errors
     check("replace, skip, fail or rename" in said, said)
+
+
+@test("host")
+def who_may_not_send_cannot_try_names_in_silence(t):
+    server = setup.server(t, anonymous="read", server_profile={"verify": "optional"})
+    for field in ("Sluice-If-Exists", "Sluice-Upload"):
+        wire = Wire(t, server.port, certificate=None)
+        path = f"secret-{field}"
+        check(wire.request("HEAD", f"/{path}", {field: "replace"}).status in (403, 404), "the status")
+        server.wait_event("T02W", path=path)
+    with_right = Wire(t, server.port)
+    equal(with_right.request("HEAD", "/not-yet", {"Sluice-If-Exists": "replace"}).status, 404, "the status")
+    equal(with_right.request("HEAD", "/never", {}).status, 404, "the status")
+    server.wait_event("T02W", path="never")
+    equal(server.find("T02W", path="not-yet"), [], "what is no refusal")
