@@ -6,7 +6,7 @@
 
 #include "engine/server/uploads_internal.h"
 
-#define DIGEST_NICE 10
+#define DIGEST_NICE 5
 
 bool uploads_rest(struct uploads *uploads, uint64_t milliseconds)
 {
