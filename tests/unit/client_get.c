@@ -308,6 +308,84 @@ static void gives_up_a_head_that_does_not_come(void **state)
     assert_nothing_kept(CLIENT_CUT, "nothing moved for 400 ms in the head of the answer");
 }
 
+#define DRIP                                                                                                           \
+    { SAY, "x", 0 },                                                                                                   \
+    {                                                                                                                  \
+        PAUSE, NULL, 150                                                                                               \
+    }
+
+static void gives_up_a_head_that_comes_by_drops(void **state)
+{
+    (void)state;
+    PLAY({ HEAR_HEAD, NULL, 0 }, { SAY, "HTTP/1.1 200 OK\r\nX: ", 0 }, DRIP, DRIP, DRIP, DRIP, DRIP, DRIP, DRIP, DRIP,
+         DRIP, DRIP, { SAY, "\r\nContent-Length: 0\r\n\r\n", 0 });
+    assert_nothing_kept(CLIENT_CUT, "in the head of the answer");
+}
+
+/* What is claimed of a file is not believed where it cannot be; where it can, nothing is kept of a claim alone. */
+static void a_part_that_is_no_answer_leaves_nothing(void **state)
+{
+#define PART(range, length)                                                                                            \
+    "HTTP/1.1 206 Partial Content\r\nETag: \"a\"\r\nContent-Range: " range "\r\nContent-Length: " length "\r\n\r\nabc" \
+                                                                                                         "d"
+    static const struct {
+        const char *answer;
+        int result;
+        const char *sentence;
+    } cases[] = {
+        { PART("bytes 4-7/9999999", "4"), CLIENT_SERVER, "another part than was asked for" },
+        { PART("bytes 0-99999999/100000000", "100000000"), CLIENT_SERVER, "another part than was asked for" },
+        { PART("bytes 0-3/2", "4"), CLIENT_SERVER, "does not say which" },
+        { PART("bytes 3-0/9999999", "4"), CLIENT_SERVER, "does not say which" },
+        { PART("bytes 0-3/*", "4"), CLIENT_SERVER, "does not say which" },
+        { PART("bytes 0-3/18446744073709551615", "4"), CLIENT_SERVER, "does not say which" },
+        { PART("bytes 0-3/99999999999999999999999", "4"), CLIENT_SERVER, "does not say which" },
+        { PART("bytes -1-3/9999999", "4"), CLIENT_SERVER, "does not say which" },
+        { PART("lines 0-3/9999999", "4"), CLIENT_SERVER, "does not say which" },
+        { PART("bytes 0-7/9999999", "4"), CLIENT_SERVER, "does not say which" },
+        { PART("bytes 0-3/18446744073709551614", "4"), CLIENT_LOCAL, "File too large" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct script_step steps[] = {
+            { HEAR_HEAD, NULL, 0 }, { SAY, cases[i].answer, 0 }, { AWAIT_END, NULL, 0 }, { SCRIPT_END, NULL, 0 }
+        };
+        start_server(steps, false);
+        open_client();
+        assert_fails(client_get(client, "x", in_folder("file")), cases[i].result, cases[i].sentence);
+        assert_int_equal(files_in_folder(), 0);
+        end_play();
+    }
+}
+
+/* A tag goes back to the server as it came, or not at all. */
+static void a_tag_that_is_none_is_no_condition(void **state)
+{
+    static const char *const tags[] = { "\"a\" \"b\"", "\"a\", \"b\"", "a", "\"", "*", "\"a\x7f\"", "W/\"a\"" };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) {
+        char answer[300];
+        snprintf(answer, sizeof answer,
+                 "HTTP/1.1 206 Partial Content\r\nETag: %s\r\nContent-Range: bytes 0-3/9999999\r\n"
+                 "Content-Length: 4\r\n\r\nabcd",
+                 tags[i]);
+        const struct script_step steps[] = { { HEAR_HEAD, NULL, 0 }, { SAY, answer, 0 },
+                                             { AWAIT_END, NULL, 0 }, { HANG_UP, NULL, 0 },
+                                             { HEAR_HEAD, NULL, 0 }, { SAY, OK_HEAD "Content-Length: 1\r\n\r\n1", 0 },
+                                             { SCRIPT_END, NULL, 0 } };
+        start_server(steps, false);
+        open_client();
+        int result = client_get(client, "x", in_folder("file"));
+        end_play();
+        assert_true(result == CLIENT_OK || result == CLIENT_SERVER);
+        for (size_t k = 0; k < notes.head_count; k++)
+            assert_null(strstr(notes.heads[k], "If-"));
+        remove(in_folder("file"));
+    }
+}
+
 static void tells_what_the_server_refuses(void **state)
 {
     (void)state;
@@ -589,6 +667,9 @@ int main(void)
         TEST(refuses_a_malformed_chunk),
         TEST(gives_up_a_body_that_stands_still),
         TEST(gives_up_a_head_that_does_not_come),
+        TEST(gives_up_a_head_that_comes_by_drops),
+        TEST(a_part_that_is_no_answer_leaves_nothing),
+        TEST(a_tag_that_is_none_is_no_condition),
         TEST(tells_what_the_server_refuses),
         TEST(does_not_read_an_endless_refusal),
         TEST(refuses_what_is_not_http),
