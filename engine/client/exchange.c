@@ -257,7 +257,7 @@ static const struct {
     { 429, "too many logins from here have failed: correct the login, and wait some minutes" },
     { 422, "what arrived there is not what is here: was the file changed while it was sent? The server keeps what came "
            "aside" },
-    { 507, "the server's disk is full" },
+    { 507, "the server's disk is full, or a quota there is used up" },
 };
 
 static const char *remedy_for(const struct client *client, unsigned status)

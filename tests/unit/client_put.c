@@ -135,7 +135,7 @@ static void a_refusal_in_mid_body_is_told_as_such(void **state)
          { SAY, "HTTP/1.1 507 Full\r\nContent-Length: 0\r\n\r\n", 0 }, { PAUSE, NULL, 100 }, { HANG_UP, NULL, 0 });
     write_file(in_folder("file"), (size_t)16 << 20);
     assert_fails(client_put(client, in_folder("file"), "x"), CLIENT_SERVER,
-                 "507 Insufficient Storage; the server's disk is full");
+                 "507 Insufficient Storage; the server's disk is full, or a quota there is used up");
     assert_true(client_last(client)->bytes < (size_t)16 << 20);
 }
 

@@ -3,10 +3,12 @@
 What stands under a name is, at every moment, either what stood there before or the whole new file: a watcher looks.
 """
 
+import ctypes
 import errno
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import threading
 import time
@@ -159,20 +161,126 @@ def a_local_disk_that_runs_full_in_mid_body_keeps_what_came(t):
     equal(files.listing(here), ["file"], "what is left over")
 
 
-@test("host")
-def a_quota_that_is_used_up_is_told(t):
-    """tmpfs knows quotas since Linux 6.6, where the kernel was built with them."""
-    root = mounted(t, "limited", "size=64m,mode=755,usrquota,usrquota_block_hardlimit=4m")
-    os.chown(root, NOBODY, NOBODY)
-    t.run.folder.chmod(0o755)
-    t.folder.chmod(0o755)
-    server = setup.server(t, root, user="nobody", group="nogroup")
+# -- a quota -----------------------------------------------------------------------------------------------------------
+
+class Disk:
+    """An ext4 of its own in a file, on a loop device: a disk that has quotas, and that can break."""
+
+    def __init__(self, t, name, size=48 * MIB, quota=False):
+        self.t, self.folder, self.image, self.device = t, t.make_folder(name), t.path(f"{name}.img"), None
+        with open(self.image, "wb") as image:
+            image.truncate(size)
+        self._must("mkfs.ext4", "-q", *(["-O", "quota", "-E", "quotatype=usrquota"] if quota else []), self.image)
+        self.options = "errors=remount-ro" + (",usrquota" if quota else "")
+        t.at_end(self.umount)
+        if not os.path.exists("/dev/loop-control") or not os.path.exists("/sys/module/loop"):
+            subprocess.run(["modprobe", "loop"], capture_output=True)
+        self.mount()
+        shutil.rmtree(self.folder / "lost+found")
+
+    def _must(self, *command):
+        try:
+            done = subprocess.run(list(map(str, command)), capture_output=True, text=True,
+                                  env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"})
+        except FileNotFoundError:
+            raise Skip(f"{command[0]} is not installed") from None
+        if done.returncode != 0:
+            raise Skip(f"{' '.join(map(str, command))}: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+    def mount(self):
+        self.device = self._must("losetup", "--find", "--show", self.image)
+        self._must("mount", "-o", self.options, self.device, self.folder)
+
+    def umount(self):
+        if self.device:
+            subprocess.run(["umount", self.folder], capture_output=True)
+            subprocess.run(["losetup", "--detach", self.device], capture_output=True)
+            self.device = None
+
+    def limit(self, user, size):
+        """`size`: bytes that files of this user may take; 0: no limit. As setquota(8) does it."""
+        limits = struct.pack("8QI4x", size >> 10, size >> 10, 0, 0, 0, 0, 0, 0, 1)  # struct if_dqblk, QIF_BLIMITS
+        set_quota_of_user = ctypes.c_int(0x800008 << 8).value
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.quotactl(set_quota_of_user, os.fsencode(self.device), user, limits) != 0:
+            raise OSError(ctypes.get_errno(), "quotactl")
+
+    def fail(self):
+        """As if it could not be written to: it becomes read-only, whoever is at it."""
+        Path("/sys/fs/ext4", Path(self.device).name, "trigger_fs_error").write_text("a test")
+
+    def repair(self):
+        self.umount()
+        subprocess.run(["e2fsck", "-fy", self.image], capture_output=True,
+                       env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"})
+        self.mount()
+
+
+def as_nobody(t, folder):
+    """Lets nobody in, and returns what makes a client's command nobody's, and its configuration for this port."""
+    for place in (t.run.folder, t.folder):
+        place.chmod(0o755)
+    os.chown(folder, NOBODY, NOBODY)
+    prefix = ["setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups"]
+
+    def partner(port):
+        key = shutil.copy(t.run.pki.client("ecdsa")[1], t.path("nobodys.key"))
+        os.chown(key, NOBODY, NOBODY)
+        return setup.partner(t, port, key=key)
+
+    return prefix, partner
+
+
+# tmpfs knows no quota before Linux 6.6, and a kernel may be built without any: Debian's has it, so that is where it is tried.
+@test("guest", each=["small", "large"])
+def a_quota_of_the_server_that_is_used_up_is_told_and_nothing_is_lost(t, size):
+    disk = Disk(t, "store", quota=True)
+    as_nobody(t, disk.folder)
+    server = setup.server(t, disk.folder, user="nobody", group="nogroup")
     ini = setup.partner(t, server.port)
-    mine = files.make(t.path("mine"), 8 * MIB, 2)
+    old = files.make(t.path("old"), 5000, 1)
+    shutil.copy(old, disk.folder / "file")
+    ballast = files.make(disk.folder / ".ballast", 3900 << 10)
+    os.chown(ballast, NOBODY, NOBODY)
+    disk.limit(NOBODY, 4 * MIB)
+    mine = files.make(t.path("mine"), {"small": 400_000, "large": 8 * MIB}[size], 2)
+    Watcher(t, disk.folder / "file", old, mine)
     said = client(t, "put", mine, "there:file", ini=ini).must_fail(7).errors
-    check("507" in said, said)
-    check(any("quota" in e["reason"] for e in server.events() if e["id"] in ("T02W", "T14W", "T01E")), "no event says that it is the quota")
-    equal(ordinary(root), [], "names given")
+    check("507" in said and "quota" in said, said)
+    server.wait_event("T02W", status=507, reason="the quota of the store is used up")
+    files.same(old, disk.folder / "file")
+    disk.limit(NOBODY, 0)
+    client(t, "put", mine, "there:file", ini=ini).must_succeed()
+    files.same(mine, disk.folder / "file")
+    equal(files.listing(disk.folder), [".ballast", "file"], "what is left over")
+
+
+@test("guest")
+def a_quota_of_the_user_that_is_used_up_is_told_and_nothing_is_lost(t):
+    disk = Disk(t, "here", quota=True)
+    prefix, partner = as_nobody(t, disk.folder)
+    server = setup.server(t)
+    ini = partner(server.port)
+    source = files.make(server.root / "file", 8 * MIB, 2)
+    old = files.make(t.path("old"), 5000, 1)
+    shutil.copy(old, disk.folder / "file")
+    for name, length in (("file", None), (".ballast", 3900 << 10)):
+        if length:
+            files.make(disk.folder / name, length)
+        os.chown(disk.folder / name, NOBODY, NOBODY)
+    disk.limit(NOBODY, 4 * MIB)
+    Watcher(t, disk.folder / "file", old, source)
+    get = [*prefix, t.run.binary, "get", "-c", str(ini), "there:file", str(disk.folder / "file")]
+    done = subprocess.run(get, capture_output=True, text=True, env=environment(), timeout=60 * t.run.patience)
+    equal(done.returncode, 9, f"exit code: {done.stderr}")
+    check("quota" in done.stderr, done.stderr)
+    files.same(old, disk.folder / "file")
+    disk.limit(NOBODY, 0)
+    done = subprocess.run(get, capture_output=True, text=True, env=environment(), timeout=60 * t.run.patience)
+    equal(done.returncode, 0, f"exit code: {done.stderr}")
+    files.same(source, disk.folder / "file")
+    equal(files.listing(disk.folder), [".ballast", "file"], "what is left over")
 
 
 # -- read-only, and permission lost -------------------------------------------------------------------------------------
@@ -203,6 +311,77 @@ def a_local_folder_that_is_read_only_is_told(t, size):
     said = client(t, "get", "there:file", here / "file", ini=ini).must_fail(9).errors
     check("Read-only file system" in said, said)
     equal(files.listing(here), [], "files")
+
+
+def _written(folder):
+    """Bytes up to the last that was written: room that was only asked for does not count."""
+    sizes = [0]
+    for name in files.listing(folder):
+        try:
+            sizes.append(os.stat(Path(folder) / name).st_size)
+        except FileNotFoundError:
+            pass
+    return max(sizes)
+
+
+@test("host", "guest")
+def a_disk_of_the_server_that_becomes_read_only_in_mid_body_is_told_and_gone_on_with(t):
+    _break_the_servers_disk(t, 1)
+
+
+@test("host")
+def so_it_is_where_it_becomes_read_only_under_several_streams(t):
+    _break_the_servers_disk(t, 3)
+
+
+def _break_the_servers_disk(t, streams):
+    disk = Disk(t, "store")
+    server, ini = site(t, disk.folder)
+    mine = files.make(t.path("mine"), 12 * MIB, 3)
+    options = ["--streams", streams, "--limit-rate", "2M"]
+    sender = _start(t, "put", *options, mine, "there:file", ini=ini)
+    wait_for(lambda: _written(disk.folder) > MIB, "the first part", 40 * t.run.patience)
+    disk.fail()
+    code, said = _finish(t, sender)
+    equal(code, 6, f"exit code: {said}")
+    check("403" in said, said)
+    check([e for e in server.events() if "read-only" in e.get("reason", "")], "no event says that it is read-only")
+    equal(ordinary(disk.folder), [], "names given")
+    server.stop()
+    disk.repair()
+    server, ini = site(t, disk.folder)
+    client(t, "put", mine, "there:file", ini=ini).must_succeed()
+    files.same(mine, disk.folder / "file")
+    equal(files.listing(disk.folder), ["file"], "what is left over")
+    server.stop()
+
+
+@test("host", "guest")
+def a_local_disk_that_becomes_read_only_in_mid_body_is_told_and_gone_on_with(t):
+    _break_the_local_disk(t, 1)
+
+
+@test("host")
+def so_it_is_where_the_local_one_becomes_read_only_under_several_streams(t):
+    _break_the_local_disk(t, 3)
+
+
+def _break_the_local_disk(t, streams):
+    disk = Disk(t, "here")
+    server, ini = site(t)
+    source = files.make(server.root / "file", 12 * MIB, 3)
+    what = ["there:file", disk.folder / "file"]
+    reader = _start(t, "get", "--streams", streams, "--limit-rate", "2M", *what, ini=ini)
+    wait_for(lambda: _written(disk.folder) > MIB, "the first part", 40 * t.run.patience)
+    disk.fail()
+    code, said = _finish(t, reader)
+    equal(code, 9, f"exit code: {said}")
+    check("Read-only file system" in said, said)
+    equal(ordinary(disk.folder), [], "names given")
+    disk.repair()
+    client(t, "get", *what, ini=ini).must_succeed()
+    files.same(source, disk.folder / "file")
+    equal(files.listing(disk.folder), ["file"], "what is left over")
 
 
 @test("host")
