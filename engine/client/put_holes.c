@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/client/exists.h"
+#include "engine/client/streams.h"
 #include "engine/store/holes.h"
 
 #define RUNS_MOST 1000 /* of data: each is a request of its own; the smallest holes are sent, where there are more */
@@ -54,9 +55,40 @@ static int tell_some(struct client *client, const char *remote, const char *toke
     exists_write_fields(client, &fields);
     text[fields.length] = '\0';
     int result = client_exchange(client, &request);
+    if (result == CLIENT_OK && client->last.status != 204)
+        return client_unwelcome(client);
     if (result == CLIENT_OK)
         client_discard(client);
     return result;
+}
+
+/* As with a part: the connection broke, or another server still has the upload, or there is too much to do for now. */
+static bool may_pass(const struct client *client, int result)
+{
+    unsigned status = client->last.status;
+
+    return result == CLIENT_CUT || result == CLIENT_CONNECT || (result == CLIENT_SERVER && status == 503) ||
+           (result == CLIENT_REFUSED && status == 409 && !exists_keeps(client));
+}
+
+static int tell_patiently(struct client *client, const char *remote, const char *token, uint64_t size,
+                          const char *ranges)
+{
+    for (unsigned failures = 1;; failures++) {
+        int result = tell_some(client, remote, token, size, ranges);
+        if (!may_pass(client, result) || failures > streams_retries(client))
+            return result;
+        event(client->options.log, "T22W", EVENT_T("direction", "put"), EVENT_T("peer", client->peer),
+              EVENT_T("path", client->remote), EVENT_N("stream", 0), EVENT_T("reason", client_reason(client)));
+        client->last.retries++;
+        streams_pause(client, failures);
+    }
+}
+
+/* Whatever it is that was answered: a server that does not take the parts either will say so. */
+static bool was_answered(const struct client *client, int result)
+{
+    return (result == CLIENT_REFUSED || result == CLIENT_SERVER) && client->last.status > 0;
 }
 
 int put_holes_tell(struct put_holes *holes, struct client *client, const char *remote, const char *token, uint64_t size,
@@ -73,8 +105,12 @@ int put_holes_tell(struct put_holes *holes, struct client *client, const char *r
         size_t first = next;
 
         write_ranges(&missing, &next, &text);
-        result = tell_some(client, remote, token, size, ranges);
-        holes->refused = result == CLIENT_OK && client->last.status != 204;
+        result = tell_patiently(client, remote, token, size, ranges);
+        holes->refused = was_answered(client, result);
+        if (holes->refused || result == CLIENT_OK) {
+            client->reason[0] = '\0';
+            result = CLIENT_OK;
+        }
         for (size_t i = first; i < next && result == CLIENT_OK && !holes->refused; i++) {
             holes->refused = extents_add(have, missing.items[i].first, missing.items[i].end) < 0;
             holes->bytes += missing.items[i].end - missing.items[i].first;

@@ -61,29 +61,33 @@ static void tell(const struct stream *stream, const char *id, const char *reason
           EVENT_T("path", client->remote), EVENT_N("stream", stream->number), EVENT_T("reason", reason));
 }
 
-static unsigned retries_of(const struct client *client)
+unsigned streams_retries(const struct client *client)
 {
     int wanted = client->options.retries;
     return wanted == 0 ? RETRIES : wanted < 0 ? 0 : (unsigned)wanted;
 }
 
-/* Whether it may try again; after a pause, which an interrupt ends. */
-static bool again(struct stream *stream, uint64_t moved)
+void streams_pause(struct client *client, unsigned failures)
 {
-    struct client *client = stream->client;
     struct client_op timer = { 0 };
-
-    stream->failures = moved >= PROGRESS_BYTES ? 1 : stream->failures + 1;
-    if (stream->failures > retries_of(client))
-        return false;
-    tell(stream, "T22W", stream->reason);
-    stream->retries++;
-    unsigned doubled = stream->failures > 6 ? 6 : stream->failures - 1;
+    unsigned doubled = failures > 6 ? 6 : failures - 1;
     unsigned pause = (unsigned)FIRST_PAUSE_MS << doubled;
+
     if (pause > LONGEST_PAUSE_MS)
         pause = LONGEST_PAUSE_MS;
     client_op_timer(client, &timer, pause);
     client_wait_op(client, &timer, pause + 1000);
+}
+
+/* Whether it may try again, after a pause. */
+static bool again(struct stream *stream, uint64_t moved)
+{
+    stream->failures = moved >= PROGRESS_BYTES ? 1 : stream->failures + 1;
+    if (stream->failures > streams_retries(stream->client))
+        return false;
+    tell(stream, "T22W", stream->reason);
+    stream->retries++;
+    streams_pause(stream->client, stream->failures);
     return true;
 }
 

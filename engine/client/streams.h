@@ -76,6 +76,10 @@ struct streams {
 /* Until all is done or nothing more can come of it. */
 void streams_run(struct streams *streams);
 
+/* How many failures in a row may be tried again, and the time before the next try, which an interrupt ends. */
+unsigned streams_retries(const struct client *client);
+void streams_pause(struct client *client, unsigned failures); /* 1 or more, so far */
+
 /* What each of them did, and the retries of all, for the transfer's line: client->last. Replaces what an earlier run
  * left there, but for the retries, which add up. */
 void streams_note(struct client *client, const struct streams *streams);

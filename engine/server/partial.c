@@ -132,7 +132,7 @@ static const struct {
       "finish them, give them up, or wait until they are removed (upload_keep)" },
     { -ENODATA, 409, "something of the upload is missing" },
     { -E2BIG, 409, "the upload is in too many pieces" },
-    { -EOPNOTSUPP, 409, "the file system of the store makes no holes" },
+    { -EOPNOTSUPP, 501, "the file system of the store makes no holes" },
     { -EAGAIN, 503, "other connections still write into this upload" },
 };
 

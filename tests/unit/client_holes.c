@@ -193,6 +193,26 @@ static void sends_zeros_where_the_server_knows_of_no_holes(void **state)
     assert_says(notes.heads[2], "\r\nContent-Range: bytes 0-3145727/3145728\r\n");
 }
 
+/* The one who has the upload ends; then nobody has to send zeros. */
+static void tells_again_of_holes_where_another_has_the_upload_yet(void **state)
+{
+    (void)state;
+    options.retries = 2;
+    options.verify = CLIENT_VERIFY_NEVER;
+    PLAY(NONE_YET, { HEAR_HEAD, NULL, 0 }, { SAY, "HTTP/1.1 409 Conflict\r\nContent-Length: 4\r\n\r\nbusy", 0 },
+         { HEAR_HEAD, NULL, 0 }, { HANG_UP, NULL, 0 }, { HEAR_HEAD, NULL, 0 }, PART_CAME, { HEAR_HEAD, NULL, 0 },
+         { HEAR_BODY, NULL, 65536 }, PART_CAME, { HEAR_HEAD, NULL, 0 },
+         { SAY, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n", 0 });
+    write_sparse(in_folder("file"), 1048576);
+    assert_int_equal(client_put(client, in_folder("file"), "x"), CLIENT_OK);
+    assert_int_equal(client_last(client)->bytes, 65536);
+    assert_string_equal(client_last(client)->note, "");
+    assert_string_equal(client_reason(client), "");
+    end_play();
+    for (size_t i = 1; i < 4; i++)
+        assert_says(notes.heads[i], "\r\nSluice-Holes: bytes 0-1048575,1114112-3145727/3145728\r\n");
+}
+
 /* What is there already is not told of, nor sent. */
 static void tells_of_what_is_missing_only(void **state)
 {
@@ -222,6 +242,7 @@ int main(void)
         TEST(refuses_another_part_where_nothing_is_said_of_holes),
         TEST(tells_of_holes_and_sends_data),
         TEST(sends_zeros_where_the_server_knows_of_no_holes),
+        TEST(tells_again_of_holes_where_another_has_the_upload_yet),
         TEST(tells_of_what_is_missing_only),
     };
     return cmocka_run_group_tests(tests, begin_group, end_group);
