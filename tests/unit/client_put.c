@@ -34,6 +34,44 @@ static void sends_a_file_whole(void **state)
     assert_true(notes.body_matches);
 }
 
+static void one_question_is_enough_for_what_stands_there_and_what_is_there_of_it(void **state)
+{
+    (void)state;
+    PLAY({ HEAR_HEAD, NULL, 0 },
+         { SAY, "HTTP/1.1 404 No\r\nSluice-Upload-Have: 0-3145727\r\nContent-Length: 0\r\n\r\n", 0 },
+         { HEAR_HEAD, NULL, 0 }, { SAY, CREATED, 0 });
+    write_file(in_folder("file"), BIG);
+    options.verify = CLIENT_VERIFY_NEVER;
+    assert_int_equal(client_put(client, in_folder("file"), "x"), CLIENT_OK);
+    end_play();
+    assert_int_equal(notes.head_count, 2);
+    assert_says(notes.heads[0], "HEAD /x HTTP/1.1\r\n");
+    assert_says(notes.heads[0], "\r\nSluice-If-Exists: replace\r\n");
+    assert_says(notes.heads[0], "\r\nSluice-Upload: ");
+    assert_says(notes.heads[1], "PUT /x HTTP/1.1\r\n");
+    assert_says(notes.heads[1], "\r\nContent-Range: bytes */3145728\r\n");
+}
+
+/* Somebody else ended it just then: what he left is looked at, not sent again. */
+static void an_upload_that_is_being_finished_is_waited_for(void **state)
+{
+    (void)state;
+    PLAY({ HEAR_HEAD, NULL, 0 },
+         { SAY, "HTTP/1.1 404 No\r\nSluice-Upload-Have: 0-3145727\r\nContent-Length: 0\r\n\r\n", 0 },
+         { HEAR_HEAD, NULL, 0 }, { SAY, "HTTP/1.1 409 Busy\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n", 0 },
+         { HEAR_HEAD, NULL, 0 },
+         { SAY, "HTTP/1.1 409 Gone\r\nSluice-Upload-Have: none\r\nContent-Length: 0\r\n\r\n", 0 },
+         { HEAR_HEAD, NULL, 0 },
+         { SAY, "HTTP/1.1 404 No\r\nSluice-Upload-Have: 0-3145727\r\nContent-Length: 0\r\n\r\n", 0 },
+         { HEAR_HEAD, NULL, 0 }, { SAY, CREATED, 0 });
+    write_file(in_folder("file"), BIG);
+    assert_int_equal(client_put(client, in_folder("file"), "x"), CLIENT_OK);
+    end_play();
+    assert_says(notes.heads[1], "PUT /x HTTP/1.1\r\n");
+    assert_says(notes.heads[2], "PUT /x HTTP/1.1\r\n");
+    assert_says(notes.heads[3], "HEAD /x HTTP/1.1\r\n");
+}
+
 static void sends_an_empty_file(void **state)
 {
     (void)state;
@@ -135,7 +173,7 @@ static void a_refusal_in_mid_body_is_told_as_such(void **state)
          { SAY, "HTTP/1.1 507 Full\r\nContent-Length: 0\r\n\r\n", 0 }, { PAUSE, NULL, 100 }, { HANG_UP, NULL, 0 });
     write_file(in_folder("file"), (size_t)16 << 20);
     assert_fails(client_put(client, in_folder("file"), "x"), CLIENT_SERVER,
-                 "507 Insufficient Storage; the server's disk is full, or a quota there is used up");
+                 "507 Insufficient Storage; the server's disk is full");
     assert_true(client_last(client)->bytes < (size_t)16 << 20);
 }
 
@@ -381,6 +419,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(sends_a_file_whole),
+        TEST(one_question_is_enough_for_what_stands_there_and_what_is_there_of_it),
+        TEST(an_upload_that_is_being_finished_is_waited_for),
         TEST(sends_an_empty_file),
         TEST(sends_several_over_one_connection),
         TEST(a_part_that_is_refused_after_its_body_is_not_taken_for_sent),

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+import select
 import signal
 import threading
 import time
@@ -328,3 +329,64 @@ def a_server_without_digests_is_said_to_be_one(t, name):
     check(not t.path("back").exists(), "what could not be verified has its name, although that was demanded")
     client(t, "get", "there:sent", t.path("back"), ini=ini).must_succeed()
     files.same(mine, t.path("back"))
+
+
+# -- what nobody needs -------------------------------------------------------------------------------------------------
+
+
+def vast(server, name="vast"):
+    """A file that takes minutes to be read, and no room."""
+    path = server.root / name
+    path.touch()
+    os.truncate(path, 1 << 40)
+    return path
+
+
+def rests(server):
+    before = server.cpu_seconds()
+    time.sleep(0.5)
+    return server.cpu_seconds() - before < 0.03
+
+
+@test("host")
+def what_nobody_waits_for_any_more_is_not_computed(t):
+    server, wire = site(t)
+    vast(server)
+    for patient in range(2):
+        wire = Wire(t, server.port)
+        before = server.cpu_seconds()
+        wire.send_request("HEAD", "/vast", WANT)
+        wait_for(lambda: server.cpu_seconds() > before + 0.3, "that the server computes")
+        if patient:
+            other = Wire(t, server.port)
+            other.send_request("HEAD", "/vast", WANT)
+            other.abort()
+            wait_for(lambda: not rests(server), "that it goes on for the one who still waits")
+        wire.abort()
+        wait_for(lambda: rests(server), "that the server has left off")
+    equal(Wire(t, server.port).request("HEAD", "/file", WANT).fields.get("repr-digest"), field(BODY), "another's digest")
+
+
+@test("host")
+def who_takes_one_byte_does_not_have_the_whole_file_read(t):
+    server, wire = site(t)
+    vast(server)
+    for _ in range(5):
+        answer = wire.request("GET", "/vast", {**WANT, "Range": "bytes=0-0"})
+        equal((answer.status, answer.body), (206, b"\0"), "the answer")
+    wait_for(lambda: rests(server), "that nothing is computed")
+
+
+@test("host")
+def one_asker_has_so_many_digests_under_way(t):
+    server, wire = site(t)
+    wires = [Wire(t, server.port, version="1.2") for _ in range(17)]
+    for number, one in enumerate(wires):
+        vast(server, f"vast{number}")
+        one.send_request("HEAD", f"/vast{number}", WANT)
+    sockets = {one.socket: one for one in wires}
+    answered, _, _ = select.select(list(sockets), [], [], 60 * t.run.patience)
+    equal([sockets[one].response(to_head=True).status for one in answered], [503], "who is refused")
+    for one in wires:
+        one.abort()
+    wait_for(lambda: rests(server), "that the server has left off")

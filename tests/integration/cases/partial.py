@@ -125,7 +125,7 @@ def an_upload_belongs_to_its_token_its_size_and_its_path(t):
     equal(files.listing(server.root), [], "the store")
 
 
-def two_users(t):
+def two_users(t, **settings):
     """A server that anyone may read, with users ann and bob, and what goes with their requests."""
     passwords, logins = t.path("passwords"), {}
     with open(passwords, "w") as out:
@@ -137,6 +137,7 @@ def two_users(t):
     passwords.chmod(0o600)
     sections = setup.site(t, password_file=passwords, server_profile={"verify": "optional"})
     sections["store main"].update({"read": "anyone", "write": "authenticated"})
+    sections.setdefault("server", {}).update(settings)
     server = Server(t, sections)
     server.root = sections["store main"]["root"]
     return server, logins
@@ -298,6 +299,57 @@ def there_is_a_bound_on_unfinished_uploads(t):
     server.stop()
     server = setup.server(t, server.root, name="second", max_unfinished_uploads=2)
     wait_for(lambda: part(Wire(t, server.port), "/file4", b"a", 0, 2).status == 503, "that those on the disk count")
+
+
+@test("host")
+def one_sender_does_not_use_up_the_room_of_the_others(t):
+    server, logins = two_users(t, max_unfinished_per_sender=2)
+    ann, bob = (Wire(t, server.port, certificate=None) for _ in range(2))
+    for number in (1, 2):
+        equal(part(ann, f"/file{number}", b"a", 0, 2, **logins["ann"]).status, 204, "status for ann")
+    refused = part(ann, "/file3", b"a", 0, 2, **logins["ann"])
+    equal(refused.status, 503, "status of one too many")
+    check(b"max_unfinished_per_sender" in refused.body, f"the remedy is not named: {refused.body}")
+    equal(part(bob, "/file3", b"b", 0, 2, **logins["bob"]).status, 204, "status for bob")
+    ann = Wire(t, server.port, certificate=None)
+    equal(part(ann, "/file1", b"a", 1, 2, **logins["ann"]).status, 204, "status of going on")
+    equal(ann.request("DELETE", "/file2", {"Sluice-Upload": TOKEN, **logins["ann"]}).status, 204, "status of giving up")
+    equal(part(ann, "/file3", b"a", 0, 2, **logins["ann"]).status, 204, "status when there is room again")
+
+
+@test("host")
+def the_digest_is_of_the_bytes_that_came_last(t):
+    """Computed while the parts come: in any order, overlapping, and some of them sent again with other bytes."""
+    server = setup.server(t)
+    rng = random.Random(12)
+    want = {"Want-Repr-Digest": "sha-256=10"}
+    one, two = Wire(t, server.port), Wire(t, server.port, version="1.2")
+    for turn in range(3):
+        size = 6 * MIB + turn
+        old, new = rng.randbytes(size), rng.randbytes(size)
+        for first, last, body in ((0, 3 * MIB, old), (4 * MIB, size, new), (2 * MIB, 5 * MIB, new), (0, 2 * MIB + 7, new)):
+            wire = rng.choice((one, two))
+            equal(part(wire, "/file", body[first:last], first, size, **want).status, 204, "status of a part")
+        if turn == 1:
+            equal(finish(one, "/file", size, **{"Repr-Digest": digest_field(old)}).status, 422, "status of another digest")
+            continue
+        status = finish(one, "/file", size, **{"Repr-Digest": digest_field(new)}).status
+        check(status in (201, 204), f"status of the end: {status}")
+        equal((server.root / "file").read_bytes(), new, "the file")
+        told = two.request("HEAD", "/file", want).fields.get("repr-digest")
+        equal(told, digest_field(new), "what is kept of it")
+
+
+@test("host", each=["small", "large"])
+def a_file_that_is_new_leaves_no_warning(t, size):
+    server = setup.server(t)
+    source = files.make(t.path("source"), 3000 if size == "small" else 3 * MIB, 3)
+    ini = setup.partner(t, server.port)
+    for policy in ("replace", "fail", "skip", "rename"):
+        client(t, "put", "--if-exists", policy, source, f"there:{policy}", ini=ini).must_succeed()
+        files.same(source, server.root / policy)
+    told = [e for e in server.events() if e["id"].startswith("T") and e["severity"] != "info"]
+    equal(told, [], "what an operator would look at")
 
 
 @test("host")
