@@ -80,7 +80,8 @@ struct catalog_record {
     const char *local;       /* the local file; NULL on the server, where `remote` says it */
     uint64_t size;           /* of the whole file; CATALOG_UNKNOWN */
     uint64_t offset;         /* of the first byte that was asked for */
-    uint64_t bytes;          /* moved so far */
+    uint64_t bytes;          /* moved so far; of one that runs, with those of earlier tries that need not be again */
+    uint64_t rate;           /* bytes per second now, of a queued one that runs, else CATALOG_UNKNOWN; only read */
     const char *digest;      /* "sha-256:HEX", of the whole file, where it was verified */
     uint64_t queued;         /* 0: taken from the id */
     uint64_t begun, ended;   /* 0: not yet */

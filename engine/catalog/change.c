@@ -13,7 +13,7 @@ static bool is_over(enum catalog_state state)
 static int set(struct catalog *catalog, uint64_t id, enum catalog_state to, const char *event, const char *reason)
 {
     static const char sql[] = "UPDATE transfer SET state = ?2, owner = ?3, begun = coalesce(?4, begun), ended = ?5,"
-                              " event = coalesce(?6, event), reason = coalesce(?7, reason) WHERE id = ?1";
+                              " event = coalesce(?6, event), reason = coalesce(?7, reason), rate = NULL WHERE id = ?1";
     int rc = to == CATALOG_RUNNING ? catalog_owner_have(catalog) : 0;
 
     if (rc < 0)

@@ -6,7 +6,7 @@
 
 #define COLUMNS                                                                                                        \
     "transfer.id, state, direction, kind, role, size, offset, bytes, queued, begun, ended, retries, status, code,"     \
-    " resumed, streams, partner.name, remote, local, digest, event, reason, user, peer, protocol, pump, tx, rx,"       \
+    " resumed, rate, streams, partner.name, remote, local, digest, event, reason, user, peer, protocol, pump, tx, rx," \
     " version, suite, authentication, subject"
 /* The search chooses ids, and only those few are joined with what belongs to them. */
 #define JOINED(ids)                                                                                                    \
@@ -29,6 +29,7 @@ enum {
     C_STATUS,
     C_CODE,
     C_RESUMED,
+    C_RATE,
     C_STREAMS,
     C_STRINGS /* from here on as catalog_string() counts them */
 };
@@ -86,9 +87,12 @@ static void read_row(sqlite3_stmt *row, struct catalog_record *record, uint64_t 
         .retries = (unsigned)number(row, C_RETRIES, 0),
         .status = (unsigned)number(row, C_STATUS, 0),
         .code = sqlite3_column_int(row, C_CODE),
+        .rate = CATALOG_UNKNOWN,
         .resumed = sqlite3_column_int(row, C_RESUMED) != 0,
         .streams = streams,
     };
+    if (record->state == CATALOG_RUNNING)
+        record->rate = number(row, C_RATE, CATALOG_UNKNOWN);
     record->stream_count = read_streams(row, streams);
     read_strings(row, record);
 }

@@ -159,6 +159,30 @@ int catalog_job_request(struct catalog *catalog, uint64_t id, void *request, siz
     return rc;
 }
 
+static sqlite3_int64 signed_number(uint64_t number)
+{
+    return number > INT64_MAX ? INT64_MAX : (sqlite3_int64)number;
+}
+
+int catalog_job_progress(struct catalog *catalog, uint64_t id, uint64_t bytes, uint64_t size, uint64_t rate)
+{
+    static const char sql[] = "UPDATE transfer SET bytes = ?2, size = coalesce(?3, size), rate = ?4"
+                              " WHERE id = ?1 AND state = 1";
+    int rc;
+    sqlite3_stmt *statement = catalog_statement(catalog, sql, &rc);
+
+    if (!statement)
+        return rc;
+    sqlite3_bind_int64(statement, 1, (sqlite3_int64)id);
+    sqlite3_bind_int64(statement, 2, signed_number(bytes));
+    sqlite3_bind_int64(statement, 4, signed_number(rate));
+    if (size == CATALOG_UNKNOWN)
+        sqlite3_bind_null(statement, 3);
+    else
+        sqlite3_bind_int64(statement, 3, signed_number(size));
+    return catalog_step(catalog, statement);
+}
+
 int catalog_job_ended(struct catalog *catalog, struct catalog_record *record, uint64_t due, enum catalog_state *found)
 {
     int rc = catalog_begin(catalog);

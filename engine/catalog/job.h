@@ -24,6 +24,9 @@ int catalog_job_next(struct catalog *catalog, uint64_t *due);
 /* What stands in a job. *length: its bytes, at most `size`. 0, -ENOENT, -EMSGSIZE. */
 int catalog_job_request(struct catalog *catalog, uint64_t id, void *request, size_t size, size_t *length);
 
+/* How far one that runs has come: bytes that are there, those in all (CATALOG_UNKNOWN), and how many a second. */
+int catalog_job_progress(struct catalog *catalog, uint64_t id, uint64_t bytes, uint64_t size, uint64_t rate);
+
 /*
  * Writes what became of a try, where the transfer is still running; nothing where somebody has cancelled or held it
  * meanwhile: -EBUSY, and *found is what it is now. A record that waits again is due then.

@@ -12,7 +12,7 @@ static const char upsert[] =
     " size = excluded.size, offset = excluded.offset, bytes = excluded.bytes, queued = excluded.queued,"
     " begun = excluded.begun, ended = excluded.ended, retries = excluded.retries, status = excluded.status,"
     " code = excluded.code, remote = excluded.remote, local = excluded.local, digest = excluded.digest,"
-    " event = excluded.event, reason = excluded.reason, streams = excluded.streams";
+    " event = excluded.event, reason = excluded.reason, streams = excluded.streams, rate = NULL";
 
 enum {
     P_ID = 1,

@@ -31,7 +31,8 @@ static const char schema[] =
 static const char *const additions[] = {
     [2] = "CREATE TABLE inbox(id INTEGER PRIMARY KEY, sender BLOB NOT NULL, given TEXT, unread INTEGER NOT NULL);"
           "CREATE UNIQUE INDEX inbox_by_given ON inbox(sender, given) WHERE given IS NOT NULL;"
-          "CREATE INDEX inbox_by_sender ON inbox(sender) WHERE unread = 1;",
+          "CREATE INDEX inbox_by_sender ON inbox(sender) WHERE unread = 1;"
+          "ALTER TABLE transfer ADD COLUMN rate INTEGER;",
 };
 
 static int read_number(struct catalog *catalog, const char *pragma, int *value)

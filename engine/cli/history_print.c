@@ -75,13 +75,29 @@ void history_head(FILE *out)
     fprintf(out, "%-13s  %-12s  %-3s  %-25s  %9s  %-16s  %s\n", "ID", "STATE", "DIR", "WHEN", "SIZE", "WITH", "NAME");
 }
 
+/* Whether the queue has noted how far it has come. */
+static bool is_told(const struct catalog_record *record)
+{
+    return record->state == CATALOG_RUNNING && record->rate != CATALOG_UNKNOWN;
+}
+
+/* "running 42%", where that is known. */
+static const char *state_text(const struct catalog_record *record, char text[32])
+{
+    snprintf(text, 32, "%s", catalog_state_word(record->state));
+    if (is_told(record) && record->size != CATALOG_UNKNOWN && record->size > 0 && record->bytes <= record->size)
+        snprintf(text, 32, "%s %.0f%%", catalog_state_word(record->state),
+                 100.0 * (double)record->bytes / (double)record->size);
+    return text;
+}
+
 void history_line(FILE *out, const struct catalog_record *record)
 {
-    char id[CATALOG_ID_SIZE], when[WHEN_SIZE], size[32];
+    char state[32], id[CATALOG_ID_SIZE], when[WHEN_SIZE], size[32];
     const char *with = record->partner ? record->partner : record->user ? record->user : record->peer;
 
     catalog_id_print(record->id, id);
-    fprintf(out, "%-13s  %-12s  %-3s  %-25s  %9s  ", id, catalog_state_word(record->state),
+    fprintf(out, "%-13s  %-12s  %-3s  %-25s  %9s  ", id, state_text(record, state),
             catalog_direction_word(record->direction), when_text(record->queued, when),
             size_text(record->state == CATALOG_DONE || record->size == CATALOG_UNKNOWN ? record->bytes : record->size,
                       size, sizeof size));
@@ -131,11 +147,15 @@ static void show_times(FILE *out, const struct catalog_record *record)
 
 static void show_bytes(FILE *out, const struct catalog_record *record)
 {
+    char rate[32];
+
     if (record->size != CATALOG_UNKNOWN)
         line_bytes(out, "size", record->size);
     if (record->offset)
         line_bytes(out, "from byte", record->offset);
     line_bytes(out, "moved", record->bytes);
+    if (is_told(record))
+        line(out, "rate now", rate_text((double)record->rate, rate, sizeof rate));
     for (size_t i = 0; i < record->stream_count; i++) {
         char name[32];
         snprintf(name, sizeof name, "stream %zu", i + 1);
@@ -232,6 +252,7 @@ static void json_numbers(FILE *out, const struct catalog_record *record)
     number(out, "size", record->size);
     number(out, "offset", record->offset);
     number(out, "bytes", record->bytes);
+    number(out, "rate", is_told(record) ? record->rate : CATALOG_UNKNOWN);
     fputs(",\"streams\":[", out);
     for (size_t i = 0; i < record->stream_count; i++)
         fprintf(out, "%s%" PRIu64, i ? "," : "", record->streams[i]);

@@ -97,12 +97,23 @@ static void give_up(struct sending *sending)
 
 /* -- parts --------------------------------------------------------------------------------------------------------- */
 
+static void show(void *argument, const char *path)
+{
+    struct sending *sending = argument;
+
+    if (sending->shown)
+        sending->shown(sending->shown_argument, plan_done(sending->plan), sending->size, path);
+}
+
 /* Called about five times a second while a part is on its way. */
 static void part_moved(void *argument, uint64_t moved, uint64_t total, const char *path)
 {
+    struct stream *stream = argument;
+
     (void)total;
-    (void)path;
-    stream_moved(argument, moved);
+    stream_moved(stream, moved);
+    if (stream->number == 0) /* on the caller's thread */
+        show(stream->all->argument, path);
 }
 
 /* An upload is one server's: where a partner has several addresses, all streams go where the first one is. */
@@ -118,14 +129,6 @@ static void ready(void *argument, struct stream *stream)
     stream->client->may_use = same_address;
     stream->client->may_use_argument = (void *)sending->address;
     client_watch(stream->client, part_moved, stream);
-}
-
-static void show(void *argument, const char *path)
-{
-    struct sending *sending = argument;
-
-    if (sending->shown)
-        sending->shown(sending->shown_argument, plan_done(sending->plan), sending->size, path);
 }
 
 /* What of a part that was cut off did not arrive the server will tell in the end. */

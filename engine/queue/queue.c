@@ -201,6 +201,7 @@ static int begin(struct queue *queue, struct queue_hold *hold, uint64_t id)
         queue_work_free(work);
         return rc;
     }
+    work->noted_at = clock_ms();
     work->next = queue->running;
     queue->running = work;
     queue->running_count++;
@@ -229,6 +230,8 @@ static void look(struct queue *queue, struct queue_hold *hold)
 
     catalog_wake_look(queue->wake);
     settle_what_ended(queue);
+    if (queue->catalog && queue->running)
+        queue_note_progress(queue, clock_ms());
     if (!queue->catalog || !queue_went_well(queue, catalog_job_version(queue->catalog, &version)))
         return;
     if (version == queue->version && catalog_now() < queue->due)
@@ -256,8 +259,12 @@ static int patience(const struct queue *queue)
 {
     uint64_t wait = (uint64_t)catalog_wake_wait(queue->wake), now = catalog_now(), due = QUEUE_AGAIN_MS;
 
+    uint64_t clock = clock_ms();
+
     if (!queue->catalog)
         return QUEUE_AGAIN_MS;
+    if (queue->running && queue->note_at < clock + wait)
+        wait = queue->note_at > clock ? queue->note_at - clock : 0;
     if (!queue->told && !has_ended(queue) && queue->due > now)
         due = (queue->due - now) / 1000 + 1;
     return (int)(due < wait ? due : wait);

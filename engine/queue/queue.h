@@ -22,6 +22,7 @@
 
 #define QUEUE_AGAIN_MS 500       /* until the next look where something is in the way, or all places are taken */
 #define QUEUE_RUNNING_MAX 32     /* with all partners together */
+#define QUEUE_PROGRESS_MS 5000   /* between two notes in the catalog of how far what runs has come */
 #define QUEUE_FAST_MS 2000       /* between quick tries */
 #define QUEUE_WAIT_MAX 86400000u /* milliseconds: no wait is longer */
 

@@ -2,6 +2,7 @@
  * Private to engine/queue:
  *     schedule.c  whether and when to try again        request.c  what stands in a job
  *     work.c      one transfer on a thread of its own  queue.c    the thread that has the catalog
+ *     progress.c  how far those that run have come
  *     settle.c    what becomes of one that has ended   watch*.c   watched folders
  */
 #ifndef SLUICE_QUEUE_INTERNAL_H
@@ -52,6 +53,8 @@ struct queue_work {
     int done;      /* the queue's eventfd, written to at the end */
     pthread_t thread;
     atomic_bool ended;
+    atomic_uint_fast64_t moved, total; /* so far, of the file; total: UINT64_MAX: not known */
+    uint64_t noted, noted_at;          /* how far it had come when that was last written, and when (milliseconds) */
     bool interrupted;
     struct queue_outcome outcome; /* the thread's until `ended` */
 };
@@ -82,10 +85,13 @@ struct queue {
     uint64_t due;        /* microseconds since 1970: the next one is to be tried */
     struct queue_work *running;
     unsigned running_count;
+    uint64_t note_at; /* milliseconds: when it is next written how far they have come */
 };
 
 /* Whether a call to the catalog went well, which is told of where not. Locked or full for the moment: again later. */
 bool queue_went_well(struct queue *queue, int rc);
+/* progress.c: writes how far what runs has come, where it is time to. */
+void queue_note_progress(struct queue *queue, uint64_t now);
 /* Records what a transfer has come to. True: it is recorded, or never will be. */
 bool queue_settle(struct queue *queue, struct queue_work *work);
 

@@ -67,6 +67,7 @@ struct queue_work *queue_work_new(const struct catalog_record *record)
             memcpy(work->message, record->message, record->message_length);
         work->message_length = record->message_length;
     }
+    atomic_init(&work->total, UINT64_MAX);
     work->interrupt = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (!failed && work->interrupt >= 0)
         return work;
@@ -206,6 +207,15 @@ static int move_tree(struct queue_work *work)
     return say(work, end.result, "%s", end.reason);
 }
 
+static void note(void *argument, uint64_t moved, uint64_t total, const char *path)
+{
+    struct queue_work *work = argument;
+
+    (void)path;
+    atomic_store(&work->moved, moved);
+    atomic_store(&work->total, total);
+}
+
 static int try(struct queue_work *work)
 {
     struct config_errors errors = { 0 };
@@ -224,6 +234,7 @@ static int try(struct queue_work *work)
         config_errors_sort(&errors);
         say(work, result, "%s", errors.count ? errors.items[0].text : "the client cannot be made");
     } else {
+        client_watch(client, note, work);
         result = move(work, client);
         keep_facts(&work->outcome, client_last(client));
         if (result != CLIENT_OK)

@@ -342,7 +342,7 @@ static void a_row_that_somebody_else_wrote_is_read_without_harm(void **state)
 {
     static const char strange[] =
         "INSERT INTO transfer VALUES(5, 99, -1, 7, 'x', 12345, 6789, NULL, -5, 'text', -9223372036854775808, 1, NULL,"
-        " NULL, -3, 4.5, 99999999999, NULL, x'', 17, NULL, x'ff00ff', x'010203')";
+        " NULL, -3, 4.5, 99999999999, NULL, x'', 17, NULL, x'ff00ff', x'010203', 'fast')";
     struct place *place = *state;
     struct seen seen;
     assert_int_equal(sqlite3_exec(place->catalog->handle, strange, NULL, NULL, NULL), SQLITE_OK);

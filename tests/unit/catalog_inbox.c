@@ -152,7 +152,10 @@ static void a_file_of_an_earlier_version_goes_on(void **state)
     catalog_close(*state);
     *state = NULL;
     assert_int_equal(sqlite3_open(file, &raw), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(raw, "DROP TABLE inbox; PRAGMA user_version = 1", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(raw,
+                                  "DROP TABLE inbox; ALTER TABLE transfer DROP COLUMN rate; PRAGMA user_version = 1",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
     sqlite3_close(raw);
     assert_int_equal(catalog_open(&later, file, CATALOG_READ, why), 0);
     assert_int_equal(rows(later), 1);

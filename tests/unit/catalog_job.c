@@ -131,6 +131,38 @@ static int end_it(struct place *place, uint64_t id, enum catalog_state to, uint6
     return catalog_job_ended(place->catalog, &record, again, found);
 }
 
+static int keep(void *argument, const struct catalog_record *record)
+{
+    *(struct catalog_record *)argument = *record;
+    return 0;
+}
+
+static struct catalog_record show(struct place *place, uint64_t id)
+{
+    struct catalog_record record;
+    assert_int_equal(catalog_show(place->catalog, id, keep, &record), 0);
+    return record; /* its strings are gone */
+}
+
+static void tells_how_far_what_runs_has_come_and_of_nothing_else(void **state)
+{
+    struct place *place = *state;
+    enum catalog_state found;
+    uint64_t id = add(place, "a", 100);
+    assert_int_equal(catalog_job_progress(place->catalog, id, 10, 100, 5), 0); /* it waits */
+    assert_true(show(place, id).rate == CATALOG_UNKNOWN && show(place, id).bytes == 0);
+    run_it(place, id);
+    assert_true(show(place, id).rate == CATALOG_UNKNOWN);
+    assert_int_equal(catalog_job_progress(place->catalog, id, 10, 100, 5), 0);
+    assert_true(show(place, id).rate == 5 && show(place, id).bytes == 10 && show(place, id).size == 100);
+    assert_int_equal(catalog_job_progress(place->catalog, id, 30, CATALOG_UNKNOWN, 20), 0);
+    assert_true(show(place, id).rate == 20 && show(place, id).bytes == 30 && show(place, id).size == 100);
+    assert_int_equal(end_it(place, id, CATALOG_WAITING, 200, &found), 0);
+    assert_true(show(place, id).rate == CATALOG_UNKNOWN);
+    run_it(place, id);
+    assert_true(show(place, id).rate == CATALOG_UNKNOWN); /* nothing is known of this try yet */
+}
+
 static void what_is_to_be_tried_again_is_due_then(void **state)
 {
     struct place *place = *state;
@@ -317,6 +349,7 @@ int main(void)
         each(finds_what_is_due_the_longest_waiting_first),
         each(knows_when_nothing_waits),
         each(keeps_what_is_to_be_done),
+        each(tells_how_far_what_runs_has_come_and_of_nothing_else),
         each(what_is_to_be_tried_again_is_due_then),
         each(what_ended_is_neither_due_nor_in_the_way),
         each(an_operator_has_the_last_word_over_what_runs),

@@ -161,6 +161,29 @@ def a_running_transfer_that_is_cancelled_ends_soon(t):
     check(not (there.root / "big").exists(), "nothing took the name")
 
 
+@test("host", limit=90)
+def how_far_a_running_transfer_has_come_is_told(t):
+    there = setup.server(t, name="there")
+    here = Server(t, node(t, there.port, limit_rate="200K"), "here")
+    t.path("big").write_bytes(b"x" * (20 << 20))
+    one = queue(t, here.ini, "put", t.path("big"), "there:big")
+
+    def told():
+        (row,) = client(t, "show", "--json", one, ini=here.ini).must_succeed().transfers
+        return row["rate"] is not None and row["bytes"] > 0 and row
+
+    first = wait_for(told, "how far it has come", 30 * t.run.patience)
+    check(first["state"] == "running" and first["bytes"] < first["size"] == 20 << 20 and first["rate"] > 0, f"the row: {first}")
+    wait_for(lambda: told()["bytes"] > first["bytes"], "more of it", 30 * t.run.patience)
+    shown = client(t, "show", one, ini=here.ini).must_succeed().output
+    check("rate now" in shown, f"what is shown: {shown}")
+    check("running " in client(t, "history", ini=here.ini).must_succeed().output, "how many per cent")
+    client(t, "cancel", one, ini=here.ini).must_succeed()
+    here.wait_event("Q04I", transfer=one)
+    (row,) = client(t, "show", "--json", one, ini=here.ini).must_succeed().transfers
+    equal((row["state"], row["rate"]), ("cancelled", None), "the state, and the rate that it no longer has")
+
+
 @test("host")
 def what_runs_when_the_server_dies_is_carried_out_by_the_next(t):
     there = setup.server(t, name="there")
