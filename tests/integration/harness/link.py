@@ -146,6 +146,8 @@ class Link:
         _ip("-n", name, "link", "set", "lo", "up")
         _ip("-n", name, "addr", "add", f"{ADDRESSES[end]}/30", "dev", "line")
         _ip("-n", name, "link", "set", "line", "mtu", MTU, "up")
+        if self.netem:  # else it is 64 KiB at once that netem loses or delays
+            _ip("-n", name, "link", "set", "line", "gso_max_segs", 1)
 
     def _end_carrier(self):
         self.carrier.stdin.close()
