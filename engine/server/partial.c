@@ -174,13 +174,14 @@ static int reserve(const struct part *part)
 /* As above. Nothing of what is there is written again, so that a digest that follows it goes on. */
 static int hollow(const struct part *part)
 {
-    struct upload_writer nothing;
-    int rc = upload_write_begin(part->upload, &nothing, part->size, 0, 0);
+    const struct extents *holes = &part->holes;
+    struct upload_writer filler;
+    int rc = upload_fill_begin(part->upload, &filler, holes->items[0].first, holes->items[holes->count - 1].end);
 
     if (rc < 0)
         return rc;
-    rc = store_partial_hollow(upload_partial(part->upload), &part->holes);
-    upload_write_end(part->upload, &nothing);
+    rc = store_partial_hollow(upload_partial(part->upload), holes);
+    upload_write_end(part->upload, &filler);
     return rc;
 }
 

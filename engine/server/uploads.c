@@ -240,17 +240,38 @@ void upload_leave(struct upload *upload)
     pthread_mutex_unlock(&uploads->lock);
 }
 
+static bool is_busy(const struct upload *upload)
+{
+    return upload->gone || upload->finishing || atomic_load(&upload->unwanted);
+}
+
 int upload_write_begin(struct upload *upload, struct upload_writer *writer, uint64_t first, uint64_t length,
                        unsigned algorithms)
 {
     *writer = (struct upload_writer){ .at = first, .end = first + length };
     pthread_mutex_lock(&upload->home->lock);
-    bool busy = upload->gone || upload->finishing || atomic_load(&upload->unwanted);
+    bool busy = is_busy(upload);
     if (!busy) {
         writer->next = upload->writers;
         upload->writers = writer;
         if (length > 0)
             upload_front_begin(upload, writer, algorithms);
+    }
+    pthread_mutex_unlock(&upload->home->lock);
+    return busy ? -EBUSY : 0;
+}
+
+int upload_fill_begin(struct upload *upload, struct upload_writer *writer, uint64_t first, uint64_t end)
+{
+    *writer = (struct upload_writer){ .at = first, .end = end };
+    pthread_mutex_lock(&upload->home->lock);
+    bool busy = is_busy(upload);
+    if (!busy) {
+        /* All before what the digest was told of is there: that is not filled. */
+        if (writer->at < upload->told)
+            writer->at = upload->told;
+        writer->next = upload->writers;
+        upload->writers = writer;
     }
     pthread_mutex_unlock(&upload->home->lock);
     return busy ? -EBUSY : 0;

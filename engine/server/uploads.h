@@ -54,6 +54,8 @@ struct upload_writer {
  */
 int upload_write_begin(struct upload *upload, struct upload_writer *writer, uint64_t first, uint64_t length,
                        unsigned algorithms);
+/* The same for who writes nothing but what is not there yet: it does not make the digest begin anew. */
+int upload_fill_begin(struct upload *upload, struct upload_writer *writer, uint64_t first, uint64_t end);
 /* It came as far as `end`. 0, or an error of store_partial_add(): what came since then counts for nothing. */
 int upload_wrote(struct upload *upload, struct upload_writer *writer, uint64_t end);
 void upload_write_end(struct upload *upload, struct upload_writer *writer);

@@ -601,6 +601,32 @@ static void what_a_slow_one_still_writes_is_not_taken_in(void **state)
     tear_down(&rig);
 }
 
+static void holes_are_filled_without_beginning_anew_and_hold_up_the_front(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct upload_writer filler;
+
+    set_up(&rig);
+    start(&rig);
+    struct upload *upload = take(&rig, "token");
+    write_range(upload, 0, MIB, SHA_256, 1);
+    assert_int_equal(upload_fill_begin(upload, &filler, 0, SIZE), 0);
+    put(upload, MIB, 2 * MIB, 1);
+    assert_int_equal(store_partial_add(upload_partial(upload), MIB, 2 * MIB), 0);
+    write_range(upload, 2 * MIB, SIZE, SHA_256, 1); /* now all is there, but it may be filled yet */
+    usleep(20000);
+    put(upload, MIB, 2 * MIB, 2);
+    upload_write_end(upload, &filler);
+    for (unsigned i = 0; i < 5; i++) { /* more often than it would begin anew */
+        assert_int_equal(upload_fill_begin(upload, &filler, 0, SIZE), 0);
+        upload_write_end(upload, &filler);
+    }
+    assert_true(digest_is_right(upload, SHA_256));
+    upload_leave(upload);
+    tear_down(&rig);
+}
+
 static void who_writes_the_same_again_and_again_is_not_followed_for_ever(void **state)
 {
     (void)state;
@@ -633,6 +659,7 @@ int main(void)
         cmocka_unit_test(room_that_a_crash_left_is_given_back_at_the_start),
         cmocka_unit_test(the_digest_is_of_what_was_written_last),
         cmocka_unit_test(what_a_slow_one_still_writes_is_not_taken_in),
+        cmocka_unit_test(holes_are_filled_without_beginning_anew_and_hold_up_the_front),
         cmocka_unit_test(who_writes_the_same_again_and_again_is_not_followed_for_ever),
     };
 
