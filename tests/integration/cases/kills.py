@@ -1,6 +1,6 @@
 """Client or server killed, connections reset or dropped, at any moment: in the end every file is whole, and nothing else is there.
 
-SLUICE_KILLS=N disturbs N transfers instead of some dozens and prints what was hit; SLUICE_KILLS_SEED chooses others.
+SLUICE_KILLS=N disturbs N transfers instead of some dozens and prints what was hit; SLUICE_KILLS_SEED=WORD chooses others.
 """
 
 import os
@@ -37,7 +37,7 @@ def table(counts):
 
 @test("host", "guest", limit=120 + 2 * COUNT)
 def whatever_is_killed_or_cut_at_whatever_moment_files_are_whole_in_the_end(t):
-    count = COUNT or SHARE[t.run.place]
+    count = COUNT or SHARE[t.run.place] // (2 if t.run.sanitized else 1)
     lanes = 1 if t.run.kernel else min(4, (os.cpu_count() or 1) + 1)
     modes = list(MODES) if COUNT or not t.run.kernel else GUEST_MODES
     counts, failures = run_lanes(t, payloads(t), schedule(modes, count, SEED), lanes)
@@ -50,7 +50,7 @@ def whatever_is_killed_or_cut_at_whatever_moment_files_are_whole_in_the_end(t):
         for phase in PHASES:
             hit[phase] += counts[mode, phase]
     check(sum(hit.values()) >= count // 4, f"most moments came too late: {dict(counts)}")
-    check(hit[PHASES[1]] > 0 or count < 40, f"no body was hit: {dict(counts)}")
+    check(hit[PHASES[1]] > 0 or count < 20, f"no body was hit: {dict(counts)}")
 
 
 @test("host", each=LOST)

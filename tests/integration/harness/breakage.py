@@ -340,7 +340,7 @@ class Lane:
             return False
 
         self.relay.before_answer = before_answer
-        self.start("--idle-timeout", str(self.idle))
+        self.start("--idle-timeout", str(self.idle), "--connect-timeout", str(5 * self.idle))
         code = self._wait(moment)
         self.relay.before_answer = None
         self.revive()
