@@ -116,7 +116,9 @@ static const struct config_key server_keys[] = {
     { SERVER(header_limit), .type = CONFIG_TYPE_SIZE, .fallback = "16K", .minimum = KIB(1), .maximum = KIB(1024),
       .help = "bytes of one request head; a longer one is answered with 431" },
     { SERVER(max_upload), .type = CONFIG_TYPE_SIZE, .fallback = "0", .maximum = INT64_MAX,
-      .help = "bytes of one uploaded body; a longer one is answered with 413; 0: no limit but the disk's" },
+      .help = "bytes of one uploaded file, holes included; a longer one is answered with 413; 0: no limit but the "
+              "disk's, against which holes do not count: set one where not everybody who may write is trusted, since a "
+              "digest takes its time over them, too" },
     { SERVER(upload_keep), .type = CONFIG_TYPE_DURATION, .fallback = "168h", .minimum = SECONDS(1),
       .maximum = MINUTES(49 * 24 * 60),
       .help = "how long an upload that came in parts and was not finished stays, to be gone on with; older ones are "
