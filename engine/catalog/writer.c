@@ -33,14 +33,36 @@ static bool is_its_own(int rc)
     return rc == -EINVAL;
 }
 
-static int put_all(struct catalog_writer *writer, struct catalog_waiting **misfit)
+/* Those in [first, end), one by one. */
+static int put_each(struct catalog_writer *writer, struct catalog_waiting *first, const struct catalog_waiting *end,
+                    struct catalog_waiting **misfit)
 {
-    int rc = catalog_begin(writer->catalog);
+    int rc = 0;
 
-    for (struct catalog_waiting *waiting = writer->batch.first; rc == 0 && waiting; waiting = waiting->next) {
+    for (struct catalog_waiting *waiting = first; rc == 0 && waiting != end; waiting = waiting->next) {
         rc = catalog_put(writer->catalog, &waiting->record);
         if (is_its_own(rc))
             *misfit = waiting;
+    }
+    return rc;
+}
+
+static int put_all(struct catalog_writer *writer, struct catalog_waiting **misfit)
+{
+    struct catalog_record *records[CATALOG_PUT_MANY];
+    struct catalog_waiting *first = writer->batch.first;
+    int rc = catalog_begin(writer->catalog);
+
+    while (rc == 0 && first) {
+        struct catalog_waiting *end = first;
+        size_t count = 0;
+        for (; end && count < CATALOG_PUT_MANY; end = end->next)
+            records[count++] = &end->record;
+        bool many = count == CATALOG_PUT_MANY;
+        rc = many ? catalog_put_many(writer->catalog, records) : 0;
+        if (!many || is_its_own(rc))
+            rc = put_each(writer, first, end, misfit);
+        first = end;
     }
     if (rc == 0)
         rc = catalog_commit(writer->catalog);

@@ -10,6 +10,7 @@
 
 #define RETRY_MS 1000 /* after a failure; then twice as long each time */
 #define RETRY_MAX_MS 30000
+#define RETRY_LOCKED_MS 4000 /* at most, where another process has the lock: it may go at any time */
 #define ASIDE_MS 60000 /* between two files set aside: a disk that damages each one shall not be filled with them */
 
 uint64_t writer_clock(void)
@@ -41,7 +42,11 @@ void writer_tell_trouble(struct catalog_writer *writer, int rc, const char *reas
 {
     struct catalog_writer_counts counts;
 
-    writer->retry = writer->retry == 0 ? RETRY_MS : writer->retry * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : writer->retry * 2;
+    unsigned most = rc == -EBUSY ? RETRY_LOCKED_MS : RETRY_MAX_MS;
+
+    writer->retry = writer->retry == 0 ? RETRY_MS : writer->retry * 2;
+    if (writer->retry > most)
+        writer->retry = most;
     if (writer->trouble == rc)
         return;
     writer->trouble = rc;

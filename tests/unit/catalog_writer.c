@@ -373,6 +373,38 @@ static void one_record_that_fits_nowhere_does_not_hold_up_the_others(void **stat
     assert_true(log_has(place, "C03W records=1 "));
 }
 
+static void one_that_fits_nowhere_among_many_does_not_either(void **state)
+{
+    struct place *place = *state;
+    start(place, 0);
+    for (int i = 0; i < 100; i++)
+        push(place, 0, i == 37 || i == 90 ? CATALOG_STATES : CATALOG_DONE, "a");
+    stop(place, 5000);
+    assert_int_equal(rows(place).count, 98);
+    assert_true(log_has(place, "C03W records=1 "));
+}
+
+static void many_at_once_are_each_written_as_they_are(void **state)
+{
+    struct place *place = *state;
+    struct catalog_record record = { .direction = CATALOG_IN, .state = CATALOG_RUNNING };
+    uint64_t ids[40];
+    start(place, 0);
+    for (unsigned i = 0; i < 40; i++) {
+        record.bytes = i;
+        ids[i] = catalog_writer_push(place->writer, &record);
+    }
+    record.state = CATALOG_DONE; /* in the same statement as the first of it, as likely as not */
+    for (unsigned i = 0; i < 40; i += 2) {
+        record.id = ids[i];
+        record.bytes = 1000;
+        catalog_writer_push(place->writer, &record);
+    }
+    stop(place, 5000);
+    assert_int_equal(rows(place).count, 40);
+    assert_int_equal(rows(place).bytes, 20 * 1000 + 400); /* and 1 + 3 + ... + 39 */
+}
+
 static void a_queue_is_bounded_in_bytes_too(void **state)
 {
     struct place *place = *state;
@@ -428,6 +460,8 @@ int main(void)
         TEST(a_file_that_is_gone_is_made_again),
         TEST(a_folder_that_is_not_there_is_waited_for),
         TEST(one_record_that_fits_nowhere_does_not_hold_up_the_others),
+        TEST(one_that_fits_nowhere_among_many_does_not_either),
+        TEST(many_at_once_are_each_written_as_they_are),
         TEST(a_queue_is_bounded_in_bytes_too),
         TEST(what_is_older_than_is_to_be_kept_is_removed),
     };
