@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness import Skip, check, client, equal, files, setup, test, wait_for
 from harness import pki, rows
+from harness.sluice import Server
 
 MIB = 1 << 20
 
@@ -326,24 +327,33 @@ def a_damaged_catalog_is_set_aside(t):
     catalog.wait(2)
 
 
-@test("host")
-def a_full_disk_holds_up_no_transfer(t):
+def small_disk(t):
     small = t.make_folder("small")
     if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "none", small],
                                            capture_output=True).returncode:
         raise Skip("a small file system takes root, and the right to mount one")
     t.at_end(subprocess.run, ["umount", "-l", small])
-    catalog = Catalog(t, "small/catalog.db")
-    server = serving(t, catalog)
-    ini = setup.partner(t, server.port)
-    fetch(t, ini)
-    catalog.wait(1)
+    return small
+
+
+def fill(small):
     with open(small / "filler", "wb", buffering=0) as filler:
         try:
             while True:
                 filler.write(b"\0" * 4096)
         except OSError:
             pass
+
+
+@test("host")
+def a_full_disk_holds_up_no_transfer(t):
+    small = small_disk(t)
+    catalog = Catalog(t, "small/catalog.db")
+    server = serving(t, catalog)
+    ini = setup.partner(t, server.port)
+    fetch(t, ini)
+    catalog.wait(1)
+    fill(small)
     for _ in range(40):
         fetch(t, ini)
         if server.find("C02W"):
@@ -356,6 +366,86 @@ def a_full_disk_holds_up_no_transfer(t):
     server.wait_event("C01I", 60)
     catalog.wait(before)
     equal(server.find("C03W"), [], "what was lost")
+
+
+@test("host")
+def on_a_full_disk_messages_and_the_queue_say_what_they_cannot_take(t):
+    small = small_disk(t)
+    catalog = Catalog(t, "small/catalog.db")
+    fingerprint = pki.fingerprint(t.run.pki.client()[0])
+    server = serving(t, catalog, more={"partner node7": {"match_fingerprint": fingerprint}})
+    ini = recording_partner(t, server, catalog)
+    ini.write_text(ini.read_text().replace("catalog = catalog.db", "catalog = small/catalog.db"))
+    fill(small)
+    refused = queued = None
+    for n in range(200):  # until the pages that SQLite has already are used up
+        refused = refused or client(t, "message", "there", f"{n} " + "x" * 4000, ini=ini)
+        if refused.code == 0:
+            refused = None
+        queued = client(t, "put", "--queue", server.root / "file", f"there:copy-{n}", ini=ini)
+        if refused and queued.code:
+            break
+    check(refused, "a message was refused")
+    equal((refused.code, queued.code), (7, 9), "the exit codes")
+    check("507" in refused.errors, f"the answer to a message: {refused.errors}")
+    check("make room" in queued.errors, f"what is said to who queues: {queued.errors}")
+    check("make room" in server.wait_event("M02W")["reason"], "the event about the message")
+    before = len(server.find("T01I", direction="out"))
+    client(t, "get", "-q", "there:file", t.path("got"), ini=ini).must_succeed()
+    equal(len(server.find("T01I", direction="out")), before + 1, "transfers that went on")
+    (small / "filler").unlink()
+    client(t, "message", "there", "at last", ini=ini).must_succeed()
+
+
+@test("host", limit=120)
+def a_catalog_that_somebody_locks_for_half_a_minute_holds_up_nothing_and_misses_nothing(t):
+    catalog = Catalog(t)
+    server = serving(t, catalog)
+    ini = setup.partner(t, server.port)
+    fetch(t, ini)
+    catalog.wait(1)
+    lock = catalog.locked()
+    began, count, slowest = time.monotonic(), 1, 0
+    while time.monotonic() - began < 30:
+        one = time.monotonic()
+        fetch(t, ini)
+        slowest, count = max(slowest, time.monotonic() - one), count + 1
+        time.sleep(0.5)
+    lock.rollback()
+    lock.close()
+    check(slowest < 10 * t.run.patience, f"the slowest transfer took {slowest:.1f} s")
+    check("locked" in server.wait_event("C02W")["reason"], "why nothing could be recorded")
+    server.wait_event("C01I", 30 * t.run.patience)
+    catalog.wait(count, "--limit", "0")
+    equal(server.find("C03W"), [], "what was lost")
+
+
+@test("host")
+def the_queue_goes_on_with_the_new_catalog_where_the_old_one_was_damaged(t):
+    catalog = Catalog(t)
+    there = setup.server(t, name="there")
+    sections = setup.site(t, name="here", more={
+        "client-profile std": setup.profiles(t)["client-profile std"],
+        "partner there": {"host": f"localhost:{there.port}", "profile": "std"},
+    })
+    sections["server"]["catalog"] = catalog.file
+    here = Server(t, sections, "here")
+    files.make(t.path("a"), 1000, 1)
+    one = client(t, "put", "--queue", t.path("a"), "there:one", ini=here.ini).must_succeed().output.split()[1]
+    here.wait_event("Q01I", transfer=one)
+    for part in ("", "-wal", "-shm"):
+        Path(f"{catalog.file}{part}").unlink(missing_ok=True)
+    catalog.file.write_bytes(os.urandom(5000))
+    client(t, "put", "--queue", t.path("a"), "there:lost", ini=here.ini).must_fail(9)
+    fetch_from = setup.partner(t, here.port)
+    files.make(sections["store main"]["root"] / "file", 1000, 2)
+    client(t, "get", "there:file", t.path("got"), ini=fetch_from).must_succeed()  # whose record meets the damage
+    event = here.wait_event("C02W")
+    check(".damaged-" in event["aside"], f"where the old one is: {event}")
+    two = wait_for(lambda: (done := client(t, "put", "--queue", t.path("a"), "there:two", ini=here.ini)).code == 0 and done,
+                   "a catalog that takes it", 20 * t.run.patience).output.split()[1]
+    here.wait_event("Q01I", 20 * t.run.patience, transfer=two)
+    equal((there.root / "two").read_bytes(), t.path("a").read_bytes(), "the file")
 
 
 @test("host")
