@@ -82,8 +82,10 @@ static int body_take(struct body *body)
         body->end = body->left == 0;
     }
     client->taken += used;
-    client->last.bytes += (uint64_t)plain;
-    return body_store(body, bytes, (size_t)plain);
+    int error = body_store(body, bytes, (size_t)plain);
+    if (error == 0) /* what is counted is claimed to be there */
+        client->last.bytes += (uint64_t)plain;
+    return error;
 }
 
 /* One read, without waiting: 0, -EAGAIN, -errno. The end of the stream is the end of a body that has no other. */

@@ -1,6 +1,11 @@
 // rooms: support client
 #include "tests/unit/client_rig.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
+#include "engine/client/part.h"
+
 #define OK_HEAD "HTTP/1.1 200 OK\r\n"
 #define BIG ((size_t)3 << 20)
 
@@ -327,7 +332,7 @@ static void a_part_that_is_no_answer_leaves_nothing(void **state)
 {
 #define PART(range, length)                                                                                            \
     "HTTP/1.1 206 Partial Content\r\nETag: \"a\"\r\nContent-Range: " range "\r\nContent-Length: " length "\r\n\r\nabc" \
-                                                                                                         "d"
+    "d"
     static const struct {
         const char *answer;
         int result;
@@ -447,6 +452,37 @@ static void passes_over_interim_answers_but_not_for_ever(void **state)
     assert_text(in_folder("file"), "yes");
     assert_fails(client_get(client, "x", in_folder("other")), CLIENT_SERVER, "1xx without end");
     assert_int_equal(files_in_folder(), 1);
+}
+
+/* What came with the head, too, counts when it is written. */
+static void nothing_is_claimed_that_the_disk_did_not_take(void **state)
+{
+    static char answer[60000];
+    const struct rlimit little = { 1000, RLIM_INFINITY }, no_limit = { RLIM_INFINITY, RLIM_INFINITY };
+    struct part part;
+
+    (void)state;
+    int length = snprintf(answer, sizeof answer,
+                          OK_HEAD "ETag: \"a\"\r\nAccept-Ranges: bytes\r\nContent-Length: 4000000\r\n\r\n");
+    memset(answer + length, 'x', sizeof answer - (size_t)length - 1);
+    const struct script_step steps[] = {
+        { HEAR_HEAD, NULL, 0 }, { SAY, answer, 0 }, { AWAIT_END, NULL, 0 }, { SCRIPT_END, NULL, 0 }
+    };
+    signal(SIGXFSZ, SIG_IGN);
+    options.streams = 1;
+    start_server(steps, false);
+    open_client();
+    setrlimit(RLIMIT_FSIZE, &little);
+    int result = client_get(client, "x", in_folder("file"));
+    setrlimit(RLIMIT_FSIZE, &no_limit);
+    assert_int_equal(result, CLIENT_LOCAL);
+    assert_says(client_reason(client), "File too large");
+    assert_int_equal(part_open(&part, in_folder("file"), "x"), 0);
+    assert_false(part.damaged); /* it claims nothing behind the file's end either */
+    assert_int_equal(extents_total(&part.map.have), 0);
+    part_close(&part);
+    remove(in_folder("file.part"));
+    remove(in_folder("file.part.journal"));
 }
 
 static void refuses_a_part_unasked_or_a_compressed_body(void **state)
@@ -675,6 +711,7 @@ int main(void)
         TEST(refuses_what_is_not_http),
         TEST(refuses_a_head_without_end),
         TEST(passes_over_interim_answers_but_not_for_ever),
+        TEST(nothing_is_claimed_that_the_disk_did_not_take),
         TEST(refuses_a_part_unasked_or_a_compressed_body),
         TEST(asks_for_the_whole_where_a_part_has_no_tag),
         TEST(asks_whether_what_it_kept_is_still_right),
