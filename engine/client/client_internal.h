@@ -67,6 +67,7 @@ struct client {
 
     /* The exchange. */
     bool began;     /* a byte of the answer came */
+    bool resent;    /* the last exchange began on a connection that was gone, and took a second one */
     bool answered;  /* the final head is in the reader */
     bool continued; /* 100 Continue came */
     unsigned interim;

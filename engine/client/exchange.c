@@ -234,6 +234,7 @@ int client_exchange(struct client *client, const struct client_request *request)
             continue;
         }
         if (result == 0) {
+            client->resent = retried;
             judge_reuse(client, request, client->last.bytes);
             return 0;
         }

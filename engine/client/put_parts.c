@@ -268,6 +268,24 @@ static int pause_for(struct client *client, unsigned milliseconds)
 }
 
 /*
+ * A request to end the upload went out a second time, because its connection broke, and the server knows nothing of the
+ * upload any more: the file has its name, most likely. What stands there tells, where that is the only name it can
+ * have.
+ */
+static int lost_answer(struct client *client)
+{
+    enum client_if_exists how = client->options.if_exists;
+
+    if (how == CLIENT_IF_EXISTS_REPLACE || how == CLIENT_IF_EXISTS_SKIP)
+        return PUT_ENDED;
+    return client_fail(
+        client, CLIENT_CUT,
+        "%s: the answer was lost when the connection broke, and most likely it has the file by now: look "
+        "with `sluice ls` before it is sent again",
+        client->peer);
+}
+
+/*
  * 0: the file has its name; PUT_NO_PARTS: something is missing yet, `have` is told; PUT_ENDED; else a result.
  */
 static int finish(struct sending *sending, struct verify *verify, struct extents *have)
@@ -292,6 +310,7 @@ static int finish(struct sending *sending, struct verify *verify, struct extents
         .method = "PUT", .remote = sending->remote, .fields = text, .has_body = true, .covers = sending->size
     };
     result = client_exchange(client, &request);
+    bool resent = client->resent;
     for (; result == CLIENT_OK && is_busy(client) && waited < BUSY_WAITS; waited++) {
         client_discard(client);
         result = pause_for(client, BUSY_MS);
@@ -302,7 +321,13 @@ static int finish(struct sending *sending, struct verify *verify, struct extents
         return result;
     if (client->last.status == 409 && read_have(sending, told(client), have) == 0) {
         client_discard(client);
+        if (resent && have->count == 0)
+            return lost_answer(client);
         return waited ? PUT_ENDED : PUT_NO_PARTS;
+    }
+    if (client->last.status == 412 && resent) {
+        client_discard(client);
+        return lost_answer(client);
     }
     result = put_judge(client);
     if (result != CLIENT_OK)

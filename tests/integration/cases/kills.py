@@ -10,7 +10,8 @@ from collections import Counter
 from pathlib import Path
 
 from harness import Failure, check, client, equal, files, setup, test, wait_for
-from harness.breakage import MODES, PHASES, Lane, Payload, run_lanes, schedule
+from harness.breakage import MODES, PHASES, SIZES, Lane, Payload, run_lanes, schedule
+from harness.relay import UP
 from harness.sluice import environment
 
 COUNT = int(os.environ.get("SLUICE_KILLS", 0))
@@ -60,6 +61,18 @@ def an_answer_that_is_lost_after_the_name_was_given_is_made_up_for(t, which):
     lane = Lane(t, 0, payloads(t))
     lane.lose_the_answer(mode, action)
     lane.again()
+
+
+@test("host", each=["replace", "skip", "rename", "fail"])
+def what_has_its_name_already_is_not_sent_again_on_the_connection_after_the_lost_one(t, how):
+    """The client asks again by itself: what it may not know is which name it got, and whether it was its own."""
+    lane = Lane(t, 0, payloads(t))
+    code = lane.lose_the_answer("put in parts", "reset", "--if-exists", how, before=how == "replace")
+    equal(code, 8 if how in ("rename", "fail") else 0, f"exit code: {lane.said()}")
+    check(code == 0 or "the answer was lost" in lane.said(), lane.said())
+    size = SIZES["large"]
+    check(size <= lane.relay.moved[UP] < size + size // 2, f"{lane.relay.moved[UP]} bytes were sent of {size}")
+    lane.whole()
 
 
 @test("host", each=["get", "get -r"])

@@ -325,10 +325,13 @@ class Lane:
 
     # -- the answer is lost ------------------------------------------------------------------------------------------
 
-    def lose_the_answer(self, mode, action):
-        """The name is there, and nothing that the server says from then on comes back. True if so it was."""
+    def lose_the_answer(self, mode, action, *options, before=True):
+        """
+        The name is there, and nothing that the server says from then on comes back on the connections there are.
+        `before`: something stood there. Returns the client's exit code.
+        """
         self.measure(mode)
-        self._prepare(mode, 1, True)
+        self._prepare(mode, 1, before)
         moment, state = Moment(mode, "answer", 1.0, action, None), []
         self._arm_anew()
 
@@ -340,7 +343,7 @@ class Lane:
             return False
 
         self.relay.before_answer = before_answer
-        self.start("--idle-timeout", str(self.idle), "--connect-timeout", str(5 * self.idle))
+        self.start(*options, "--idle-timeout", str(self.idle), "--connect-timeout", str(5 * self.idle))
         code = self._wait(moment)
         self.relay.before_answer = None
         self.revive()
