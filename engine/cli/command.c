@@ -86,7 +86,8 @@ static int note(struct command *command, int result)
     return result;
 }
 
-static void let_hear(struct command *command, int result, const char *format, va_list list)
+__attribute__((format(printf, 3, 0))) static void let_hear(struct command *command, int result, const char *format,
+                                                           va_list list)
 {
     char sentence[1024];
 
@@ -266,6 +267,14 @@ void command_record(struct command *command, const struct client_transfer *trans
         recording_end(&command->recording, NULL, partner_of(command), transfer, result, reason);
 }
 
+static void watch_one(void *argument, uint64_t moved, uint64_t total, const char *path)
+{
+    const struct command *command = argument;
+
+    (void)total;
+    command->watch(command->hear_argument, command->watched + moved, command->watch_total, path);
+}
+
 static void run_begin(struct command *command, struct transfer_run *run, const char *name, bool put, const char *remote,
                       const char *local)
 {
@@ -275,6 +284,8 @@ static void run_begin(struct command *command, struct transfer_run *run, const c
     progress_begin(&run->progress, name);
     if (command->shows_progress)
         client_watch(command->client, progress_update, &run->progress);
+    else if (command->watch)
+        client_watch(command->client, watch_one, command);
 }
 
 static int run_end(struct command *command, struct transfer_run *run, int result, const char *what)

@@ -26,6 +26,8 @@ struct command {
     /* Of a command that the queue carries out: who hears its failures in place of standard error; and its model. */
     void (*hear)(void *argument, int result, unsigned status, const char *sentence);
     void *hear_argument;
+    client_progress *watch; /* and how far it has come: a tree's bytes, and those of a file in it that goes by itself */
+    uint64_t watched, watch_total;
     const struct config *lent;
 
     /* private */

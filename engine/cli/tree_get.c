@@ -245,6 +245,20 @@ static int open_destination(struct command *command, const char *local, struct s
     return result;
 }
 
+/* umask(2) can only be read by setting it, which other threads would see (proc(5)). */
+static unsigned own_umask(void)
+{
+    char line[256];
+    unsigned mask = 077; /* where nobody says: nobody else gets anything */
+    FILE *status = fopen("/proc/self/status", "re");
+
+    while (status && fgets(line, sizeof line, status) && sscanf(line, "Umask: %o", &mask) != 1)
+        ;
+    if (status)
+        fclose(status);
+    return mask & 0777;
+}
+
 static void get_into(struct command *command, const struct remote *server, struct tree *tree, const char *local)
 {
     struct tree_run run = { .command = command, .tree = tree, .local = local, .shown = tree->prefix };
@@ -255,6 +269,7 @@ static void get_into(struct command *command, const struct remote *server, struc
     bool nothing_is_made = command->arguments->dry_run && stat(local, &facts) < 0;
     if (!nothing_is_made && open_destination(command, local, &run.store) != CLIENT_OK)
         return;
+    run.modes = command->arguments->exact_modes ? 0777 : 0777 & ~own_umask();
     if (tree_run_begin(&run) == CLIENT_OK)
         move(&run, server, command_client(command, server));
     tree_run_end(&run);

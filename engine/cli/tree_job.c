@@ -14,6 +14,7 @@
 #define NAMED_MAX 3 /* failures that are told of; each has a record of its own, too */
 
 struct heard {
+    const struct queue_tree *tree;
     unsigned count;
     int first, healing; /* results; `healing`: of one that may come right by itself, or CLIENT_OK */
     unsigned first_status, healing_status;
@@ -37,6 +38,13 @@ static void hear(void *argument, int result, unsigned status, const char *senten
     }
     if (heard->count <= NAMED_MAX)
         snprintf(heard->names + used, sizeof heard->names - used, "; %.240s", sentence);
+}
+
+static void watch(void *argument, uint64_t moved, uint64_t total, const char *path)
+{
+    const struct heard *heard = argument;
+
+    heard->tree->progress(heard->tree->progress_argument, moved, total, path);
 }
 
 static void take_rules(struct arguments *arguments, const struct queue_request *request)
@@ -101,12 +109,13 @@ static void judge(const struct command *command, const struct heard *heard, stru
 void tree_job(const struct queue_tree *tree, struct queue_tree_end *end)
 {
     struct arguments *arguments = calloc(1, sizeof *arguments);
-    struct heard heard = { 0 };
+    struct heard heard = { .tree = tree };
     struct command command = { .arguments = arguments,
                                .out = stderr,
                                .lent = tree->config,
                                .hear = hear,
                                .hear_argument = &heard,
+                               .watch = watch,
                                .log = tree->log,
                                .signal_fd = tree->interrupt };
     char *name = strdup(tree->partner);

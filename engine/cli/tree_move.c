@@ -86,9 +86,21 @@ static void note_session(struct tree_run *run, const struct client_transfer *tra
              transfer->path, transfer->tx, transfer->rx);
 }
 
+static void tell_watcher(struct tree_run *run)
+{
+    struct command *command = run->command;
+
+    command->watched = run->moved_bytes;
+    command->watch_total = run->total_bytes;
+    if (command->watch)
+        command->watch(command->hear_argument, run->moved_bytes, run->total_bytes, "");
+}
+
 static void show_progress(struct tree_run *run)
 {
     double now = seconds_since(&run->started);
+
+    tell_watcher(run);
     if (!run->command->shows_progress || now - run->shown_at < 0.2)
         return;
     run->shown_at = now;
@@ -172,10 +184,11 @@ void tree_run_one(struct tree_run *run, int result)
     run->last_result = result;
     run->failed += result != CLIENT_OK;
     run->moved += result == CLIENT_OK;
-    if (result == CLIENT_OK)
+    if (result == CLIENT_OK) {
         run->moved_bytes += client_last(run->command->client)->bytes;
-    if (result == CLIENT_OK)
         note_session(run, client_last(run->command->client));
+    }
+    tell_watcher(run);
 }
 
 bool tree_same_digest(const struct tree_run *run, struct client *client, const struct tree_entry *entry)
@@ -367,20 +380,6 @@ static void done(void *argument, const struct pipeline_item *item, int result, c
         tree_run_failed(lane->run, entry, result, reason, transfer);
 }
 
-/* umask(2) can only be read by setting it, which other threads would see (proc(5)). */
-static unsigned own_umask(void)
-{
-    char line[256];
-    unsigned mask = 077; /* where nobody says: nobody else gets anything */
-    FILE *status = fopen("/proc/self/status", "re");
-
-    while (status && fgets(line, sizeof line, status) && sscanf(line, "Umask: %o", &mask) != 1)
-        ;
-    if (status)
-        fclose(status);
-    return mask & 0777;
-}
-
 void tree_run_small(struct tree_run *run, struct tree_entry *entry)
 {
     run->small[run->small_count++] = entry;
@@ -391,7 +390,6 @@ int tree_run_begin(struct tree_run *run)
     clock_gettime(CLOCK_MONOTONIC, &run->started);
     pthread_mutex_init(&run->lock, NULL);
     progress_begin(&run->progress, run->shown);
-    run->modes = run->command->arguments->exact_modes ? 0777 : 0777 & ~own_umask();
     run->small = calloc(run->tree->count + 1, sizeof(struct tree_entry *));
     return run->small ? CLIENT_OK : command_fail(run->command, CLIENT_FAILED, "no memory");
 }

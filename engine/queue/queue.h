@@ -91,7 +91,9 @@ struct queue_tree {
     const char *partner, *remote, *local;
     bool put;
     const struct queue_request *request;
-    int interrupt; /* once readable, it ends soon */
+    int interrupt;             /* once readable, it ends soon */
+    client_progress *progress; /* of all that is to be moved; called from several threads, one at a time */
+    void *progress_argument;
 };
 
 struct queue_tree_end {

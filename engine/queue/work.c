@@ -186,6 +186,15 @@ static int move(struct queue_work *work, struct client *client)
                                          : client_put(client, work->local, work->remote);
 }
 
+static void note(void *argument, uint64_t moved, uint64_t total, const char *path)
+{
+    struct queue_work *work = argument;
+
+    (void)path;
+    atomic_store(&work->moved, moved);
+    atomic_store(&work->total, total);
+}
+
 static int move_tree(struct queue_work *work)
 {
     struct queue_outcome *outcome = &work->outcome;
@@ -196,7 +205,9 @@ static int move_tree(struct queue_work *work)
                                      .local = work->local,
                                      .put = work->direction == CATALOG_OUT,
                                      .request = &work->request,
-                                     .interrupt = work->interrupt };
+                                     .interrupt = work->interrupt,
+                                     .progress = note,
+                                     .progress_argument = work };
     struct queue_tree_end end = { .result = CLIENT_FAILED };
 
     if (!work->partner || !work->local || !work->move_tree)
@@ -205,15 +216,6 @@ static int move_tree(struct queue_work *work)
     outcome->bytes = end.bytes;
     outcome->status = end.status;
     return say(work, end.result, "%s", end.reason);
-}
-
-static void note(void *argument, uint64_t moved, uint64_t total, const char *path)
-{
-    struct queue_work *work = argument;
-
-    (void)path;
-    atomic_store(&work->moved, moved);
-    atomic_store(&work->total, total);
 }
 
 static int try(struct queue_work *work)

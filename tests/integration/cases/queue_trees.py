@@ -132,13 +132,15 @@ def a_partner_that_is_away_is_tried_again_and_gets_the_tree_whole(t):
     same(mine, root / "mine")
 
 
-@test("host")
+@test("host", limit=120)
 def a_tree_that_runs_is_held_released_and_cancelled(t):
     there = setup.server(t, name="there")
     here = Server(t, node(t, there.port, limit_rate="100K"), "here")
     mine = plant(t.make_folder("mine"), count=200, size=30000)
     one = queue(t, here.ini, "put", "-r", mine, "there:")
     wait_for(lambda: files.listing(there.root), "a file", 30 * t.run.patience)
+    told = wait_for(lambda: (row := show(t, here.ini, one))["bytes"] > 0 and row, "how far it has come", 30 * t.run.patience)
+    check(told["bytes"] < told["size"] == sum(p.stat().st_size for p in mine.rglob("file *")), f"the row: {told}")
     client(t, "hold", one, ini=here.ini).must_succeed()
     here.wait_event("Q04I", 30 * t.run.patience, transfer=one)
     equal(show(t, here.ini, one)["state"], "held", "the state")
