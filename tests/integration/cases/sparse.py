@@ -168,6 +168,8 @@ def files_of_many_shapes_are_the_same_in_the_end(t):
         "runs": (16 * MIB, [(i * 65536, 4096) for i in range(0, 256, 2)]),
         "smallest": (MIB, [(MIB - 4096, 4096)]),
     }
+    if t.run.place == "guest":  # where each command takes seconds
+        shapes = {name: shapes[name] for name in ("hole-first", "odd")}
     for name, (size, runs) in shapes.items():
         data = make(t.path(name), size, runs, len(name))
         done = client(t, "put", "--json", t.path(name), f"there:{name}", ini=ini).must_succeed().transfer
