@@ -297,7 +297,7 @@ static void a_server_that_has_more_than_there_is_is_not_believed(void **state)
     {                                                                                                                  \
         SAY, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nETag: " tag "\r\n\r\n", 0                                        \
     }
-#define STALE "HTTP/1.1 412 Precondition Failed\r\nContent-Length: 0\r\n\r\n"
+#define STALE "HTTP/1.1 412 Precondition Failed\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 /* Of a server that names what comes before it can be verified. */
 static void what_goes_in_one_piece_replaces_only_what_was_looked_at(void **state)
