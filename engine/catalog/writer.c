@@ -325,10 +325,16 @@ void catalog_writer_keep(struct catalog_writer *writer, uint64_t keep)
     pthread_mutex_unlock(&writer->lock);
 }
 
+/* Under the lock. */
+static uint64_t next_id(struct catalog_writer *writer)
+{
+    return writer->last_id = catalog_id_after(writer->last_id, writer->tag);
+}
+
 uint64_t catalog_writer_id(struct catalog_writer *writer)
 {
     pthread_mutex_lock(&writer->lock);
-    uint64_t id = writer->last_id = catalog_id_after(writer->last_id, writer->tag);
+    uint64_t id = next_id(writer);
     pthread_mutex_unlock(&writer->lock);
     return id;
 }
@@ -353,12 +359,12 @@ uint64_t catalog_writer_push(struct catalog_writer *writer, const struct catalog
 
     if (!writer)
         return 0;
-    if (id == 0)
-        id = catalog_writer_id(writer);
     struct catalog_waiting *waiting = catalog_waiting_new(record);
+    pthread_mutex_lock(&writer->lock);
+    if (id == 0)
+        id = next_id(writer);
     if (waiting)
         waiting->record.id = id;
-    pthread_mutex_lock(&writer->lock);
     bool fits = waiting && writer->queue.count + writer->taken < writer->capacity &&
                 writer->queue.bytes + writer->taken_bytes + waiting->size <= writer->capacity_bytes;
     if (fits) {
