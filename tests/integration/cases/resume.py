@@ -398,7 +398,7 @@ def every_size_is_one_request_or_as_many_as_it_takes(t, size):
 def two_at_once_do_not_touch_each_other(t):
     server, name = site(t), target(t)
     ini = partner(t, server.port)
-    run = Running(t, ini, name, "--limit-rate", "8M", right=[server.root / "file"])
+    run = Running(t, ini, name, "--limit-rate", "3M", right=[server.root / "file"])
     run.has(2 * MIB)
     second = get(t, ini, name).must_fail(LOCAL)
     check("another process is fetching this file" in second.errors, f"it says: {second.errors}")
