@@ -198,8 +198,9 @@ static void several_at_a_time_make_one_file_and_its_digest(void **state)
     set_up(&rig);
     start(&rig);
     for (unsigned i = 0; i < 8; i++) {
-        senders[i] =
-            (struct sender){ .rig = &rig, .first = SIZE / 8 * i, .end = SIZE / 8 * (i + 1), .step = 16384 << i % 3 };
+        senders[i] = (struct sender){
+            .rig = &rig, .first = SIZE / 8 * i, .end = SIZE / 8 * (i + 1), .step = UINT64_C(16384) << i % 3
+        };
         assert_int_equal(pthread_create(&senders[i].thread, NULL, send_pieces, &senders[i]), 0);
     }
     for (unsigned i = 0; i < 8; i++)
