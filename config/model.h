@@ -96,9 +96,9 @@ struct config_server {
     unsigned upload_keep;  /* milliseconds that an unfinished upload stays */
     unsigned max_unfinished_uploads;
     unsigned max_unfinished_per_sender; /* 0: a share of these */
-    unsigned handshake_timeout; /* milliseconds; durations in the file have a unit: 10s, 500ms, 2m */
-    unsigned header_timeout;    /* milliseconds, from a head's first byte to its last */
-    unsigned idle_timeout;      /* milliseconds, between requests and without progress in a body */
+    unsigned handshake_timeout;         /* milliseconds; durations in the file have a unit: 10s, 500ms, 2m */
+    unsigned header_timeout;            /* milliseconds, from a head's first byte to its last */
+    unsigned idle_timeout;              /* milliseconds, between requests and without progress in a body */
     enum config_events events;
     enum config_events_to events_to;
     char *user, *group;           /* to become once the ports are taken; NULL: stay who we are */

@@ -43,8 +43,7 @@ static void raise_limits(void)
     }
 }
 
-/* -- what is asked of the process, by signals: heard by a thread that does nothing else -----------------------------
- */
+/* -- what is asked of the process, by signals: heard by a thread that does nothing else ---------------------------- */
 
 struct wishes {
     const sigset_t *signals;
@@ -137,10 +136,9 @@ static struct queue_model current_model(struct server *server)
 static struct queue *open_queue(struct server *server, struct event_log *log)
 {
     struct queue_model model = current_model(server);
-    struct queue_options options = { .catalog = model.config->server.catalog,
-                                     .log = log,
-                                     .hooks = server_hooks(server),
-                                     .move_tree = tree_job };
+    struct queue_options options = {
+        .catalog = model.config->server.catalog, .log = log, .hooks = server_hooks(server), .move_tree = tree_job
+    };
     struct queue *queue = NULL;
 
     if (!options.catalog) {

@@ -56,8 +56,8 @@ int verify_sent(struct verify *verify, const char *remote, const char *etag, uin
                 const struct digest_set *said);
 
 /*
- * Adds to the sentence about a mismatch what became of the copy. `error`: 0, or why it could not be kept; -EEXIST: there
- * are PART_BAD_MAX and one of them. `number`: it is NAME.bad.number; 0: NAME.bad.
+ * Adds to the sentence about a mismatch what became of the copy. `error`: 0, or why it could not be kept; -EEXIST:
+ * there are PART_BAD_MAX and one of them. `number`: it is NAME.bad.number; 0: NAME.bad.
  */
 void verify_aside(struct client *client, int error, unsigned number);
 

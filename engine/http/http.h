@@ -102,11 +102,11 @@ int http_path_encode(const char *path, char *target, size_t size);
 #define HTTP_IF_EXISTS_RENAME "rename"
 
 /*
- * Files with holes, which read as zeros. In a GET with a Range, Sluice-Want-Data: yes: whoever asks can leave holes out.
- * Then the answer may have Sluice-Data: all ranges of the file that are data, inclusive as those of Content-Range, or
- * "none"; and its part is the first run of data within the Range (a byte, where there is none).
- * Sluice-Holes in a PUT of an upload in parts, which has no body: "bytes 0-99,200-299/1000", which of a file of 1000
- * bytes are holes. 204: they are there. Whoever does not know of it refuses it, and is sent the zeros.
+ * Files with holes, which read as zeros. In a GET with a Range, Sluice-Want-Data: yes: whoever asks can leave holes
+ * out. Then the answer may have Sluice-Data: all ranges of the file that are data, inclusive as those of Content-Range,
+ * or "none"; and its part is the first run of data within the Range (a byte, where there is none). Sluice-Holes in a
+ * PUT of an upload in parts, which has no body: "bytes 0-99,200-299/1000", which of a file of 1000 bytes are holes.
+ * 204: they are there. Whoever does not know of it refuses it, and is sent the zeros.
  */
 #define HTTP_WANT_DATA "Sluice-Want-Data"
 #define HTTP_DATA "Sluice-Data"

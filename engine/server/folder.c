@@ -28,8 +28,7 @@ void folder_release(struct session *session)
     session->folder = NULL;
 }
 
-/* -- on a thread ----------------------------------------------------------------------------------------------------
- */
+/* -- on a thread --------------------------------------------------------------------------------------------------- */
 
 /* What the store says of names that are taken holds for a link, which takes the place of one. */
 static int make_link(struct session *session)
@@ -60,8 +59,7 @@ static void make_run(struct job *job)
                                            folder->dated ? &folder->modified : NULL, &folder->created);
 }
 
-/* -- the answer ------------------------------------------------------------------------------------------------------
- */
+/* -- the answer ---------------------------------------------------------------------------------------------------- */
 
 static enum flow refuse(struct session *session)
 {
@@ -100,8 +98,7 @@ static enum flow step_made(struct session *session)
     return session_send(session, session_next);
 }
 
-/* -- the request -----------------------------------------------------------------------------------------------------
- */
+/* -- the request --------------------------------------------------------------------------------------------------- */
 
 static enum flow make(struct session *session)
 {
@@ -206,8 +203,7 @@ enum flow folder_receive(struct session *session)
     return session_send(session, step_body);
 }
 
-/* -- whether it may be sent ------------------------------------------------------------------------------------------
- */
+/* -- whether it may be sent ---------------------------------------------------------------------------------------- */
 
 bool folder_is_asked_for(const struct http_head *request)
 {

@@ -13,7 +13,7 @@ struct part {
     const char *token;
     uint64_t size; /* of the whole */
     struct http_range range;
-    struct extents holes; /* that it tells of */
+    struct extents holes;        /* that it tells of */
     struct upload_writer writer; /* while `writing` */
     bool writing, finishing;
     bool busy; /* it is refused because others are at the upload, for the moment */

@@ -113,8 +113,7 @@ static enum flow body_overdue(struct session *session)
     return fail(session, 0, "no progress for longer than idle_timeout");
 }
 
-/* -- before the body ------------------------------------------------------------------------------------------------
- */
+/* -- before the body ----------------------------------------------------------------------------------------------- */
 
 int receive_conditions(struct session *session)
 {

@@ -404,8 +404,8 @@ bool session_digest_holds(const struct session *session);
  */
 enum flow session_seek_digest(struct session *session, enum flow (*then)(struct session *session));
 void session_write_digests(struct session *session);
-bool session_digest_unwanted(struct session *session); /* now and then: it waits for one, and nobody waits for it */
-void session_digest_release(struct session *session);  /* the session ends */
+bool session_digest_unwanted(struct session *session);  /* now and then: it waits for one, and nobody waits for it */
+void session_digest_release(struct session *session);   /* the session ends */
 void session_remember_digests(struct session *session); /* of an upload that has its name now: session->facts */
 /* T11E: the file that came is not the one that was promised. `kept`: where it was set aside; NULL: it is gone. */
 void session_tell_mismatch(struct session *session, const char *kept);

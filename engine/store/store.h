@@ -60,7 +60,8 @@ void store_etag(const struct stat *facts, char etag[STORE_ETAG_SIZE]);
 
 /*
  * The number of a name that is free of NAME.1, NAME.2 and so on up to `most`: the first, where there are few, or none
- * of them is missing in between. 0: all are taken. Some 30 are looked at, not thousands, unless the last ones are taken.
+ * of them is missing in between. 0: all are taken. Some 30 are looked at, not thousands, unless the last ones are
+ * taken.
  */
 unsigned store_free_number(int directory, const char *name, unsigned most);
 int store_number_name(char numbered[NAME_MAX + 1], const char *name, unsigned number); /* 0 or -ENAMETOOLONG */

@@ -114,8 +114,7 @@ static void fault_init(struct fault *fault)
     };
 }
 
-/* -- a server and a client ------------------------------------------------------------------------------------------
- */
+/* -- a server and a client ----------------------------------------------------------------------------------------- */
 
 struct site {
     struct config *config; /* the server's */

@@ -178,8 +178,7 @@ static void passwords_that_no_client_could_send_are_refused(void **state)
     }
 }
 
-/* -- removing, listing ----------------------------------------------------------------------------------------------
- */
+/* -- removing, listing --------------------------------------------------------------------------------------------- */
 
 static void names_are_listed_and_removed(void **state)
 {
@@ -246,8 +245,7 @@ static void wrong_arguments_are_explained(void **state)
     assert_nothing_made();
 }
 
-/* -- by the configuration --------------------------------------------------------------------------------------------
- */
+/* -- by the configuration ------------------------------------------------------------------------------------------ */
 
 static void the_configuration_says_which_file(void **state)
 {
