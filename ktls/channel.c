@@ -432,9 +432,11 @@ int channel_close_notify(struct channel *channel)
     return channel_flush(channel);
 }
 
+/*
+ * OpenSSL's own buffers go by themselves (SSL_MODE_RELEASE_BUFFERS). SSL_free_buffers() must not help: since 3.2 it
+ * wipes a read buffer that is gone already, at address zero, where SSL_OP_CLEANSE_PLAINTEXT is set.
+ */
 void channel_trim(struct channel *channel)
 {
     wire_trim(&channel->wire);
-    if (channel->ssl)
-        SSL_free_buffers(channel->ssl); /* refuses, where they hold anything */
 }
