@@ -173,7 +173,7 @@ class Disk:
         self._must("mkfs.ext4", "-q", *(["-O", "quota", "-E", "quotatype=usrquota"] if quota else []), self.image)
         self.options = "errors=remount-ro" + (",usrquota" if quota else "")
         t.at_end(self.umount)
-        if not os.path.exists("/dev/loop-control") or not os.path.exists("/sys/module/loop"):
+        if shutil.which("modprobe") and not (os.path.exists("/dev/loop-control") and os.path.exists("/sys/module/loop")):
             subprocess.run(["modprobe", "loop"], capture_output=True)
         self.mount()
         shutil.rmtree(self.folder / "lost+found")
