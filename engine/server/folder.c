@@ -194,13 +194,7 @@ enum flow folder_receive(struct session *session)
         return request_refuse(session, 409, length ? "this is the name of a directory" : "this is the store itself");
     read_facts(session);
     session_set_deadline(session, session->epoch->config->server.idle_timeout, session_abort);
-    session->step = step_body;
-    if (!request->expect_continue || request->minor == 0 || session->in_start < session->in_end)
-        return FLOW_GO;
-    if (session_out_begin(session) < 0)
-        return FLOW_GONE;
-    http_write(&session->out, "HTTP/1.1 100 Continue\r\n\r\n");
-    return session_send(session, step_body);
+    return request_continue(session, step_body);
 }
 
 /* -- whether it may be sent ---------------------------------------------------------------------------------------- */
