@@ -179,10 +179,7 @@ static int judge_body(struct client *client, uint64_t length)
         return result;
     unsigned status = client->last.status;
     if (client->last.bytes == length) {
-        char *bytes;
-        size_t got;
-        if (client_body_to_memory(client, CLIENT_HEAD_LIMIT, &bytes, &got) == 0)
-            free(bytes);
+        client_discard(client);
         return CLIENT_OK;
     }
     client->keep = false;
