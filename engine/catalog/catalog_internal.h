@@ -63,6 +63,8 @@ int catalog_error(struct catalog *catalog, int result);
 sqlite3_stmt *catalog_statement(struct catalog *catalog, const char *sql, int *rc);
 /* Steps a statement that returns no row, and resets it. 0 or -errno. */
 int catalog_step(struct catalog *catalog, sqlite3_stmt *statement);
+/* The same with a statement whose only parameter is the id of a record. */
+int catalog_step_with(struct catalog *catalog, const char *sql, uint64_t id);
 /* The end of a transaction in which `rc` was reached: commits what went well, takes all back else. 0 or -errno. */
 int catalog_end(struct catalog *catalog, int rc);
 /* NULL and "" become NULL. Of a peer: as bytes, which need not be UTF-8. */

@@ -109,13 +109,8 @@ static int came_in(void *argument, const struct catalog_record *record)
 static int mark_read(struct catalog *catalog, uint64_t id)
 {
     static const char sql[] = "UPDATE inbox SET unread = 0 WHERE id = ?1";
-    int rc;
-    sqlite3_stmt *statement = catalog_statement(catalog, sql, &rc);
 
-    if (!statement)
-        return rc;
-    sqlite3_bind_int64(statement, 1, (sqlite3_int64)id);
-    return catalog_step(catalog, statement);
+    return catalog_step_with(catalog, sql, id);
 }
 
 int catalog_inbox_acknowledge(struct catalog *catalog, uint64_t id, enum catalog_state *found)

@@ -221,13 +221,8 @@ static const struct {
 static int forget_retries(struct catalog *catalog, uint64_t id)
 {
     static const char sql[] = "UPDATE transfer SET retries = 0 WHERE id = ?1";
-    int rc;
-    sqlite3_stmt *statement = catalog_statement(catalog, sql, &rc);
 
-    if (!statement)
-        return rc;
-    sqlite3_bind_int64(statement, 1, (sqlite3_int64)id);
-    return catalog_step(catalog, statement);
+    return catalog_step_with(catalog, sql, id);
 }
 
 int catalog_job_order(struct catalog *catalog, uint64_t id, enum catalog_order order, enum catalog_state *found)

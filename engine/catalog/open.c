@@ -89,6 +89,17 @@ int catalog_step(struct catalog *catalog, sqlite3_stmt *statement)
     return rc;
 }
 
+int catalog_step_with(struct catalog *catalog, const char *sql, uint64_t id)
+{
+    int rc;
+    sqlite3_stmt *statement = catalog_statement(catalog, sql, &rc);
+
+    if (!statement)
+        return rc;
+    sqlite3_bind_int64(statement, 1, (sqlite3_int64)id);
+    return catalog_step(catalog, statement);
+}
+
 int catalog_bind_text(sqlite3_stmt *statement, int index, const char *text)
 {
     return text && text[0] ? sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC)
