@@ -1,0 +1,131 @@
+"""What a run of sluice-bench found, as JSON, and the arithmetic on it.
+
+A file of results is one object. What is not known, or does not apply, is null; nothing is ever left out.
+
+    format        1
+    machine       cpus, model, kernel, openssl, memory_bytes, date (ISO 8601, UTC), ktls (does this kernel have it?)
+    arguments     what the run was asked for: scenarios, rounds, size, folder, binary, ...
+    scenarios     those that ran, in their order in scenarios.ini; each has
+
+      id, title   id is the section of scenarios.ini; of those with several values "section/value"
+      unit        what counts: "bytes" (per second), "requests" (per second), "memory" (KiB of the server; less is better)
+      what        direction (get, put, idle, requests, tree, connections), size (bytes of one file), files, connections,
+                  streams, suite, cores (that the server may use), verified (were the bytes compared before anything was timed?)
+      series, x   scenarios of one plot have the same series; x is its number on the horizontal axis
+      targets     [{"of", "against", "at_least" or "at_most": ratio}], and {"of", "fair_within": part} for connections
+      contenders  in the order in which they took turns; each has
+        name      as in scenarios.ini: "sluice", "sluice:digests", "sluice:user", "nginx+curl", "scp"
+        version   of its programs, server first
+        server, client   the programs at each end ("sluice", "nginx", "curl", ...)
+        path, digests, streams   what of these a name asked for; path and streams else null, digests else false
+        told      the paths that it says it took: {"path": NAME, "why": TEXT}, or null
+        skipped   null, or why it did not run; then rounds is empty
+        rounds    one for each, the first round of all contenders being rounds[0]; each has
+          seconds, bytes (of bodies), requests
+          cpu_server, cpu_client, cpu_machine   processor seconds: of the server's processes, of the client's, and of
+                                                the whole machine meanwhile, kernel threads and others at work included
+          switches_server, switches_client      context switches of the processes that are still there, or were waited for
+          peak_server_kib, peak_client_kib      most memory that was resident at once, summed over its processes
+          fairness    connections: the share of the one that is farthest from the mean, as a part of it: 0 is fair
+          cache_kept  files beyond the memory: how much of another file in the page cache was still there, 0 to 1
+        syscalls  {"server", "client", "bytes", "requests"}: counted in a round of its own, which is not timed; or null
+        median    {"rate", "seconds", "cpu_server_per_gb", "cpu_client_per_gb", "cpu_machine_per_gb", "cpu_server_per_request",
+                  "switches_per_gb", "peak_server_kib", "peak_client_kib", "fairness", "cache_kept"}: of the rounds; GB is 10^9 bytes
+        spread    {"lowest", "highest"}: rates
+      ratios      [{"of", "against", "median", "lowest", "highest", "at_least", "at_most", "met"}]: round by round, of the
+                  rate of `of` divided by that of `against` in the same round; of unit "memory" the KiB are divided. `met` is
+                  null where nothing was promised. `against` may be "section/value:name" in another scenario of the same series
+"""
+import json
+import os
+import statistics
+
+FORMAT = 1
+ROUND = ("seconds", "bytes", "requests", "cpu_server", "cpu_client", "cpu_machine", "switches_server", "switches_client",
+         "peak_server_kib", "peak_client_kib", "fairness", "cache_kept")
+
+
+class Unusable(Exception):
+    """A file of results that cannot be read; the text says which and why."""
+
+
+def new_round(**found):
+    """A round with the given facts, and null for the others."""
+    unknown = set(found) - set(ROUND)
+    if unknown:
+        raise TypeError(f"a round has no {', '.join(sorted(unknown))}")
+    return {name: found.get(name) for name in ROUND}
+
+
+def rate(unit, one):
+    """What counts of a round: bytes or requests per second, or KiB."""
+    if unit == "memory":
+        return one["peak_server_kib"]
+    return one[unit] / one["seconds"]
+
+
+def _median(values):
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
+
+
+def _per(rounds, name, of, scale):
+    """Medians of one fact of a round divided by another: processor seconds per GB."""
+    return _median(one[name] / one[of] * scale for one in rounds if one[name] is not None and one[of])
+
+
+def summary(unit, rounds):
+    """(median, spread) of a contender; (null, null) where it did not run."""
+    if not rounds:
+        return None, None
+    rates = [rate(unit, one) for one in rounds]
+    both = [{**one, "switches": (one["switches_server"] or 0) + (one["switches_client"] or 0)} for one in rounds]
+    median = {"rate": _median(rates), "seconds": _median(one["seconds"] for one in rounds),
+              "cpu_server_per_gb": _per(rounds, "cpu_server", "bytes", 1e9),
+              "cpu_client_per_gb": _per(rounds, "cpu_client", "bytes", 1e9),
+              "cpu_machine_per_gb": _per(rounds, "cpu_machine", "bytes", 1e9),
+              "cpu_server_per_request": _per(rounds, "cpu_server", "requests", 1),
+              "switches_per_gb": _per(both, "switches", "bytes", 1e9)}
+    for name in ("peak_server_kib", "peak_client_kib", "fairness", "cache_kept"):
+        median[name] = _median(one[name] for one in rounds)
+    return median, {"lowest": min(rates), "highest": max(rates)}
+
+
+def ratio(unit, ours, theirs):
+    """{"median", "lowest", "highest"} of ours to theirs, round by round; null where one of them did not run."""
+    pairs = [(rate(unit, mine), rate(unit, other)) for mine, other in zip(ours, theirs)]
+    ratios = [mine / other for mine, other in pairs if other]
+    if not ratios:
+        return None
+    return {"median": statistics.median(ratios), "lowest": min(ratios), "highest": max(ratios)}
+
+
+def met(found, at_least=None, at_most=None):
+    """Was it kept, by the median? null where nothing was promised."""
+    if at_least is not None:
+        return found["median"] >= at_least
+    if at_most is not None:
+        return found["median"] <= at_most
+    return None
+
+
+def write(results, path):
+    """Replaces the file in one step: a run that is interrupted leaves the former one."""
+    part = f"{path}.part"
+    with open(part, "w") as out:
+        json.dump(results, out, indent=1)
+        out.write("\n")
+    os.replace(part, path)
+
+
+def read(path):
+    try:
+        with open(path) as file:
+            results = json.load(file)
+    except OSError as problem:
+        raise Unusable(f"{path} cannot be read: {problem.strerror}") from None
+    except ValueError as problem:
+        raise Unusable(f"{path} is no JSON: {problem}") from None
+    if not isinstance(results, dict) or results.get("format") != FORMAT:
+        raise Unusable(f"{path} is no result of sluice-bench in format {FORMAT}")
+    return results
