@@ -52,4 +52,11 @@ void findings_print_json(const struct findings *findings, FILE *out);
  */
 void ktls_findings(const struct ktls_sys *sys, struct findings *findings);
 
+/*
+ * What would hold a link of 100 Gbit/s back: TCP's buffers against what such a link has under way in 1 ms, congestion control,
+ * the processors' clock; and of each physical interface MTU, interrupts, offloads, rings, PCIe and NUMA node. A setting that
+ * is too small is a warning where an interface of 25 Gbit/s or more is there, and a note where none is.
+ */
+void line_findings(struct findings *findings);
+
 #endif
