@@ -1,0 +1,230 @@
+"""The half of the instruction counts that runs in the guest: one server at a time, and bench/load/ as its client.
+
+    inside.py ORDER.json        {"scenarios": [...], "binary": ..., "floor": ..., "load": ..., "folder": ..., "results": FILE}
+
+The guest's clock counts instructions, one nanosecond for each, so the processor time of the server's processes is what it cost.
+It is asked of the kernel in nanoseconds and includes threads that have ended and those that the kernel runs in the process's
+name (io_uring's workers are threads of it). Before and after the work the server must have come to rest.
+"""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+PERIOD = 65521
+REST = 0.02         # of the guest's seconds: a server that used nothing for so long is at rest
+STARTING = 60
+
+SITE = """
+[server]
+workers = 1
+[store main]
+root = {root}
+anonymous = write
+[server-profile p]
+certificate = leaf.pem
+key = leaf.key
+verify = none
+ciphers = TLS_AES_128_GCM_SHA256
+min_version = 1.3
+offload = {offload}
+[protocol main]
+listen = 127.0.0.1:{port}
+profile = p
+store = main
+"""
+
+NGINX = """
+user root;
+daemon off;
+pid {folder}/nginx.pid;
+error_log /dev/null crit;
+worker_processes 1;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    sendfile on;
+    tcp_nopush on;
+    keepalive_requests 10000000;
+    keepalive_timeout 1h;
+    client_max_body_size 0;
+    client_body_temp_path {root}/.body;
+    proxy_temp_path {folder}/nginx-proxy;
+    fastcgi_temp_path {folder}/nginx-fastcgi;
+    uwsgi_temp_path {folder}/nginx-uwsgi;
+    scgi_temp_path {folder}/nginx-scgi;
+    server {{
+        listen 127.0.0.1:{port} ssl;
+        ssl_protocols TLSv1.3;
+        ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
+        {more}
+        ssl_certificate {folder}/leaf.pem;
+        ssl_certificate_key {folder}/leaf.key;
+        root {root};
+    }}
+}}
+"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Place:
+    """Where a scenario happens: a folder in memory with certificates, and the folder that is served."""
+
+    def __init__(self, order):
+        self.order = order
+        self.folder = pathlib.Path("/tmp/bench")
+        self.root = self.folder / "root"
+        self.root.mkdir(parents=True)
+        for name in ("ca.pem", "leaf.pem", "leaf.key"):
+            shutil.copy(pathlib.Path(order["folder"]) / name, self.folder)
+        (self.folder / "leaf.key").chmod(0o600)
+
+    def make_body(self, name, size):
+        period = bytes((i * 131 + i // 256 + 7) & 255 for i in range(PERIOD))
+        with open(self.root / name, "wb") as out:
+            for at in range(0, size, PERIOD):
+                out.write(period[: size - at])
+
+
+def sluice(place, port, offload):
+    site = place.folder / "site.ini"
+    site.write_text(SITE.format(root=place.root, port=port, offload=offload) + place.order.get("more", ""))
+    return [place.order["binary"], "serve", "-c", site]
+
+
+def floor(place, port, _):
+    site = place.folder / "site.ini"
+    site.write_text(SITE.format(root=place.root, port=port, offload="required"))
+    return [place.order["floor"], site, str(port), place.root]
+
+
+def nginx(place, port, options):
+    conf = place.folder / "nginx.conf"
+    conf.write_text(NGINX.format(folder=place.folder, root=place.root, port=port, more=options))
+    return ["nginx", "-c", conf, "-e", "/dev/null"]
+
+
+SERVERS = {
+    "sluice": (sluice, "auto"), "sluice-user": (sluice, "off"), "floor": (floor, None),
+    "nginx": (nginx, ""), "nginx-ktls": (nginx, "ssl_conf_command Options KTLS;"),
+}
+
+
+def family(pid):
+    """A process and its children, theirs included."""
+    found = [pid]
+    for one in found:
+        for task in os.listdir(f"/proc/{one}/task"):
+            found += map(int, pathlib.Path(f"/proc/{one}/task/{task}/children").read_text().split())
+    return found
+
+
+def used(pids):
+    """Nanoseconds of processor time of whole processes: clock_getcpuclockid(3), CPUCLOCK_SCHED."""
+    return sum(time.clock_gettime_ns((~pid << 3) | 2) for pid in pids)
+
+
+def kernel_threads():
+    """Nanoseconds of the kernel's own threads: workers to which a socket's work may have been put off."""
+    total = 0
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            if pathlib.Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()[1] in ("0", "2"):
+                total += int(pathlib.Path(f"/proc/{entry}/schedstat").read_text().split()[0])
+        except OSError:
+            continue
+    return total
+
+
+def at_rest(pids):
+    before = used(pids)
+    for _ in range(500):
+        time.sleep(REST)
+        now = used(pids)
+        if now == before:
+            return now, kernel_threads()
+        before = now
+    sys.exit("inside: the server does not come to rest")
+
+
+def wait_for_port(port, process):
+    deadline = time.monotonic() + STARTING
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    sys.exit(f"inside: {process.args[0]} does not listen")
+
+
+def same_bytes(place, name, size):
+    place.make_body("expected", size)
+    if subprocess.run(["cmp", place.root / "expected", place.root / name]).returncode:
+        sys.exit(f"inside: {name} holds other bytes than were sent")
+
+
+def hear(client, word):
+    line = client.stdout.readline().strip()
+    if line != word:
+        sys.exit(f"inside: the client ended: {client.wait()}")
+
+
+def measure(place, scenario, contender):
+    command, argument = SERVERS[contender]
+    port = free_port()
+    log = open(place.folder / "server.log", "w") if place.order.get("logs") else subprocess.DEVNULL
+    server = subprocess.Popen(command(place, port, argument), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    client = None
+    try:
+        wait_for_port(port, server)
+        client = subprocess.Popen(
+            [place.order["load"], scenario["what"], str(port), f"/{scenario['id']}" if scenario["bytes"] else "-",
+             str(scenario["bytes"]), str(scenario["count"]), str(scenario["connections"])],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        hear(client, "ready")
+        pids = family(server.pid)
+        before = at_rest(pids)
+        client.stdin.write("go\n")
+        client.stdin.flush()
+        hear(client, "done")
+        after = at_rest(pids)
+        client.stdin.close()
+        if scenario["what"] == "put":
+            same_bytes(place, scenario["id"], scenario["bytes"])
+        return {"server": after[0] - before[0], "kernel": after[1] - before[1]}
+    finally:
+        for process in (client, server):
+            if process and process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                process.wait()
+
+
+def main():
+    order = json.loads(pathlib.Path(sys.argv[1]).read_text())
+    place, results = Place(order), []
+    for scenario in order["scenarios"]:
+        if scenario["what"] == "get":
+            place.make_body(scenario["id"], scenario["bytes"])
+        for contender in scenario["contenders"]:
+            began = time.monotonic()
+            found = measure(place, scenario, contender)
+            results.append({"scenario": scenario["id"], "contender": contender, **found})
+            print(f"{scenario['id']} {contender} {found} {time.monotonic() - began:.1f}", flush=True)
+        (place.root / scenario["id"]).unlink(missing_ok=True)
+    pathlib.Path(order["results"]).write_text(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""How many instructions a server spends for a byte, a request, a handshake: counted in the guest whose clock counts them.
+
+run(...) boots tests/guest/guest -i once, lets inside.py measure there, and returns one dict for each scenario and contender:
+
+    {"scenario": "get-kernel", "contender": "sluice", "unit": "byte", "work": 67108864, "instructions": 193544426,
+     "each": 2.884, "kernel_threads": 35801}
+
+`instructions` is what the server's processes used, all their threads and what the kernel did in their name; `kernel_threads`
+what the kernel's own threads used meanwhile, whoever caused it.
+"""
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "bench" / "harness"))
+
+from common import make_certificates  # noqa: E402
+
+GUEST = ROOT / "tests" / "guest" / "guest"
+INSIDE = pathlib.Path(__file__).resolve().parent / "inside.py"
+MIB = 2**20
+
+# What: as bench/load/ has it. `short`: what is done of it with short=True, for ./check. Contenders: inside.SERVERS.
+SCENARIOS = [
+    {"id": "get-kernel", "title": "GET of 64 MiB, the kernel encrypts", "what": "get", "unit": "byte", "bytes": 64 * MIB,
+     "count": 1, "connections": 1, "contenders": ["sluice", "floor", "nginx-ktls"], "short": {"bytes": 16 * MIB}},
+    {"id": "get-user", "title": "the same, OpenSSL encrypts", "what": "get", "unit": "byte", "bytes": 64 * MIB,
+     "count": 1, "connections": 1, "contenders": ["sluice-user", "nginx"], "short": {"bytes": 16 * MIB}},
+    {"id": "put-kernel", "title": "PUT of 64 MiB into a file, the kernel decrypts", "what": "put", "unit": "byte",
+     "bytes": 64 * MIB, "count": 1, "connections": 1, "contenders": ["sluice", "floor"], "short": {"bytes": 16 * MIB}},
+    {"id": "get-small", "title": "GETs of 4 KiB on 16 connections", "what": "get", "unit": "request", "bytes": 4096,
+     "count": 20000, "connections": 16, "contenders": ["sluice", "nginx", "nginx-ktls"], "short": {"count": 800}},
+    {"id": "handshake-full", "title": "full TLS 1.3 handshakes, P-256", "what": "full", "unit": "handshake", "bytes": 0,
+     "count": 200, "connections": 1, "contenders": ["sluice", "nginx"], "short": {"count": 40}},
+    {"id": "handshake-resumed", "title": "resumed TLS 1.3 handshakes", "what": "resumed", "unit": "handshake", "bytes": 0,
+     "count": 200, "connections": 1, "contenders": ["sluice", "nginx"], "short": {"count": 40}},
+]
+
+# The scenario's contender, against which one, and at most how many times its instructions.
+GOALS = [
+    ("get-kernel", "sluice", "get-kernel", "floor", 1.03),
+    ("get-kernel", "sluice", "get-kernel", "nginx-ktls", 0.97),
+    ("get-kernel", "sluice", "get-user", "sluice-user", 0.90),
+    ("put-kernel", "sluice", "put-kernel", "floor", 1.05),
+    ("get-small", "sluice", "get-small", "nginx", 0.80),
+    ("handshake-full", "sluice", "handshake-full", "nginx", 1.00),
+    ("handshake-resumed", "sluice", "handshake-resumed", "nginx", 1.00),
+]
+
+
+class Trouble(Exception):
+    """The counts could not be taken; the text says why."""
+
+
+def chosen(names=(), contenders=(), short=False):
+    """The scenarios of these ids (all without), with only these contenders, as inside.py takes them."""
+    unknown = set(names) - {one["id"] for one in SCENARIOS}
+    if unknown:
+        raise Trouble(f"there is no scenario {', '.join(sorted(unknown))}: take {', '.join(one['id'] for one in SCENARIOS)}")
+    result = []
+    for one in SCENARIOS:
+        if names and one["id"] not in names:
+            continue
+        taken = [name for name in one["contenders"] if not contenders or name in contenders]
+        if taken:
+            result.append({**one, **(one["short"] if short else {}), "contenders": taken})
+    return result
+
+
+def work_of(scenario):
+    return scenario["count"] * (scenario["bytes"] if scenario["unit"] == "byte" else 1)
+
+
+def run(scenarios, binary, limit=1800, say=lambda line: None):
+    """Measures `scenarios` (of chosen()) with the sluice at `binary`, whose build also has bench/floor and bench/load."""
+    binary = pathlib.Path(binary).resolve()
+    programs = {name: str(binary.parent / "bench" / name) for name in ("floor", "load")}
+    for program in (binary, *programs.values()):
+        if not pathlib.Path(program).exists():
+            raise Trouble(f"there is no {program}: cmake --preset release -DSLUICE_TESTS=ON && cmake --build --preset release")
+    with tempfile.TemporaryDirectory(prefix="sluice-instructions-", dir="/var/tmp") as name:
+        folder = pathlib.Path(name)
+        make_certificates(folder)
+        order = {"scenarios": scenarios, "binary": str(binary), **programs, "folder": name, "results": f"{name}/results"}
+        (folder / "order").write_text(json.dumps(order))
+        command = [GUEST, "-i", "-t", str(limit), "-w", name, "-r", binary.parent, "--", "python3", INSIDE, f"{name}/order"]
+        guest = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+                                 errors="replace")
+        try:
+            lines = []
+            for line in guest.stdout:
+                lines.append(line.rstrip())
+                say(line.rstrip())
+            if guest.wait() != 0:
+                raise Trouble(f"the guest ended with {guest.returncode}: " + " / ".join(lines[-5:]))
+        finally:
+            if guest.poll() is None:
+                guest.terminate()
+                guest.wait()
+        found = json.loads((folder / "results").read_text())
+    by_id = {one["id"]: one for one in scenarios}
+    results = []
+    for one in found:
+        scenario = by_id[one["scenario"]]
+        work = work_of(scenario)
+        results.append({"scenario": one["scenario"], "contender": one["contender"], "unit": scenario["unit"], "work": work,
+                        "instructions": one["server"], "each": one["server"] / work, "kernel_threads": one["kernel"]})
+    return results
+
+
+def ratios(results):
+    """What the goals ask for, of those that were measured: [{"scenario", "contender", "against", "ratio", "goal"}]."""
+    each = {(one["scenario"], one["contender"]): one["each"] for one in results}
+    return [{"scenario": mine[0], "contender": mine[1], "against": theirs[1], "ratio": each[mine] / each[theirs], "goal": goal}
+            for *pair, goal in GOALS
+            for mine, theirs in [(tuple(pair[:2]), tuple(pair[2:]))] if mine in each and theirs in each]
+
+
+def table(results):
+    """Lines for people."""
+    titles = {one["id"]: one["title"] for one in SCENARIOS}
+    lines = [f"{'scenario':20}{'server':14}{'instructions':>14}  per"]
+    for one in results:
+        digits = 3 if one["unit"] == "byte" else 0
+        lines.append(f"{one['scenario']:20}{one['contender']:14}{one['each']:14.{digits}f}  {one['unit']}")
+    lines += ["", f"{'scenario':20}{'against':14}{'ratio':>8}{'at most':>9}"]
+    for one in ratios(results):
+        lines.append(f"{one['scenario']:20}{one['against']:14}{one['ratio']:8.3f}{one['goal']:9.2f}"
+                     f"  {titles[one['scenario']]}{'' if one['ratio'] <= one['goal'] else ': MISSED'}")
+    return lines
