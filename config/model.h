@@ -86,6 +86,7 @@ struct config_match {
 struct config_server {
     struct config_section *section; /* NULL where the file has no [server] */
     unsigned workers;               /* 0: one per core that this process may run on */
+    bool pin_workers;               /* each to a processor of its own, where there are enough */
     unsigned handshake_threads;     /* 0: as many as workers */
     unsigned file_threads;          /* threads for calls that may block: open, fsync, rename, listing */
     unsigned max_connections;       /* over all workers */

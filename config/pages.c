@@ -5,7 +5,7 @@
 
 static const struct config_page pages[] = {
     { "server",
-      "`workers`, `handshake_threads`, `file_threads`, `user`, `group`, `events` and `events_to` are taken when the "
+      "`workers`, `pin_workers`, `handshake_threads`, `file_threads`, `user`, `group`, `events` and `events_to` are taken when the "
       "process "
       "starts: a reload says which of them have changed (S11W) and goes on without. Everything else follows a reload.\n"
       "\n"

@@ -102,6 +102,10 @@ static const struct config_choice system_trust[] = { { "system", 0 }, { 0 } };
 static const struct config_key server_keys[] = {
     { SERVER(workers), .type = CONFIG_TYPE_NUMBER, .fallback = "0", .maximum = 1024,
       .help = "threads that move bytes; 0: one for each core that the process may run on" },
+    { SERVER(pin_workers), .type = CONFIG_TYPE_FLAG, .fallback = "no",
+      .help =
+          "each worker stays on a core of its own (event S01I says which), unless there are more workers than cores; "
+          "for a machine that does nothing else" },
     { SERVER(handshake_threads), .type = CONFIG_TYPE_NUMBER, .fallback = "0", .maximum = 1024,
       .help = "threads for TLS handshakes, and as many again for passwords: neither holds up the workers; 0: as many "
               "as workers" },

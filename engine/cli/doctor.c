@@ -6,6 +6,7 @@
 
 #include "config/printable.h"
 #include "engine/ring/ring.h"
+#include "engine/server/cpus.h"
 #include "ktls/probe.h"
 
 static void usage(FILE *out)
@@ -45,6 +46,7 @@ int cli_doctor(int argc, char **argv)
     ktls_findings(&ktls_sys_linux, &findings);
     ring_findings(&findings);
     line_findings(&findings);
+    cpus_findings(&findings);
     bool works = findings_kernel_path_works(&findings);
     (json ? findings_print_json : findings_print)(&findings, stdout);
     findings_clear(&findings);

@@ -2,7 +2,7 @@
 
 const struct event_description event_descriptions[] = {
     /* S: the server as a whole */
-    { "S01I", "the server has started: version, workers, who can encrypt bodies" },
+    { "S01I", "the server has started: version, workers, the processors they are pinned to" },
     { "S02I", "the server has stopped" },
     { "S03I", "a protocol listens: its address and the port it got" },
     { "S04W", "a connection was closed at once: a limit on connections is reached" },

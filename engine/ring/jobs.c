@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #define NAME_SIZE 16
 
@@ -65,19 +67,26 @@ static void *jobs_thread(void *argument)
     return NULL;
 }
 
-/* Signals are for the threads that expect them. */
+/* Signals are for the threads that expect them, and a processor is for the thread that is pinned to it. */
 static int jobs_start_threads(struct jobs *jobs, unsigned threads)
 {
     sigset_t all, before;
+    pthread_attr_t attributes;
+    cpu_set_t cpus;
     sigfillset(&all);
+    int error = pthread_attr_init(&attributes);
+    if (error != 0)
+        return -error;
+    if (sched_getaffinity(getpid(), sizeof(cpus), &cpus) == 0)
+        pthread_attr_setaffinity_np(&attributes, sizeof(cpus), &cpus);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = 0;
     while (jobs->thread_count < threads && error == 0) {
-        error = pthread_create(&jobs->threads[jobs->thread_count], NULL, jobs_thread, jobs);
+        error = pthread_create(&jobs->threads[jobs->thread_count], &attributes, jobs_thread, jobs);
         if (error == 0)
             jobs->thread_count++;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
     return -error;
 }
 

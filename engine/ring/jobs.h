@@ -21,7 +21,7 @@ struct jobs;
 
 /*
  * `name`: of the threads, at most 15 bytes. `nice`: added to that of the process, 0 to 19 (sched(7)): where processors
- * are scarce, threads with less of it go first.
+ * are scarce, threads with less of it go first. They run wherever the process may, whoever calls this.
  */
 int jobs_new(struct jobs **jobs, unsigned threads, const char *name, int nice);
 void jobs_free(struct jobs *jobs); /* waits until all submitted jobs have run; NULL is allowed */

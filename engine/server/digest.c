@@ -188,6 +188,19 @@ bool session_digest_unwanted(struct session *session)
     return true;
 }
 
+void session_digest_leaves(struct session *session)
+{
+    session->expects_digest = session->expecting != NULL;
+    forget_expected(session);
+}
+
+void session_digest_arrived(struct session *session)
+{
+    if (session->expects_digest)
+        expect(session);
+    session->expects_digest = false;
+}
+
 void session_digest_release(struct session *session)
 {
     forget_expected(session);

@@ -35,7 +35,7 @@ static enum flow session_opened(struct session *session)
           EVENT_T("group", facts->group), EVENT_T("authentication", authentication_of(session)),
           EVENT_T("resumed", facts->resumed ? "yes" : "no"), EVENT_T("subject", facts->peer_subject),
           EVENT_T("not_verified", facts->peer_error[0] ? facts->peer_error : NULL),
-          EVENT_T("tx", channel_why(session->channel, CHANNEL_TX)),
+          EVENT_N("worker", session->worker->number), EVENT_T("tx", channel_why(session->channel, CHANNEL_TX)),
           EVENT_T("rx", channel_why(session->channel, CHANNEL_RX)),
           EVENT_T("note", tls ? session->service->protocol->server_profile->note : NULL));
     session->opened = true;
@@ -251,10 +251,7 @@ void session_begin(struct worker *worker, const struct service *service, int fd)
     } else {
         int on = 1;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        session->next = worker->sessions;
-        if (session->next)
-            session->next->previous = session;
-        worker->sessions = session;
+        worker_take(worker, session);
         session_set_deadline(session, limits->handshake_timeout, session_abort);
         session->step = step_peek;
         session_wait_events(session, POLLIN);

@@ -45,6 +45,7 @@ static void say_lasting(const struct server *server, const struct config_server 
     say_restart(server, "workers", then->workers != now->workers);
     say_restart(server, "handshake_threads", then->handshake_threads != now->handshake_threads);
     say_restart(server, "file_threads", then->file_threads != now->file_threads);
+    say_restart(server, "pin_workers", then->pin_workers != now->pin_workers);
     say_restart(server, "user", differ(then->user, now->user));
     say_restart(server, "group", differ(then->group, now->group));
     say_restart(server, "catalog", differ(then->catalog, now->catalog));

@@ -168,7 +168,7 @@ static void report(struct session *session, const char *id, const char *directio
           EVENT_T("reason", reason), EVENT_N("status", session->status), EVENT_N("bytes", bytes),
           EVENT_N("us", request_clock() - session->began),
           EVENT_T("pump", session->pump.path ? pump_path_name(&session->pump) : "none"),
-          EVENT_T("transfer", session->transfer ? transfer : NULL),
+          EVENT_N("worker", session->worker->number), EVENT_T("transfer", session->transfer ? transfer : NULL),
           EVENT_T("limit", session->rate ? config_rate_text(session->rate, limit) : NULL),
           EVENT_T("tx", channel_why(session->channel, CHANNEL_TX)),
           EVENT_T("rx", channel_why(session->channel, CHANNEL_RX)), EVENT_T("version", facts->version),

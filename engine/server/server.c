@@ -1,9 +1,9 @@
+#include "engine/server/cpus.h"
 #include "engine/server/digests.h"
 #include "engine/server/server_internal.h"
 #include "engine/server/uploads.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,21 +17,12 @@
 
 #define DIGEST_THREADS 4 /* each reads as fast as its processor computes */
 
-static unsigned usable_cores(void)
-{
-    cpu_set_t set;
-
-    if (sched_getaffinity(0, sizeof set, &set) < 0)
-        return 1;
-    return (unsigned)CPU_COUNT(&set);
-}
-
 /* -- the whole ----------------------------------------------------------------------------------------------------- */
 
 static int pools_open(struct server *server, struct config_errors *errors)
 {
     const struct config_server *limits = &server->epoch->config->server;
-    unsigned cores = usable_cores();
+    unsigned cores = cpus_usable();
     unsigned count = limits->workers ? limits->workers : cores;
     unsigned strangers = limits->handshake_threads ? limits->handshake_threads : count;
     char why[256];
@@ -73,6 +64,7 @@ static int pools_open(struct server *server, struct config_errors *errors)
 static int lasting_set(struct lasting *lasting, const struct config_server *settings)
 {
     *lasting = (struct lasting){ .workers = settings->workers,
+                                 .pin_workers = settings->pin_workers,
                                  .handshake_threads = settings->handshake_threads,
                                  .file_threads = settings->file_threads,
                                  .events = settings->events,
@@ -176,13 +168,30 @@ void server_say_bindings(const struct server *server)
     }
 }
 
+/* Before they start: it is where a worker's memory comes from, too. */
+static void pin_workers(struct server *server, char pinned[CPUS_TEXT_SIZE])
+{
+    unsigned count = server->worker_count;
+    int *cpus = calloc(count, sizeof *cpus);
+    bool pins = cpus && server->lasting.pin_workers && cpus_share_out(cpus, count);
+
+    snprintf(pinned, CPUS_TEXT_SIZE, "%s", server->lasting.pin_workers ? "no: more workers than processors" : "no");
+    for (unsigned i = 0; i < count; i++)
+        server->workers[i].cpu = pins ? cpus[i] : CPUS_NONE;
+    if (pins)
+        cpus_text(cpus, count, pinned);
+    free(cpus);
+}
+
 int server_start(struct server *server)
 {
+    char pinned[CPUS_TEXT_SIZE];
     int followed = uploads_follow(server->uploads, server->epoch);
     if (followed < 0)
         return followed;
     epoch_say_fallback(server->epoch, &server->abilities, server->log);
     server_say_bindings(server);
+    pin_workers(server, pinned);
     while (server->workers_running < server->worker_count) {
         int rc = worker_start(&server->workers[server->workers_running]);
         if (rc < 0) {
@@ -192,7 +201,7 @@ int server_start(struct server *server)
         server->workers_running++;
     }
     event(server->log, "S01I", EVENT_T("version", SLUICE_VERSION), EVENT_T("config", server->epoch->config->file),
-          EVENT_N("workers", server->worker_count), EVENT_N("pid", getpid()));
+          EVENT_N("workers", server->worker_count), EVENT_T("pinned", pinned), EVENT_N("pid", getpid()));
     expiry_say(server->log, server->epoch->config);
     return 0;
 }

@@ -133,6 +133,7 @@ void plan_drop(struct server *server, struct plan *plan);
 /* What stays as it was at start, whatever a reload finds. */
 struct lasting {
     unsigned workers, handshake_threads, file_threads;
+    bool pin_workers;
     enum config_events events;
     enum config_events_to events_to;
     char *user, *group, *catalog;
@@ -168,6 +169,7 @@ struct server {
 struct worker {
     struct server *server;
     unsigned number;
+    int cpu; /* it is pinned to; or CPUS_NONE */
     pthread_t thread;
     struct ring *ring;
     struct pump_pool *pool;
@@ -180,9 +182,12 @@ struct worker {
     struct job look;         /* worker 0: for certificates that expire */
     struct epoch *looked_at; /* held while that runs */
     uint64_t look_due;
-    atomic_bool ended; /* its ring does not run any more */
-    bool asked;        /* to take an epoch over, and not there yet; under the server\'s swap_lock */
+    atomic_uint bodies; /* long ones: under way here, or on their way here; handover.h */
+    atomic_uint door;   /* sessions on their way here, and whether more may come */
+    atomic_bool ended;  /* its ring does not run any more */
+    bool asked;         /* to take an epoch over, and not there yet; under the server\'s swap_lock */
     bool stopping, ticking, in_grace, swapping;
+    bool emptied; /* all sessions were told to end */
 };
 
 int worker_init(struct worker *worker, struct server *server, unsigned number);
@@ -191,6 +196,9 @@ int worker_start(struct worker *worker);
 void worker_stop(struct worker *worker, unsigned grace); /* from another thread; then join */
 void worker_hurry(struct worker *worker);                /* from another thread, while worker_stop() is waited for */
 void worker_session_ended(struct worker *worker);
+/* A session becomes the worker's, or ceases to be: then worker_session_ended(), unless another has it. */
+void worker_take(struct worker *worker, struct session *session);
+void worker_release(struct worker *worker, struct session *session);
 /* From another thread: takes the server's epoch and bindings over, then server_swapped(). */
 void worker_swap(struct worker *worker);
 void server_swapped(struct worker *worker);
@@ -227,6 +235,9 @@ struct session {
     struct epoch *epoch; /* held */
     const struct service *service;
     struct session *next, *previous;
+    struct ring_task move; /* to another worker */
+    bool is_long;          /* the body under way is counted among the worker's long ones */
+    bool expects_digest;   /* while it moves: it is to be asked for again */
     int fd;
     struct channel *channel;
     struct in6_addr address;
@@ -329,7 +340,8 @@ enum flow session_wait_events(struct session *session, short events); /* on the 
 enum flow session_wait_op(struct session *session);                   /* session->op has been started */
 void session_op_done(struct ring_op *op, int result, unsigned flags); /* the usual end of session->op */
 enum flow session_wait_job(struct session *session, struct jobs *jobs, void (*run)(struct job *job));
-enum flow session_wait_pump(struct session *session);
+enum flow session_wait_pump(struct session *session); /* perhaps on another worker, who goes on with `step` */
+void session_start_pump(struct session *session);
 struct session *session_of_job(struct job *job);
 
 /* While a pump moves bytes its deadline moves with them. 0 milliseconds: no deadline. */
@@ -406,6 +418,8 @@ enum flow session_seek_digest(struct session *session, enum flow (*then)(struct 
 void session_write_digests(struct session *session);
 bool session_digest_unwanted(struct session *session);  /* now and then: it waits for one, and nobody waits for it */
 void session_digest_release(struct session *session);   /* the session ends */
+void session_digest_leaves(struct session *session);    /* for another worker: nothing will be heard of here any more */
+void session_digest_arrived(struct session *session);   /* and what was asked for is asked for again */
 void session_remember_digests(struct session *session); /* of an upload that has its name now: session->facts */
 /* T11E: the file that came is not the one that was promised. `kept`: where it was set aside; NULL: it is gone. */
 void session_tell_mismatch(struct session *session, const char *kept);

@@ -1,3 +1,4 @@
+#include "engine/server/handover.h"
 #include "engine/server/partial.h"
 #include "engine/server/server_internal.h"
 
@@ -41,12 +42,8 @@ static void session_free(struct session *session)
         explicit_bzero(session->in, session->in_end);
     free(session->in);
     free(session->out_bytes);
-    if (session->previous)
-        session->previous->next = session->next;
-    else
-        worker->sessions = session->next;
-    if (session->next)
-        session->next->previous = session->previous;
+    handover_body_over(session);
+    worker_release(worker, session);
     peers_leave(server->peers, &session->address);
     atomic_fetch_sub(&server->connections, 1);
     epoch_drop(session->epoch);
@@ -96,7 +93,10 @@ static void job_done(struct job *job)
 
 static void pump_done(struct pump *pump, int result)
 {
-    session_resume(session_of(pump, pump), result);
+    struct session *session = session_of(pump, pump);
+
+    handover_body_over(session);
+    session_resume(session, result);
 }
 
 struct session *session_of_job(struct job *job)
@@ -130,7 +130,7 @@ enum flow session_wait_job(struct session *session, struct jobs *jobs, void (*ru
     return FLOW_WAIT;
 }
 
-enum flow session_wait_pump(struct session *session)
+void session_start_pump(struct session *session)
 {
     session->waiting = WAIT_PUMP;
     session->moved_seen = 0;
@@ -140,6 +140,12 @@ enum flow session_wait_pump(struct session *session)
     session->pump.done = pump_done;
     rate_begin(session);
     pump_start(&session->pump);
+}
+
+enum flow session_wait_pump(struct session *session)
+{
+    if (!handover_body(session))
+        session_start_pump(session);
     return FLOW_WAIT;
 }
 

@@ -1,4 +1,6 @@
+#include "engine/server/cpus.h"
 #include "engine/server/digests.h"
+#include "engine/server/handover.h"
 #include "engine/server/server_internal.h"
 
 #include <arpa/inet.h>
@@ -29,10 +31,37 @@ static void listener_arm(struct listener *listener)
     ring_accept(listener->worker->ring, &listener->accept, listener->fd);
 }
 
+/* -- its sessions -------------------------------------------------------------------------------------------------- */
+
+void worker_take(struct worker *worker, struct session *session)
+{
+    session->previous = NULL;
+    session->next = worker->sessions;
+    if (session->next)
+        session->next->previous = session;
+    worker->sessions = session;
+}
+
+void worker_release(struct worker *worker, struct session *session)
+{
+    if (session->previous)
+        session->previous->next = session->next;
+    else
+        worker->sessions = session->next;
+    if (session->next)
+        session->next->previous = session->previous;
+}
+
+/* There is nobody to wait for, and nobody will come. */
+static bool is_deserted(const struct worker *worker)
+{
+    return worker->stopping && !worker->sessions && !handover_awaits(worker);
+}
+
 /* A stopping worker's ring ends with the last thing that was under way on it. */
 static void worker_finish(struct worker *worker)
 {
-    if (!worker->stopping || worker->sessions || worker->ticking || worker->in_grace || worker->looked_at)
+    if (!is_deserted(worker) || worker->ticking || worker->in_grace || worker->looked_at)
         return;
     for (struct binding *binding = worker->server->bindings; binding; binding = binding->next) {
         const struct listener *listener = &binding->listeners[worker->number];
@@ -145,7 +174,7 @@ static void tick_done(struct ring_op *op, int result, unsigned flags)
         next = session->next;
         session_tick(session, now);
     }
-    if (worker->stopping && !worker->sessions) {
+    if (is_deserted(worker)) {
         worker_finish(worker);
         return;
     }
@@ -161,6 +190,7 @@ void worker_looked(struct worker *worker)
 
 static void end_sessions(struct worker *worker)
 {
+    worker->emptied = true;
     digests_stop(worker->server->digests); /* a large file would keep its session for minutes */
     for (struct session *session = worker->sessions, *next; session; session = next) {
         next = session->next;
@@ -181,7 +211,7 @@ static void grace_done(struct ring_op *op, int result, unsigned flags)
 
 void worker_session_ended(struct worker *worker)
 {
-    if (!worker->stopping || worker->sessions)
+    if (!is_deserted(worker))
         return;
     if (worker->in_grace)
         ring_cancel(worker->ring, &worker->grace);
@@ -195,6 +225,7 @@ static void stop_task(struct ring_task *task)
     struct worker *worker = worker_of(task, stop);
 
     worker->stopping = true;
+    handover_shut(worker);
     for (struct binding *binding = worker->server->bindings; binding; binding = binding->next) {
         struct listener *listener = &binding->listeners[worker->number];
         if (listener->accepting)
@@ -278,10 +309,12 @@ static void *worker_main(void *argument)
     worker->tick.done = tick_done;
     worker->ticking = true;
     ring_timeout(worker->ring, &worker->tick, TICK_MS);
+    handover_open(worker);
 
     int rc = ring_run(worker->ring);
     if (rc < 0)
         event(worker->server->log, "S07F", EVENT_N("worker", worker->number), EVENT_T("reason", strerror(-rc)));
+    handover_shut(worker);
     atomic_store(&worker->ended, true);
     return NULL;
 }
@@ -290,6 +323,7 @@ int worker_init(struct worker *worker, struct server *server, unsigned number)
 {
     worker->server = server;
     worker->number = number;
+    handover_shut(worker); /* until it runs */
     worker->tick.done = tick_done;
     int rc = ring_new(&worker->ring, RING_ENTRIES, server->options.seam);
     if (rc < 0)
@@ -313,7 +347,7 @@ int worker_start(struct worker *worker)
     take_epoch(worker);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int rc = -pthread_create(&worker->thread, NULL, worker_main, worker);
+    int rc = cpus_start_thread(&worker->thread, worker->cpu, worker_main, worker);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return rc;
 }
