@@ -1,0 +1,85 @@
+"""What was promised, and what became of it in a run: kept, missed and by how much, or not measured and why."""
+import dataclasses
+
+from harness.page import known
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """A promise and what became of it. `met` is null where it was not measured; then `why` says why not."""
+    title: str
+    of: str
+    against: str
+    promised: float
+    kind: str               # at_least, at_most, fair_within
+    found: dict | None
+    met: bool | None
+    why: str = ""
+
+    @property
+    def missed_by(self):
+        if self.kind == "at_least":
+            return 1 - self.found["median"] / self.promised
+        return self.found["median"] / self.promised - 1
+
+
+def contenders(scenario):
+    return {one["name"]: one for one in scenario["contenders"]}
+
+
+def title_of(scenario):
+    """With the value of what varies in it, where something does: "connections that fetch at once (256)"."""
+    _, _, value = str(scenario["id"]).partition("/")
+    return f"{scenario['title']} ({value})" if value else scenario["title"]
+
+
+def _absent(scenario, *names):
+    """Why a ratio is not there: what one of the two said when it was left out."""
+    there = contenders(scenario)
+    for name in names:
+        name = name.partition("@")[0]
+        if name in there and there[name]["skipped"]:
+            return f"{name}: {there[name]['skipped']}"
+    return "it was not part of this run"
+
+
+def _of_scenario(scenario):
+    found = {(one["of"], one["against"]): one for one in scenario["ratios"]}
+    for target in scenario["targets"] or ():
+        of = target["of"]
+        if target.get("fair_within") is not None:
+            median = contenders(scenario).get(of, {}).get("median") or {}
+            fair = known(median.get("fairness"))
+            yield Verdict(title_of(scenario), of, "an equal share for each connection", target["fair_within"], "fair_within",
+                          None if fair is None else {"median": fair, "lowest": fair, "highest": fair},
+                          None if fair is None else fair <= target["fair_within"],
+                          "" if fair is not None else _absent(scenario, of))
+            continue
+        kind = "at_least" if target.get("at_least") is not None else "at_most"
+        one = found.get((of, target["against"]))
+        usable = one if one and known(one["median"]) is not None else None
+        met = None
+        if usable:
+            met = usable["median"] >= target[kind] if kind == "at_least" else usable["median"] <= target[kind]
+        yield Verdict(title_of(scenario), of, target["against"], target[kind], kind, usable, met,
+                      "" if usable else _absent(scenario, of, target["against"]))
+
+
+def _of_instructions(counted):
+    measured = {(one["scenario"], one["contender"], one["against"]): one["ratio"] for one in counted.ratios}
+    for scenario, contender, _, against, goal in counted.goals:
+        ratio = measured.get((scenario, contender, against))
+        yield Verdict(f"guest, instructions: {counted.titles.get(scenario, scenario)}", contender, against, goal, "at_most",
+                      None if ratio is None else {"median": ratio, "lowest": None, "highest": None},
+                      None if ratio is None else ratio <= goal,
+                      "" if ratio is not None else "its instructions were not counted in this run")
+
+
+def verdicts(results, counted, promised=()):
+    """Of every promise: those of this run first, then those of `promised` (scenarios not in this run)."""
+    found = [verdict for scenario in results["scenarios"] for verdict in _of_scenario(scenario)]
+    there = {scenario["id"] for scenario in results["scenarios"]}
+    for scenario in promised:
+        if scenario["id"] not in there:
+            found += _of_scenario({**scenario, "ratios": [], "contenders": []})
+    return found + list(_of_instructions(counted))
