@@ -30,6 +30,9 @@ enum config_key_usage { CONFIG_KEY_USAGE_VERIFY, CONFIG_KEY_USAGE_NONE };
 enum config_ocsp { CONFIG_OCSP_NO, CONFIG_OCSP_STAPLE };
 enum config_need { CONFIG_DISABLED, CONFIG_OPTIONAL, CONFIG_REQUIRED };
 enum config_hostname { CONFIG_HOSTNAME_DIALLED, CONFIG_HOSTNAME_ANY, CONFIG_HOSTNAME_NAMED };
+/* The data paths that may be asked for, for either direction; what is not of one direction leaves it to be chosen. */
+enum config_path { CONFIG_PATH_AUTO, CONFIG_PATH_SENDFILE, CONFIG_PATH_SPLICE, CONFIG_PATH_FIXED, CONFIG_PATH_RECV };
+
 enum config_overwrite { CONFIG_OVERWRITE_YES, CONFIG_OVERWRITE_NO, CONFIG_OVERWRITE_RENAME };
 enum config_events { CONFIG_EVENTS_TEXT, CONFIG_EVENTS_JSON };
 enum config_events_to { CONFIG_EVENTS_STDERR, CONFIG_EVENTS_JOURNAL };
@@ -121,6 +124,7 @@ struct config_store {
      * empty: `anonymous` says it. Where `list` is not given, those who may read may list.
      */
     struct config_list read, write, list, delete;
+    enum config_path path;
     enum config_overwrite overwrite;
 };
 

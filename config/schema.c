@@ -62,6 +62,11 @@ static const struct config_choice access_rights[] = {
     { 0 },
 };
 
+const struct config_choice config_path_choices[] = {
+    { "auto", CONFIG_PATH_AUTO },   { "sendfile", CONFIG_PATH_SENDFILE }, { "splice", CONFIG_PATH_SPLICE },
+    { "fixed", CONFIG_PATH_FIXED }, { "recv", CONFIG_PATH_RECV },         { 0 },
+};
+
 static const struct config_choice overwrite[] = {
     { "yes", CONFIG_OVERWRITE_YES },
     { "no", CONFIG_OVERWRITE_NO },
@@ -185,6 +190,10 @@ static const struct config_key store_keys[] = {
     { STORE(overwrite), .type = CONFIG_TYPE_CHOICE, .access = 1, .fallback = "yes", .choices = overwrite,
       .help = "what an upload under a name that is taken does: `yes`: it replaces the file, in one step; `no`: it is "
               "refused with 409, before its body; `rename`: it becomes NAME.1, NAME.2 and so on" },
+    { STORE(path), .type = CONFIG_TYPE_CHOICE, .fallback = "auto", .choices = config_path_choices,
+      .help =
+          "how bodies move between file and socket; `auto` chooses for each by what is known of it. What was chosen "
+          "and why is told with each transfer; a path of one direction leaves the other to `auto`" },
     { 0 },
 };
 

@@ -43,6 +43,8 @@ struct config_choice {
     int value;
 };
 
+extern const struct config_choice config_path_choices[]; /* in the order of enum config_path */
+
 struct config_key {
     const char *name;
     enum config_type type;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/path.h"
 #include "config/printable.h"
 #include "config/rate.h"
 #include "engine/client/client.h"
@@ -36,7 +37,8 @@ enum option_id {
     EXACT_MODES,
     STREAMS,
     RETRIES,
-    QUEUE
+    QUEUE,
+    PATH
 };
 
 static const struct option options[] = {
@@ -52,6 +54,7 @@ static const struct option options[] = {
     { "connect-timeout", required_argument, NULL, CONNECT_TIMEOUT },
     { "idle-timeout", required_argument, NULL, IDLE_TIMEOUT },
     { "limit-rate", required_argument, NULL, LIMIT_RATE },
+    { "path", required_argument, NULL, PATH },
     { "if-exists", required_argument, NULL, IF_EXISTS },
     { "verify", no_argument, NULL, VERIFY },
     { "no-verify", no_argument, NULL, NO_VERIFY },
@@ -89,6 +92,8 @@ static const char common_help[] =
     "                            code 11), or rename: the file becomes NAME.1, NAME.2 and so on\n"
     "      --limit-rate RATE     bytes per second of a transfer, with K, M, G or T behind it: 800K, 100M, 1.5G; a\n"
     "                            partner's limit_rate holds, too\n"
+    "      --path NAME           how bodies move between file and socket: auto (default) or\n"
+    "                            a name of those in the README: what cannot be had is said, and another taken\n"
     "      --streams N           connections for one large file, 1 to 64 (else by its size, our cores and the "
     "partner's\n"
     "                            hosts: one below 128 MiB); or for many small files (8), 16 at most\n"
@@ -161,6 +166,15 @@ static int parse_offload(const char *text, enum config_offload *offload)
         }
     }
     return -1;
+}
+
+static const char *take_path(struct arguments *arguments, const char *value)
+{
+    enum config_path path;
+    if (config_path_parse(value, &path) < 0)
+        return CONFIG_PATH_WORDS;
+    arguments->path = config_path_word(path);
+    return NULL;
 }
 
 static int parse_if_exists(const char *text, enum client_if_exists *if_exists)
@@ -315,6 +329,8 @@ static const char *take_option(struct arguments *arguments, int option, const ch
         return take_retries(arguments, value);
     case DIGEST:
         return digest_by_name(value, strlen(value), &arguments->digest) ? NULL : "sha-256 or sha-512";
+    case PATH:
+        return take_path(arguments, value);
     case IF_EXISTS:
         arguments->says_if_exists = true;
         return parse_if_exists(value, &arguments->if_exists) < 0 ? "replace, skip, fail or rename" : NULL;
@@ -345,6 +361,8 @@ static int check(const struct arguments *arguments)
     if (arguments->queue && (arguments->files_from || arguments->dry_run))
         return arguments_wrong(arguments, "--queue goes without --files-from and --dry-run: what there is to move is "
                                           "found when its turn comes; --include and --exclude choose then");
+    if (arguments->path && (arguments->queue || strcmp(arguments->subcommand, "ls") == 0))
+        return arguments_wrong(arguments, "--path is for get and put, without --queue");
     if (arguments->limit_rate && strcmp(arguments->subcommand, "ls") == 0)
         return arguments_wrong(arguments, "--limit-rate is for get and put");
     if (arguments->says_if_exists && strcmp(arguments->subcommand, "ls") == 0)

@@ -28,6 +28,7 @@ struct arguments {
     bool says_if_exists; /* it was given */
     bool queue;          /* to be carried out by the running server */
     uint64_t limit_rate; /* bytes per second; 0: no limit */
+    const char *path;    /* NULL: chosen */
     unsigned streams;    /* 0: chosen */
     int retries;         /* as in client_options */
     enum client_verify verify;

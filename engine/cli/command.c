@@ -219,7 +219,8 @@ static int connect_to(struct command *command, const struct remote *remote)
                                       .verify = arguments->verify,
                                       .digest = arguments->digest,
                                       .if_exists = arguments->if_exists,
-                                      .limit_rate = arguments->limit_rate };
+                                      .limit_rate = arguments->limit_rate,
+                                      .pump_path = arguments->path };
     struct config_errors errors = { 0 };
 
     command->server = (struct remote){ .kind = remote->kind, .name = strdup(remote->name), .port = remote->port };

@@ -135,7 +135,7 @@ static unsigned terminal_width(void)
 void progress_update(void *argument, uint64_t moved, uint64_t total, const char *path)
 {
     struct progress *progress = argument;
-    char line[WIDTH_MAX + 1];
+    char line[WIDTH_MAX + 1], name[32]; /* of the path: what follows is told at the end */
     double now = seconds_since(&progress->started);
     double interval = now - progress->seen_at;
 
@@ -145,7 +145,8 @@ void progress_update(void *argument, uint64_t moved, uint64_t total, const char 
         progress->seen = moved;
         progress->seen_at = now;
     }
-    progress_line(line, sizeof line, terminal_width() - 1, progress->name, moved, total, progress->rate, path);
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(path, ":"), path);
+    progress_line(line, sizeof line, terminal_width() - 1, progress->name, moved, total, progress->rate, name);
     fprintf(stderr, "\r%s\033[K", line);
     fflush(stderr);
     progress->shown = true;

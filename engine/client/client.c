@@ -277,8 +277,9 @@ void client_note_session(struct client *client)
 
 void client_note_path(struct client *client, const struct pump *pump)
 {
-    if (pump && pump->path && (pump->moved > 0 || client->last.bytes == 0))
-        snprintf(client->path, sizeof client->path, "%s", pump_path_name(pump));
+    _Static_assert(CLIENT_PATH_SIZE == PUMP_TOLD_SIZE, "room for what is told");
+    if (pump && pump->choice.path && (pump->moved > 0 || client->last.bytes == 0))
+        pump_told(&pump->choice, client->path);
     else if (!pump)
         snprintf(client->path, sizeof client->path, "%s",
                  channel_mode(client->channel, CHANNEL_RX) == CHANNEL_KERNEL ? "recv" : "user");

@@ -70,14 +70,17 @@ struct client_options {
     unsigned streams;             /* of one transfer; 0: chosen by size, cores and addresses; at most 64 */
     int retries;                  /* new connections in a row, where that of a large GET broke; 0: 5, negative: none */
     enum client_if_exists if_exists;
-    uint64_t limit_rate; /* bytes per second of a transfer, all its streams together; 0: no limit */
-    bool no_links;       /* a PUT of a symbolic link fails: where others may write, it could lead to any file */
+    uint64_t limit_rate;   /* bytes per second of a transfer, all its streams together; 0: no limit */
+    const char *pump_path; /* that bodies are to take, by name (config_path_word()); NULL: the best. Lent */
+    bool no_links;         /* a PUT of a symbolic link fails: where others may write, it could lead to any file */
 };
+
+#define CLIENT_PATH_SIZE 160
 
 /* One connection's share of a transfer. */
 struct client_stream {
     char peer[300]; /* whom it was connected to last */
-    char path[16];
+    char path[CLIENT_PATH_SIZE];
     uint64_t bytes;
     unsigned retries;
 };
@@ -89,7 +92,7 @@ struct client_transfer {
     uint64_t bytes;
     double seconds;
     unsigned status;     /* of HTTP; 0 where none came */
-    const char *path;    /* of the pump: "splice", "recv", "user"; "none" for an empty body */
+    const char *path;    /* of the pump, and why: "recv: many records at once"; "none" for an empty body */
     const char *tx, *rx; /* channel_why() of each direction as the body ended */
     const char *version, *suite;
     bool resumed;

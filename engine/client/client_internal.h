@@ -77,7 +77,7 @@ struct client {
     char *remote, *local; /* of `last` */
     struct timespec started;
     char why[2][CLIENT_WHY_SIZE]; /* by enum channel_way */
-    char version[16], suite[64], path[16], limited_by[96];
+    char version[16], suite[64], path[CLIENT_PATH_SIZE], limited_by[96];
     char subject[256], authentication[24];
     uint64_t rate; /* bytes per second on this connection; 0: no limit */
     char skipped[96];

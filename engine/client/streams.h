@@ -35,7 +35,7 @@ struct stream {
     unsigned retries; /* connections after the first that were made because one broke */
     int result;       /* enum client_result, and the reason for it: of the last failure */
     char reason[1024];
-    char peer[300], path[16];
+    char peer[300], path[CLIENT_PATH_SIZE];
 
     /* private */
     const struct config_address *prefer;

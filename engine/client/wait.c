@@ -242,6 +242,7 @@ int client_run_pump(struct client *client, struct client_pump *run)
     run->pump.pool = client->pool;
     run->pump.channel = client->channel;
     run->pump.done = pump_done;
+    run->pump.asked = client->options.pump_path;
     run->pump.rate = client_rate_begin(client, run->pump.way);
     pump_start(&run->pump);
     while (!run->ended) {

@@ -1,4 +1,5 @@
 #include "engine/pump/pump_internal.h"
+#include "engine/ring/jobs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +16,7 @@ struct shelf {
 struct pump_pool {
     struct ring *ring;
     struct shelf shelves[POOL_KINDS];
+    struct jobs *threads;
 };
 
 int pump_pool_new(struct pump_pool **out, struct ring *ring, unsigned buffers, unsigned pipes)
@@ -100,7 +102,15 @@ void pump_pool_free(struct pump_pool *pool)
             item = next;
         }
     }
+    jobs_free(pool->threads);
     free(pool);
+}
+
+struct jobs *pool_threads(struct pump_pool *pool)
+{
+    if (!pool->threads)
+        jobs_new(&pool->threads, PUMP_THREADS, "pump", 0);
+    return pool->threads;
 }
 
 /* 0; -EAGAIN: all are lent; or why none could be made, where none is lent that could come back. */

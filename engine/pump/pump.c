@@ -11,14 +11,18 @@
 
 static void flow_run(struct flow *flow);
 
+void flow_over(struct flow_op *op, int result)
+{
+    struct flow *flow = op->flow;
+    flow->under_way--;
+    op->record(flow, result);
+    flow_run(flow);
+}
+
 static void flow_op_done(struct ring_op *op, int result, unsigned flags)
 {
     (void)flags;
-    struct flow_op *self = (struct flow_op *)op;
-    struct flow *flow = self->flow;
-    flow->under_way--;
-    self->record(flow, result);
-    flow_run(flow);
+    flow_over((struct flow_op *)op, result);
 }
 
 void flow_op_init(struct flow_op *op, struct flow *flow, void (*record)(struct flow *flow, int result))
@@ -85,6 +89,15 @@ void flow_end(struct flow *flow, int result, enum pump_fault fault)
     flow_cancel_all(flow);
 }
 
+void flow_instead(struct flow *flow, const struct pump_path *path, const char *why)
+{
+    if (flow->ended)
+        return;
+    flow->instead = path;
+    flow->instead_why = why;
+    flow_end(flow, 0, PUMP_FAULT_NONE);
+}
+
 static enum channel_way flow_channel_way(const struct flow *flow)
 {
     return flow->pump->way == PUMP_SEND ? CHANNEL_TX : CHANNEL_RX;
@@ -126,8 +139,9 @@ int flow_channel_error(struct flow *flow, int error)
     return channel_socket_failed(flow->pump->channel, flow_channel_way(flow), error);
 }
 
-static struct flow *flow_new(struct pump *pump, const struct pump_path *path)
+static struct flow *flow_new(struct pump *pump)
 {
+    const struct pump_path *path = pump->choice.path;
     struct flow *flow = calloc(1, path->state_size);
     if (!flow)
         return NULL;
@@ -147,10 +161,9 @@ static void failed_start(struct ring_op *op, int result, unsigned flags)
     pump->done(pump, result < 0 ? result : -ENOMEM);
 }
 
-static void pump_begin(struct pump *pump, const struct pump_path *path)
+static void pump_begin(struct pump *pump)
 {
-    struct flow *flow = flow_new(pump, path);
-    pump->path = path;
+    struct flow *flow = flow_new(pump);
     pump->state = flow;
     if (flow) {
         flow_yield(flow);
@@ -160,10 +173,20 @@ static void pump_begin(struct pump *pump, const struct pump_path *path)
     ring_next(pump->ring, &pump->op);
 }
 
+static void pump_go_on(struct pump *pump, const struct pump_path *path, const char *why)
+{
+    if (pump->asked && !pump->choice.refused)
+        pump->choice.refused = pump->asked;
+    pump->choice.path = path;
+    pump->choice.why = why;
+    pump_begin(pump);
+}
+
 static void flow_finish(struct flow *flow)
 {
     struct pump *pump = flow->pump;
     const struct pump_path *instead = flow->instead;
+    const char *why = flow->instead_why;
     int told = flow_tell_channel(flow);
     int result = flow->result;
     if (result == 0 && told != 0) {
@@ -174,7 +197,7 @@ static void flow_finish(struct flow *flow)
     free(flow);
     pump->state = NULL;
     if (instead && result == 0)
-        pump_begin(pump, instead);
+        pump_go_on(pump, instead, why);
     else
         pump->done(pump, result);
 }
@@ -198,7 +221,8 @@ void pump_start(struct pump *pump)
     pump->fault = PUMP_FAULT_NONE;
     pump->excess_length = 0;
     enum channel_way way = pump->way == PUMP_SEND ? CHANNEL_TX : CHANNEL_RX;
-    pump_begin(pump, pump_path_for(pump->way, channel_mode(pump->channel, way)));
+    pump_choose(pump, channel_mode(pump->channel, way));
+    pump_begin(pump);
 }
 
 void pump_stop(struct pump *pump)

@@ -3,7 +3,7 @@
  *
  * The owner fills the public fields, calls pump_start() and hears of the end once, through `done`. The pump is lent
  * until then; file and channel stay the owner's. Nothing else may use that direction of the channel meanwhile. A path
- * is chosen by direction and by who encrypts: switch the channel first.
+ * is chosen by direction, by who encrypts and by what is known of the file: switch the channel first.
  */
 #ifndef SLUICE_PUMP_H
 #define SLUICE_PUMP_H
@@ -42,6 +42,13 @@ enum pump_fault {
 
 struct pump_path;
 
+/* The path that a body takes, and why. */
+struct pump_choice {
+    const struct pump_path *path; /* NULL: none yet */
+    const char *why;              /* a phrase that lives for ever */
+    const char *refused;          /* the path that was asked for and could not be taken, as it was asked; else NULL */
+};
+
 struct pump {
     /* Filled by the owner before pump_start(). */
     enum pump_way way;
@@ -56,6 +63,7 @@ struct pump {
      * channel. Sending it is channel_pace() that holds them back: here it only keeps the steps short.
      */
     uint64_t rate;
+    const char *asked;                           /* a path, by name; NULL: the best one. Lent as long as `choice` is */
     void (*done)(struct pump *pump, int result); /* 0, or -errno; the sentence of a channel is in channel_reason() */
     pump_filter *filter;                         /* receive only; needs PUMP_TO_END */
     void *filter_argument;
@@ -64,7 +72,8 @@ struct pump {
 
     /* For the owner to look at, at any time. */
     uint64_t moved; /* body bytes that arrived where they should */
-    const struct pump_path *path;
+    struct pump_choice
+        choice; /* it may change while nothing was moved, or where the file turns out to be another kind */
     enum pump_fault fault;
     size_t excess_length;
 
@@ -78,7 +87,10 @@ void pump_start(struct pump *pump);
 /* Ends it early: `done` follows with -ECANCELED. Does nothing where it has ended. */
 void pump_stop(struct pump *pump);
 
-/* "splice", "copy" (a file system that cannot splice), "recv", "user" */
-const char *pump_path_name(const struct pump *pump);
+const char *pump_path_name(const struct pump *pump); /* a row of the table in paths.c; "none" */
+
+#define PUMP_TOLD_SIZE 160
+/* "sendfile: in the page cache", as channel_why() has it for who encrypts. Returns `text`. */
+const char *pump_told(const struct pump_choice *choice, char text[PUMP_TOLD_SIZE]);
 
 #endif

@@ -18,25 +18,40 @@
 
 #define PUMP_BUFFER_SIZE ((size_t)512 << 10)
 #define PUMP_PIPE_SIZE ((size_t)1 << 20)
+#define PUMP_STEP ((size_t)1 << 20)    /* moved by a call of our own before other pumps have their turn */
+#define PUMP_RECORD ((size_t)16 << 10) /* a TLS record's bytes (RFC 8446, 5.1) */
+#define PUMP_THREADS 4                 /* of a pool, for steps that wait for a disk */
 
 struct flow;
+
+/* What is known before a body moves. */
+struct pump_facts {
+    const struct pump *pump;
+    enum channel_mode mode;
+    bool positioned;  /* the file has offsets */
+    bool regular;     /* it is one, and not a device or a pipe */
+    bool on_a_device; /* its file system is on a block device */
+};
 
 /* A row of the table in paths.c. */
 struct pump_path {
     const char *name;
     enum pump_way way;
-    unsigned modes;                     /* bit per enum channel_mode that it serves */
-    size_t state_size;                  /* of what begins with a struct flow */
-    void (*begin)(struct flow *flow);   /* prepares; starts nothing */
-    void (*advance)(struct flow *flow); /* starts what can be started, or ends */
-    void (*cancel)(struct flow *flow);  /* every operation under way */
-    void (*release)(struct flow *flow); /* nothing is under way: gives back what was borrowed */
-    const struct relay_ends *ends;      /* of a path that is a relay */
+    unsigned modes;                                       /* bit per enum channel_mode that it serves */
+    const char *(*lacks)(const struct pump_facts *facts); /* why it cannot serve; NULL: it can. NULL: always */
+    size_t state_size;                                    /* of what begins with a struct flow */
+    void (*begin)(struct flow *flow);                     /* prepares; starts nothing */
+    void (*advance)(struct flow *flow);                   /* starts what can be started, or ends */
+    void (*cancel)(struct flow *flow);                    /* every operation under way */
+    void (*release)(struct flow *flow);                   /* nothing is under way: gives back what was borrowed */
+    const struct relay_ends *ends;                        /* of a path that is a relay */
 };
 
-extern const struct pump_path *const pump_paths[]; /* ends with NULL; the first row that serves is taken */
+extern const struct pump_path *const pump_paths[]; /* ends with NULL */
 
-const struct pump_path *pump_path_for(enum pump_way way, enum channel_mode mode);
+/* choose.c: fills pump->choice. */
+void pump_choose(struct pump *pump, enum channel_mode mode);
+const char *pump_needs_offsets(const struct pump_facts *facts); /* a `lacks` */
 
 /* One operation of a flow. */
 struct flow_op {
@@ -48,8 +63,9 @@ struct flow_op {
 struct flow {
     struct pump *pump;
     const struct pump_path *path;
-    const struct pump_path *instead; /* set at the end: another path starts over, nothing was moved */
-    unsigned under_way;              /* operations, those waiting in the pool included; but not `nudge` */
+    const struct pump_path *instead; /* set at the end: another path goes on from pump->moved */
+    const char *instead_why;
+    unsigned under_way; /* operations, those waiting in the pool included; but not `nudge` */
     bool ended;
     int result;
     bool positioned;      /* the file has offsets */
@@ -61,11 +77,15 @@ struct flow {
 void flow_op_init(struct flow_op *op, struct flow *flow, void (*record)(struct flow *flow, int result));
 struct ring_op *flow_start(struct flow_op *op); /* counts it as under way */
 bool flow_busy(const struct flow_op *op);       /* it is under way in the ring */
+void flow_over(struct flow_op *op, int result); /* one that was under way elsewhere; the flow may be gone afterwards */
 void flow_cancel(struct flow_op *op);
 void flow_yield(struct flow *flow); /* advance() again, after other pumps had their turn */
 
 /* The first result counts. 0: all was moved. */
 void flow_end(struct flow *flow, int result, enum pump_fault fault);
+
+/* Another path goes on from pump->moved, which must be what both the file and the channel have seen. */
+void flow_instead(struct flow *flow, const struct pump_path *path, const char *why);
 
 /*
  * Bytes moved through the socket itself, past the channel. Ends the flow where the channel says so. While sending, no
@@ -80,6 +100,9 @@ uint64_t flow_file_offset(const struct flow *flow, uint64_t done); /* as the rin
 
 /* An operation on the channel's socket failed: the error in the channel's terms, which has the sentence then. */
 int flow_channel_error(struct flow *flow, int error);
+
+/* The threads for steps that may wait for a disk, made when they are first needed. NULL: they cannot be. */
+struct jobs *pool_threads(struct pump_pool *pool);
 
 /* A pipe or a buffer, borrowed. */
 enum pool_kind { POOL_BUFFER, POOL_PIPE, POOL_KINDS };
@@ -168,7 +191,7 @@ bool relay_file_drain(struct relay *relay, const uint8_t *bytes, size_t size);
 void relay_file_drain_over(struct relay *relay, int result);
 int relay_nothing_to_finish(struct relay *relay);
 
-extern const struct pump_path pump_path_splice, pump_path_copy, pump_path_recv, pump_path_user_send,
-    pump_path_user_receive;
+extern const struct pump_path pump_path_splice, pump_path_sendfile, pump_path_fixed, pump_path_recv,
+    pump_path_user_send, pump_path_user_receive;
 
 #endif

@@ -102,8 +102,9 @@ void relay_begin(struct flow *flow)
     flow_op_init(&relay->pause, flow, record_pause);
     flow_op_init(&relay->wait.op, flow, record_wait);
     relay->wait.kind = POOL_BUFFER;
-    relay->unread = pump->length;
-    relay->source_over = pump->length == 0;
+    relay->unread = pump->length == PUMP_TO_END ? PUMP_TO_END : pump->length - pump->moved;
+    relay->fetched = pump->moved;
+    relay->source_over = relay->unread == 0;
     if (pump->filter && (pump->length != PUMP_TO_END || pump->excess_capacity == 0))
         flow_end(flow, -EINVAL, PUMP_FAULT_NONE);
 }

@@ -58,6 +58,7 @@ static void splice_begin(struct flow *flow)
     flow_op_init(&splice->out, flow, record_out);
     flow_op_init(&splice->wait.op, flow, record_pipe);
     splice->wait.kind = POOL_PIPE;
+    splice->taken = flow->pump->moved;
 }
 
 /* Pages of the file that begin in the middle take a place in the pipe of their own: end each step at a page's end. */
@@ -104,8 +105,7 @@ static bool file_went_well(struct splice *splice)
     if (result == -EINTR || result > 0)
         return true;
     if (result == -EINVAL && splice->taken == 0) {
-        flow->instead = &pump_path_copy;
-        flow_end(flow, 0, PUMP_FAULT_NONE);
+        flow_instead(flow, &pump_path_fixed, "this file system cannot splice");
     } else if (result == 0) {
         flow_end(flow, -ENODATA, PUMP_FAULT_SHRUNK);
     } else {

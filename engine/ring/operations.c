@@ -4,14 +4,19 @@
 
 #define LENGTH_MAX ((size_t)1 << 30) /* of one operation; the kernel's own limit is a little under 2 GiB */
 
+int ring_ask(struct ring *ring, enum ring_call call, size_t *length)
+{
+    if (*length > LENGTH_MAX)
+        *length = LENGTH_MAX;
+    return ring->seam ? ring->seam->before(ring->seam, call, length) : 0;
+}
+
 /*
  * Asks the seam. False: the operation was refused, and completes with the seam's result.
  */
 static bool ring_admit(struct ring *ring, struct ring_op *op, enum ring_call call, size_t *length)
 {
-    if (*length > LENGTH_MAX)
-        *length = LENGTH_MAX;
-    int refusal = ring->seam ? ring->seam->before(ring->seam, call, length) : 0;
+    int refusal = ring_ask(ring, call, length);
     if (refusal == 0)
         return true;
     ring_complete_later(ring, op, refusal);

@@ -40,7 +40,7 @@ struct ring_task {
 };
 
 enum ring_call { RING_ACCEPT, RING_POLL, RING_RECV, RING_SEND, RING_READ, RING_WRITE, RING_SPLICE, RING_CONNECT,
-                 RING_OPEN, RING_CALLS };
+                 RING_OPEN, RING_SENDFILE, RING_CALLS };
 
 /*
  * For tests: asked before an operation starts. It may lower *length, or return -errno, and the operation then completes
@@ -49,6 +49,9 @@ enum ring_call { RING_ACCEPT, RING_POLL, RING_RECV, RING_SEND, RING_READ, RING_W
 struct ring_seam {
     int (*before)(const struct ring_seam *seam, enum ring_call call, size_t *length);
 };
+
+/* The same for a call that is made past the ring: 0, go on; or the -errno that it would have failed with. */
+int ring_ask(struct ring *ring, enum ring_call call, size_t *length);
 
 /* `entries` submission slots (a power of two). `seam` may be NULL. 0 or -errno. */
 int ring_new(struct ring **ring, unsigned entries, const struct ring_seam *seam);

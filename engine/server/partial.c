@@ -264,8 +264,8 @@ enum flow partial_arrived(struct session *session)
 
     part_set_deadline(session);
     session->body_ended = true;
-    if (session->pump.path)
-        upload_carried(session->part->upload, session->pump.path, session->began);
+    if (session->pump.choice.path)
+        upload_carried(session->part->upload, &session->pump.choice, session->began);
     stop_writing(session);
     if (rc < 0)
         return part_refuse(session, rc);

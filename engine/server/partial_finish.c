@@ -122,6 +122,6 @@ static enum flow step_named(struct session *session)
     if (session->result < 0)
         return part_refuse(session, session->result);
     session->stored = part->size;
-    upload_carriage(part->upload, &session->pump.path, &session->began);
+    upload_carriage(part->upload, &session->pump.choice, &session->began);
     return receive_answer(session);
 }

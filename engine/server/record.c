@@ -165,7 +165,7 @@ static void push(struct session *session, struct catalog_record *record)
 {
     const struct channel_facts *facts = channel_facts(session->channel);
     const struct digest *digest = digest_set_strongest(&session->digests);
-    char digest_text[32 + DIGEST_HEX_SIZE], hex[DIGEST_HEX_SIZE];
+    char digest_text[32 + DIGEST_HEX_SIZE], hex[DIGEST_HEX_SIZE], told[PUMP_TOLD_SIZE];
 
     if (digest && record->state == CATALOG_DONE) {
         digest_hex(digest, hex);
@@ -181,7 +181,7 @@ static void push(struct session *session, struct catalog_record *record)
     record->status = session->status;
     record->peer = session->peer;
     record->protocol = session->service->protocol->name;
-    record->pump = session->pump.path ? pump_path_name(&session->pump) : "none";
+    record->pump = pump_told(&session->pump.choice, told);
     record->tx = channel_why(session->channel, CHANNEL_TX);
     record->rx = channel_why(session->channel, CHANNEL_RX);
     record->version = facts->version;

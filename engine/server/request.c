@@ -161,13 +161,12 @@ enum flow request_continue(struct session *session, enum flow (*then)(struct ses
 static void report(struct session *session, const char *id, const char *direction, uint64_t bytes, const char *reason)
 {
     const struct channel_facts *facts = channel_facts(session->channel);
-    char limit[CONFIG_RATE_SIZE], transfer[CATALOG_ID_SIZE];
+    char limit[CONFIG_RATE_SIZE], transfer[CATALOG_ID_SIZE], told[PUMP_TOLD_SIZE];
 
     catalog_id_print(session->transfer, transfer);
     event(session->worker->server->log, id, EVENT_T("direction", direction), EVENT_T("path", session->path),
           EVENT_T("reason", reason), EVENT_N("status", session->status), EVENT_N("bytes", bytes),
-          EVENT_N("us", request_clock() - session->began),
-          EVENT_T("pump", session->pump.path ? pump_path_name(&session->pump) : "none"),
+          EVENT_N("us", request_clock() - session->began), EVENT_T("pump", pump_told(&session->pump.choice, told)),
           EVENT_N("worker", session->worker->number), EVENT_T("transfer", session->transfer ? transfer : NULL),
           EVENT_T("limit", session->rate ? config_rate_text(session->rate, limit) : NULL),
           EVENT_T("tx", channel_why(session->channel, CHANNEL_TX)),

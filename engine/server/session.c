@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "config/path.h"
+
 #define LINGER_MS 2000
 #define LINGER_BYTES (16u << 20)
 #define LINGER_TURNS 256 /* reads before others may go on */
@@ -138,6 +140,7 @@ void session_start_pump(struct session *session)
     session->pump.pool = session->worker->pool;
     session->pump.channel = session->channel;
     session->pump.done = pump_done;
+    session->pump.asked = config_path_word(session->service->protocol->store->path);
     rate_begin(session);
     pump_start(&session->pump);
 }

@@ -308,20 +308,20 @@ bool upload_unwanted(const struct upload *upload)
     return atomic_load(&upload->unwanted);
 }
 
-void upload_carried(struct upload *upload, const struct pump_path *path, uint64_t began)
+void upload_carried(struct upload *upload, const struct pump_choice *choice, uint64_t began)
 {
     pthread_mutex_lock(&upload->home->lock);
-    if (!upload->path || began < upload->began)
+    if (!upload->choice.path || began < upload->began)
         upload->began = began;
-    upload->path = path;
+    upload->choice = *choice;
     pthread_mutex_unlock(&upload->home->lock);
 }
 
-void upload_carriage(const struct upload *upload, const struct pump_path **path, uint64_t *began)
+void upload_carriage(const struct upload *upload, struct pump_choice *choice, uint64_t *began)
 {
     pthread_mutex_lock(&upload->home->lock);
-    if (upload->path) {
-        *path = upload->path;
+    if (upload->choice.path) {
+        *choice = upload->choice;
         *began = upload->began;
     }
     pthread_mutex_unlock(&upload->home->lock);

@@ -62,9 +62,9 @@ void upload_write_end(struct upload *upload, struct upload_writer *writer);
 bool upload_unwanted(const struct upload *upload); /* who writes must stop soon: somebody finishes it */
 
 /* By what path a part came, and when it began (microseconds); and what was told of the last and the first of them. */
-struct pump_path;
-void upload_carried(struct upload *upload, const struct pump_path *path, uint64_t began);
-void upload_carriage(const struct upload *upload, const struct pump_path **path, uint64_t *began);
+struct pump_choice;
+void upload_carried(struct upload *upload, const struct pump_choice *choice, uint64_t began);
+void upload_carriage(const struct upload *upload, struct pump_choice *choice, uint64_t *began);
 
 /* 0: nobody else writes from here on; -EAGAIN: those who do were told to stop, ask again; -EBUSY: another finishes it.
  */

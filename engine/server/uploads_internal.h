@@ -34,8 +34,8 @@ struct upload {
     atomic_bool unwanted;
     bool failed; /* the last time it was to be kept */
     uint64_t kept_at, idle_at;
-    unsigned seen;                /* by the last sweep */
-    const struct pump_path *path; /* of the last part; NULL: none came since it was opened */
+    unsigned seen;             /* by the last sweep */
+    struct pump_choice choice; /* of the last part; its path NULL: none came since it was opened */
     uint64_t began;
     struct digest_front *front; /* computes its digest meanwhile; NULL: nobody does */
     uint64_t told;              /* to that: how far its bytes stand */

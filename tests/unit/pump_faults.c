@@ -13,7 +13,7 @@ struct seam {
     unsigned calls, fail_at; /* counted from 1; 0: never */
     unsigned fail_for;       /* this many in a row */
     int error;
-    bool no_splice;        /* what a file system says that cannot: not counted */
+    bool no_splice;        /* what a file system says that can neither splice nor sendfile: not counted */
     uint32_t kinds;        /* bit per enum ring_call that is counted; 0: all */
     enum ring_call failed; /* the kind that was refused */
     unsigned failures;
@@ -22,7 +22,7 @@ struct seam {
 static int seam_before(const struct ring_seam *base, enum ring_call call, size_t *length)
 {
     struct seam *seam = (struct seam *)(uintptr_t)base;
-    if (seam->no_splice && call == RING_SPLICE)
+    if (seam->no_splice && (call == RING_SPLICE || call == RING_SENDFILE))
         return -EINVAL;
     if (seam->kinds && !(seam->kinds & 1u << call))
         return 0;
@@ -69,6 +69,8 @@ static void every_call_may_do_less_than_asked(void **state)
     (void)state;
     for (size_t m = 0; m < 3; m++) {
         for (size_t r = 0; r < 2 && !mode_is_missing(modes[m]); r++) {
+            if (!is_concerned(modes[m], r == 0 ? PUMP_SEND : PUMP_RECEIVE))
+                continue;
             struct seam seam = { .seam.before = seam_before, .odd_lengths = true };
             struct rig rig;
             transfer(&seam, modes[m], roles[r], &rig);
@@ -90,7 +92,7 @@ static void check_fault(const struct seam *seam, const struct rig *rig)
         return;
     }
     assert_int_not_equal(rig->result, 0);
-    if (seam->failed == RING_SPLICE) /* either half */
+    if (seam->failed == RING_SPLICE || seam->failed == RING_SENDFILE) /* either side */
         assert_true(rig->pump.fault == PUMP_FAULT_FILE || rig->pump.fault == PUMP_FAULT_CHANNEL);
     else
         assert_int_equal(rig->pump.fault, is_of_the_file(seam->failed) ? PUMP_FAULT_FILE : PUMP_FAULT_CHANNEL);
@@ -104,6 +106,8 @@ static void any_call_may_fail(void **state)
     static const int errors[] = { -EIO, -ENOSPC, -ECONNRESET };
     for (size_t m = 0; m < 3; m++) {
         for (size_t r = 0; r < 2 && !mode_is_missing(modes[m]); r++) {
+            if (!is_concerned(modes[m], r == 0 ? PUMP_SEND : PUMP_RECEIVE))
+                continue;
             for (unsigned n = 1; n <= 24; n++) {
                 struct seam seam = { .seam.before = seam_before,
                                      .fail_at = n,
@@ -127,6 +131,8 @@ static void an_interrupted_call_is_tried_again(void **state)
     static const int errors[] = { -EINTR, -EAGAIN };
     for (size_t m = 0; m < 3; m++) {
         for (size_t r = 0; r < 2 && !mode_is_missing(modes[m]); r++) {
+            if (!is_concerned(modes[m], r == 0 ? PUMP_SEND : PUMP_RECEIVE))
+                continue;
             for (unsigned n = 1; n <= 10; n++) {
                 struct seam seam = { .seam.before = seam_before,
                                      .fail_at = n,
@@ -151,7 +157,7 @@ static void a_file_system_without_splice_is_copied(void **state)
             struct rig rig;
             transfer(&seam, modes[m], PEER_TAKES, &rig);
             assert_int_equal(rig.result, 0);
-            assert_string_equal(pump_path_name(&rig.pump), "copy");
+            assert_string_equal(pump_path_name(&rig.pump), "fixed");
             assert_true(seam.calls > 0);
         }
     }
@@ -180,6 +186,8 @@ static void a_copy_meets_failing_calls_too(void **state)
 static void splice_refused_later_is_the_files_fault(void **state)
 {
     (void)state;
+    if (!asked || strcmp(asked, "splice") != 0)
+        return;
     struct seam seam = {
         .seam.before = seam_before, .kinds = 1u << RING_SPLICE, .fail_at = 3, .fail_for = 1, .error = -EINVAL
     };
@@ -193,6 +201,8 @@ static void splice_refused_later_is_the_files_fault(void **state)
 static void each_half_of_a_splice_has_its_own_side(void **state)
 {
     (void)state;
+    if (!asked || strcmp(asked, "splice") != 0)
+        return;
     for (unsigned n = 1; n <= 4; n++) {
         struct seam seam = {
             .seam.before = seam_before, .kinds = 1u << RING_SPLICE, .fail_at = n, .fail_for = 1, .error = -EIO
@@ -231,6 +241,8 @@ static void a_wait_that_fails_ends_the_pump(void **state)
     (void)state;
     for (size_t m = 0; m < 3; m++) {
         for (size_t r = 0; r < 2 && !mode_is_missing(modes[m]); r++) {
+            if (!is_concerned(modes[m], r == 0 ? PUMP_SEND : PUMP_RECEIVE))
+                continue;
             struct seam seam = {
                 .seam.before = seam_before, .kinds = 1u << RING_POLL, .fail_at = 1, .fail_for = 1000, .error = -ENOMEM
             };
@@ -273,5 +285,7 @@ int main(void)
         cmocka_unit_test(a_wait_that_fails_ends_the_pump),
         cmocka_unit_test(a_control_record_that_never_comes_ends_the_pump),
     };
-    return cmocka_run_group_tests(tests, rig_group_setup, rig_group_teardown);
+    int failures = 0;
+    RUN_FOR_EACH_PATH(tests, failures)
+    return failures;
 }

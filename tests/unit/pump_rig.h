@@ -38,6 +38,43 @@ static struct tls_context *server_context;
 static SSL_CTX *peer_context;
 static bool kernel_has_tls;
 
+/* ---- the path under test ---- */
+
+static const char *asked; /* NULL: chosen by the pump */
+static enum pump_way asked_way;
+
+/* Every path by name, and the choice first. */
+static const struct {
+    const char *name;
+    enum pump_way way;
+} all_paths[] = {
+    { NULL, PUMP_SEND },    { "sendfile", PUMP_SEND }, { "splice", PUMP_SEND },
+    { "fixed", PUMP_SEND }, { "recv", PUMP_RECEIVE },
+};
+
+/* False where the path that was asked for has nothing to do with it: that is tested without asking. */
+static inline bool is_concerned(enum channel_mode mode, enum pump_way way)
+{
+    return !asked || (mode != CHANNEL_USER && asked_way == way);
+}
+
+static inline const char *expected_path(enum channel_mode mode, enum pump_way way)
+{
+    if (mode == CHANNEL_USER)
+        return "user";
+    if (asked && asked_way == way)
+        return asked;
+    return way == PUMP_SEND ? "sendfile" : "recv";
+}
+
+/* The whole list of tests, for each path. */
+#define RUN_FOR_EACH_PATH(tests, failures)                                                                             \
+    for (size_t path_at = 0; path_at < sizeof(all_paths) / sizeof(*all_paths); path_at++) {                            \
+        asked = all_paths[path_at].name;                                                                               \
+        asked_way = all_paths[path_at].way;                                                                            \
+        failures += cmocka_run_group_tests_name(asked ? asked : "auto", tests, rig_group_setup, rig_group_teardown);   \
+    }
+
 /* ---- the other end of a connection ---- */
 
 enum peer_role { PEER_TAKES, PEER_SENDS };
@@ -276,6 +313,7 @@ static void rig_open(struct rig *rig, struct world *world, enum channel_mode mod
         .channel = rig->channel,
         .file = -1,
         .done = pump_is_done,
+        .asked = asked,
     };
 }
 
@@ -389,7 +427,7 @@ static int rig_group_teardown(void **state)
 }
 
 /* True where this kernel cannot do the mode. */
-static bool mode_is_missing(enum channel_mode mode)
+static inline bool mode_is_missing(enum channel_mode mode)
 {
     return mode == CHANNEL_KERNEL && !kernel_has_tls;
 }

@@ -1,17 +1,17 @@
-/* A file into a socket through buffers, for file systems that cannot splice. The kernel encrypts, or nobody does. */
+/* A file into a socket through buffers: one copy, and the kernel encrypts from them, or nobody does. */
 #include "engine/pump/pump_internal.h"
 
 #include <errno.h>
 #include <poll.h>
 
-static bool copy_drain(struct relay *relay, const uint8_t *bytes, size_t size)
+static bool fixed_drain(struct relay *relay, const uint8_t *bytes, size_t size)
 {
     struct pump *pump = relay->flow.pump;
     ring_send(pump->ring, flow_start(&relay->drain), channel_fd(pump->channel), bytes, size);
     return false;
 }
 
-static void copy_drain_over(struct relay *relay, int result)
+static void fixed_drain_over(struct relay *relay, int result)
 {
     struct flow *flow = &relay->flow;
     if (result > 0) {
@@ -24,16 +24,16 @@ static void copy_drain_over(struct relay *relay, int result)
     }
 }
 
-static const struct relay_ends copy_ends = {
+static const struct relay_ends fixed_ends = {
     .fill = relay_file_fill,
     .fill_over = relay_file_fill_over,
-    .drain = copy_drain,
-    .drain_over = copy_drain_over,
+    .drain = fixed_drain,
+    .drain_over = fixed_drain_over,
     .finish = relay_nothing_to_finish,
 };
 
-const struct pump_path pump_path_copy = {
-    .name = "copy",
+const struct pump_path pump_path_fixed = {
+    .name = "fixed",
     .way = PUMP_SEND,
     .modes = 1u << CHANNEL_PLAIN | 1u << CHANNEL_KERNEL,
     .state_size = sizeof(struct relay),
@@ -41,5 +41,5 @@ const struct pump_path pump_path_copy = {
     .advance = relay_advance,
     .cancel = relay_cancel,
     .release = relay_release,
-    .ends = &copy_ends,
+    .ends = &fixed_ends,
 };

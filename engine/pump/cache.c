@@ -1,0 +1,91 @@
+#include "engine/pump/cache.h"
+
+#include <errno.h>
+#include <linux/magic.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#ifndef __NR_cachestat
+#define __NR_cachestat 451 /* the same number on every architecture; since Linux 6.5 */
+#endif
+
+#define PLACES 16 /* of a large file, each of so many bytes */
+#define PLACE ((uint64_t)64 << 10)
+#define SPOTS 3 /* of a step, where only single bytes can be asked for */
+
+/* As in linux/mman.h, which Debian 12 does not have so yet. */
+struct cachestat_range_64 {
+    uint64_t offset, length;
+};
+
+struct cachestat_64 {
+    uint64_t pages, dirty, writeback, evicted, recently_evicted;
+};
+
+bool cache_is_home(int file)
+{
+    struct statfs facts;
+    return fstatfs(file, &facts) == 0 && (facts.f_type == TMPFS_MAGIC || facts.f_type == RAMFS_MAGIC);
+}
+
+/*
+ * One byte, if that is possible without waiting: before cachestat(2), and where a file is not ours to ask about. Where
+ * it is not there the kernel begins to read ahead.
+ */
+static enum cached holds_byte(int file, uint64_t offset)
+{
+    char byte;
+    struct iovec into = { .iov_base = &byte, .iov_len = 1 };
+    if (preadv2(file, &into, 1, (off_t)offset, RWF_NOWAIT) >= 0)
+        return CACHED_YES; /* the end of the file is waited for by nobody, either */
+    return errno == EAGAIN ? CACHED_NO : CACHED_UNKNOWN;
+}
+
+static enum cached holds_spots(int file, uint64_t offset, uint64_t length)
+{
+    for (unsigned i = 0; i < SPOTS; i++) {
+        enum cached found = holds_byte(file, offset + (length - 1) / (SPOTS - 1) * i);
+        if (found != CACHED_YES)
+            return found;
+    }
+    return holds_byte(file, offset + length - 1);
+}
+
+/* -errno, or whether all pages are there. */
+static int holds_pages(int file, uint64_t offset, uint64_t length)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    struct cachestat_range_64 range = { .offset = offset, .length = length };
+    struct cachestat_64 facts;
+    if (syscall(__NR_cachestat, file, &range, &facts, 0u) != 0)
+        return -errno;
+    return facts.pages >= (offset + length - 1) / page - offset / page + 1;
+}
+
+enum cached cache_holds(int file, uint64_t offset, uint64_t length)
+{
+    if (length == 0)
+        return CACHED_YES;
+    int found = holds_pages(file, offset, length);
+    if (found < 0)
+        return holds_spots(file, offset, length);
+    return found ? CACHED_YES : CACHED_NO;
+}
+
+enum cached cache_holds_most(int file, uint64_t offset, uint64_t length)
+{
+    if (length <= PLACES * PLACE)
+        return cache_holds(file, offset, length);
+    unsigned there = 0;
+    for (unsigned i = 0; i < PLACES; i++) {
+        uint64_t place = offset + length / PLACES * i;
+        int found = holds_pages(file, place, PLACE);
+        enum cached byte = found < 0 ? holds_byte(file, place) : found ? CACHED_YES : CACHED_NO;
+        if (byte == CACHED_UNKNOWN)
+            return CACHED_UNKNOWN;
+        there += byte == CACHED_YES;
+    }
+    return there > PLACES / 2 ? CACHED_YES : CACHED_NO;
+}

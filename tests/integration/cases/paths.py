@@ -1,0 +1,58 @@
+"""Every data path by name, on both sides: the bytes are right, and what carried them is told."""
+
+from harness import check, client, equal, files, setup, test
+from harness.peers import curl_options, tool
+
+SIZES = (1, 100_003, (3 << 20) + 7)
+SENDING = ("sendfile", "splice", "fixed")
+RECEIVING = ("recv",)
+FIRST, LAST = 12_345, 2_345_678
+
+
+def is_told(told, path, ours):
+    """It was taken; or it was asked for, and why it was not is said; or it is none of this direction."""
+    if path not in ours:
+        return told.split(":")[0] in (*ours, "user")
+    return told == f"{path}: asked for" or f": not {path} as asked for: " in told
+
+
+@test("host", "guest", each=[*SENDING, *RECEIVING])
+def fetches_and_sends_what_it_should(t, path):
+    store = t.make_folder("files")
+    server = setup.server(t, more={"store main": {"root": store, "path": path}})
+    ini = setup.partner(t, server.port)
+    for size in SIZES:
+        source = files.make(store / f"file-{size}", size, size)
+        got = client(t, "get", "--json", "--path", path, f"there:file-{size}", t.path("got"), ini=ini).must_succeed()
+        put = client(t, "put", "--json", "--path", path, source, f"there:sent-{size}", ini=ini).must_succeed()
+        files.same(source, t.path("got"))
+        files.same(source, store / f"sent-{size}")
+        out, into = server.wait_event("T01I", path=f"file-{size}"), server.wait_event("T01I", path=f"sent-{size}")
+        if size == 1:  # it may come with its head, and no path moves it
+            continue
+        for told, ours in ((got.transfer["path"], RECEIVING), (put.transfer["path"], SENDING), (out["pump"], SENDING),
+                           (into["pump"], RECEIVING)):
+            check(is_told(told, path, ours), f"the path that was told: {told}")
+        if t.run.kernel and size == SIZES[-1]:
+            equal((out["tx"], into["rx"]), ("kernel", "kernel"), "who did the cryptography")
+            check(not out["pump"].startswith("user"), out["pump"])
+
+
+@test("host", "guest", each=SENDING)
+def a_range_that_begins_and_ends_anywhere_is_sent(t, path):
+    store = t.make_folder("files")
+    server = setup.server(t, more={"store main": {"root": store, "path": path}})
+    source = files.make(store / "file", SIZES[-1], 7)
+    tool(t, "curl", *curl_options(t), "-r", f"{FIRST}-{LAST}", "-o", t.path("got"), f"https://localhost:{server.port}/file")
+    check(t.path("got").read_bytes() == source.read_bytes()[FIRST : LAST + 1], "the range differs")
+
+
+@test("host")
+def a_path_that_is_not_there_is_named_with_those_that_are(t):
+    ini = setup.partner(t, 1)
+    said = client(t, "get", "--path", "sendfil", "there:file", t.path("got"), ini=ini).must_fail(2).errors
+    check("auto, sendfile, splice" in said, said)
+    site = setup.site_file(t, more={"store main": {"root": t.make_folder("files"), "path": "fast"}})
+    result = client(t, "check", "-c", site).must_fail(3)
+    said = result.output + result.errors
+    check("auto, sendfile" in said, said)
