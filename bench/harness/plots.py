@@ -159,7 +159,7 @@ def bars(name, title, description, rows, across, digits=3):
     script += f"set xrange [0:{most * 1.12}]\nset yrange [{len(rows) - 0.4}:-0.6]\n"
     script += "set xtics (" + ", ".join(f"{labels.token(f'{tick:,.10g}')} {tick}" for tick in _ticks(most)) + ")\n"
     script += f"set xlabel {labels.token(across, 100)} textcolor rgb '#010001' offset 0,0.2\n"
-    script += "set ytics scale 0 (" + ", ".join(f"{labels.token(text)} {at}" for at, (text, _) in enumerate(rows)) + ")\n"
+    script += "set ytics scale 0 (" + ", ".join(f"{labels.token(text, 26)} {at}" for at, (text, _) in enumerate(rows)) + ")\n"
     boxes = {}
     for at, (_, parts) in enumerate(rows):
         left = 0.0

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 from harness import check, equal, test, tls_counters
 from harness.peers import need
@@ -65,3 +66,20 @@ def what_paces_the_packets_is_told_of_each_interface(t):
         if interface != "lo":
             equal(found[f"pacing on {interface}"]["value"].split()[0], kind, f"the qdisc of {interface}")
             check("fq" in found[f"pacing on {interface}"]["meaning"], f"{found[f'pacing on {interface}']}")
+
+
+@test("host", "guest")
+def the_settings_that_would_hold_a_fast_link_back_are_told_with_the_command_that_mends_each(t):
+    found = _examine(t, _doctor(t).returncode)
+    for name in ("tcp_wmem", "tcp_rmem"):
+        least, default, most = map(int, Path("/proc/sys/net/ipv4", name).read_text().split())
+        told = found[name]
+        equal(told["value"].split()[0], str(most), f"the largest {name}")
+        equal(told["status"] == "ok", most >= 25_000_000, f"whether {most} is enough")
+        equal(told["remedy"], "" if most >= 25_000_000 else f'sysctl net.ipv4.{name}="{least} {default} 33554432"', "the remedy")
+    current = Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+    equal(found["congestion control"]["value"].split()[0], current, "congestion control")
+    for interface in Path("/sys/class/net").iterdir():
+        if (interface / "device").exists() and (interface / "operstate").read_text().strip() != "down" \
+                and not (interface / "phy80211").exists() and (interface / "type").read_text().strip() == "1":
+            equal(found[f"MTU of {interface.name}"]["value"], f"{(interface / 'mtu').read_text().strip()} bytes", interface.name)
