@@ -154,6 +154,16 @@ class Page(unittest.TestCase):
         self.assertIn("nginx-ktls+h2load : this kernel has no kTLS", words)
         self.assertIn("without kTLS", words)
 
+    def test_tells_memory_for_each_connection_and_what_the_page_cache_kept(self):
+        idle = next(one for one in self.found["scenarios"] if one["id"] == "idle")
+        idle["contenders"][0]["median"]["rate"] = 40000
+        get = self.found["scenarios"][0]
+        get["contenders"][0]["median"]["cache_kept"] = 0.25
+        with without_gnuplot():
+            words = self.read().words
+        self.assertTrue("sluice+crowd 39.1 4.00" in words)
+        self.assertTrue("still there sluice" in words and " 25% " in words)
+
     def test_shows_the_cost_model_with_its_assumptions(self):
         with without_gnuplot():
             words = self.read().words
