@@ -5,14 +5,18 @@ A file of results is one object. What is not known, or does not apply, is null; 
     format        1
     machine       cpus, model, kernel, openssl, memory_bytes, date (ISO 8601, UTC), ktls (does this kernel have it?)
     arguments     what the run was asked for: scenarios, rounds, size, folder, binary, ...
+    instructions  {"results", "ratios"} of bench/instructions, where they were counted in this run (--instructions); else null
     scenarios     those that ran, in their order in scenarios.ini; each has
 
       id, title   id is the section of scenarios.ini; of those with several values "section/value"
       unit        what counts: "bytes" (per second), "requests" (per second), "memory" (KiB of the server; less is better)
-      what        direction (get, put, idle, requests, tree, connections), size (bytes of one file), files, connections,
-                  streams, suite, cores (that the server may use), verified (were the bytes compared before anything was timed?)
+      what        direction (get, put, get-tree, put-tree, requests, connections, idle, beyond: a file beyond the memory), size
+                  (bytes of one file), files, requests, connections (streams of a get or put), seconds, suite, to ("file" or
+                  "null"), cores (that the server may use, null: all), verified (everyone who ran delivered the right bytes in a
+                  round of its own before anything was timed)
       series, x   scenarios of one plot have the same series; x is its number on the horizontal axis
-      targets     [{"of", "against", "at_least" or "at_most": ratio}], and {"of", "fair_within": part} for connections
+      targets     [{"of", "against", "at_least" or "at_most": ratio, "met"}], and {"of", "fair_within": part, "met"} for
+                  connections; met is null where one of the two did not run
       contenders  in the order in which they took turns; each has
         name      as in scenarios.ini: "sluice", "sluice:digests", "sluice:user", "nginx+curl", "scp"
         version   of its programs, server first
@@ -20,17 +24,19 @@ A file of results is one object. What is not known, or does not apply, is null; 
         path, digests, streams   what of these a name asked for; path and streams else null, digests else false
         told      the paths that it says it took: {"path": NAME, "why": TEXT}, or null
         skipped   null, or why it did not run; then rounds is empty
+        failed    true where it could have run, and did not do what it should
         rounds    one for each, the first round of all contenders being rounds[0]; each has
           seconds, bytes (of bodies), requests
           cpu_server, cpu_client, cpu_machine   processor seconds: of the server's processes, of the client's, and of
                                                 the whole machine meanwhile, kernel threads and others at work included
-          switches_server, switches_client      context switches of the processes that are still there, or were waited for
+          switches_server, switches_client      context switches; null for servers whose processes come and go
           peak_server_kib, peak_client_kib      most memory that was resident at once, summed over its processes
           fairness    connections: the share of the one that is farthest from the mean, as a part of it: 0 is fair
           cache_kept  files beyond the memory: how much of another file in the page cache was still there, 0 to 1
+          cache_grown_kib   the same: by how much the page cache grew
         syscalls  {"server", "client", "bytes", "requests"}: counted in a round of its own, which is not timed; or null
         median    {"rate", "seconds", "cpu_server_per_gb", "cpu_client_per_gb", "cpu_machine_per_gb", "cpu_server_per_request",
-                  "switches_per_gb", "peak_server_kib", "peak_client_kib", "fairness", "cache_kept"}: of the rounds; GB is 10^9 bytes
+                  "switches_per_gb", "peak_server_kib", "peak_client_kib", "fairness", "cache_kept", "cache_grown_kib"}: of the rounds; GB is 10^9 bytes
         spread    {"lowest", "highest"}: rates
       ratios      [{"of", "against", "median", "lowest", "highest", "at_least", "at_most", "met"}]: round by round, of the
                   rate of `of` divided by that of `against` in the same round; of unit "memory" the KiB are divided. `met` is
@@ -42,7 +48,7 @@ import statistics
 
 FORMAT = 1
 ROUND = ("seconds", "bytes", "requests", "cpu_server", "cpu_client", "cpu_machine", "switches_server", "switches_client",
-         "peak_server_kib", "peak_client_kib", "fairness", "cache_kept")
+         "peak_server_kib", "peak_client_kib", "fairness", "cache_kept", "cache_grown_kib")
 
 
 class Unusable(Exception):
@@ -74,19 +80,23 @@ def _per(rounds, name, of, scale):
     return _median(one[name] / one[of] * scale for one in rounds if one[name] is not None and one[of])
 
 
+def _sum(one, other):
+    return None if one is None or other is None else one + other
+
+
 def summary(unit, rounds):
     """(median, spread) of a contender; (null, null) where it did not run."""
     if not rounds:
         return None, None
     rates = [rate(unit, one) for one in rounds]
-    both = [{**one, "switches": (one["switches_server"] or 0) + (one["switches_client"] or 0)} for one in rounds]
+    both = [{**one, "switches": _sum(one["switches_server"], one["switches_client"])} for one in rounds]
     median = {"rate": _median(rates), "seconds": _median(one["seconds"] for one in rounds),
               "cpu_server_per_gb": _per(rounds, "cpu_server", "bytes", 1e9),
               "cpu_client_per_gb": _per(rounds, "cpu_client", "bytes", 1e9),
               "cpu_machine_per_gb": _per(rounds, "cpu_machine", "bytes", 1e9),
               "cpu_server_per_request": _per(rounds, "cpu_server", "requests", 1),
               "switches_per_gb": _per(both, "switches", "bytes", 1e9)}
-    for name in ("peak_server_kib", "peak_client_kib", "fairness", "cache_kept"):
+    for name in ("peak_server_kib", "peak_client_kib", "fairness", "cache_kept", "cache_grown_kib"):
         median[name] = _median(one[name] for one in rounds)
     return median, {"lowest": min(rates), "highest": max(rates)}
 
@@ -107,6 +117,67 @@ def met(found, at_least=None, at_most=None):
     if at_most is not None:
         return found["median"] <= at_most
     return None
+
+
+def targets(scenario):
+    """What was promised, of an object of scenarios.py."""
+    found = [{"of": scenario.of, "against": against, key: value} for key in ("at_least", "at_most")
+             for against, value in getattr(scenario, key)]
+    if scenario.fair_within:
+        found.append({"of": scenario.of, "fair_within": scenario.fair_within})
+    return found
+
+
+def _against(name, one, everything):
+    """The contender that "NAME", or "NAME@VALUE" in another scenario of the section, means."""
+    plain, _, value = name.partition("@")
+    section = one["id"].partition("/")[0]
+    wanted = f"{section}/{value}" if value else one["id"]
+    for other in everything:
+        if other["id"] == wanted:
+            return next((found for found in other["contenders"] if found["name"] == plain), None)
+    return None
+
+
+def conclude(everything):
+    """Adds to each scenario what its rounds say: medians and spreads, ratios, and whether promises were kept."""
+    for one in everything:
+        for contender in one["contenders"]:
+            contender["median"], contender["spread"] = summary(one["unit"], contender["rounds"])
+    for one in everything:
+        one["ratios"] = _ratios(one)
+        for promise in one["targets"]:
+            promise["met"] = None
+            mine = _against(promise["of"], one, everything)
+            if "fair_within" in promise:
+                if mine["median"] and mine["median"]["fairness"] is not None:
+                    promise["met"] = mine["median"]["fairness"] <= promise["fair_within"]
+                continue
+            other = _against(promise["against"], one, everything)
+            found = ratio(one["unit"], mine["rounds"], other["rounds"]) if other else None
+            if not found:
+                continue
+            at = {key: promise.get(key) for key in ("at_least", "at_most")}
+            promise["met"] = met(found, **at)
+            listed = [old for old in one["ratios"] if (old["of"], old["against"]) == (promise["of"], promise["against"])]
+            if not listed:
+                listed = [{"of": promise["of"], "against": promise["against"], **found}]
+                one["ratios"] += listed
+            listed[0].update(at, met=promise["met"])
+
+
+def _ratios(one):
+    """Of each of ours to everyone else in the scenario."""
+    found = []
+    for mine in one["contenders"]:
+        for other in one["contenders"]:
+            if "sluice" not in (mine["server"], mine["client"]) or mine is other:
+                continue
+            these = ratio(one["unit"], mine["rounds"], other["rounds"])
+            if these:
+                found.append({"of": mine["name"], "against": other["name"], **these, "at_least": None, "at_most": None,
+                              "met": None})
+    return found
 
 
 def write(results, path):

@@ -1,0 +1,110 @@
+"""Our own two ends. They meet every server and client that the others can be paired with."""
+import functools
+import json
+import subprocess
+
+from harness.peers import base
+
+SITE = """
+[server]
+max_connections = 100000
+max_connections_per_address = 100000
+max_requests = 1000000000
+idle_timeout = 10m
+{workers}
+[store main]
+root = {root}
+{store}
+[server-profile p]
+certificate = {place.certificate}
+key = {place.key}
+{trust}
+ciphers = {suite}
+min_version = 1.3
+[protocol bulk]
+listen = 127.0.0.1:{port}
+profile = p
+store = main
+"""
+PARTNER = """
+[client-profile p]
+certificate = {place.certificate}
+key = {place.key}
+trust = {place.authority}
+ciphers = {suite}
+min_version = 1.3
+[partner there]
+host = 127.0.0.1:{port}
+profile = p
+"""
+
+
+@functools.cache
+def _version(binary):
+    return base.version(binary, "--version")
+
+
+class Server(base.Server):
+    name = "sluice"
+
+    def version(self):
+        return _version(str(self.place.binary))
+
+    def command(self):
+        site = self.own / "server.ini"
+        sends = self.contender.options.get("path")
+        site.write_text(SITE.format(
+            place=self.place, root=self.place.folder, port=self.port, suite=self.scenario.suite,
+            workers=f"workers = {self.scenario.cores}" if self.scenario.cores else "",
+            store=("anonymous = read\n" if self.anonymous else "") + (f"path = {sends}\n" if sends else ""),
+            trust="verify = none" if self.anonymous else f"trust = {self.place.authority}"))
+        return [self.place.binary, "serve", "-c", site]
+
+
+class Client(base.Client):
+    name = "sluice"
+
+    def version(self):
+        return _version(str(self.place.binary))
+
+    def skip(self):
+        path = self.contender.options.get("path")
+        if path and "--path" not in subprocess.run([self.place.binary, "get", "--help"], capture_output=True, text=True).stdout:
+            raise base.Skip("this build cannot be told which path to take")
+
+    def _command(self, subcommand, *names):
+        site = self.own / "client.ini"
+        site.write_text(PARTNER.format(place=self.place, suite=self.scenario.suite, port=self.server.port))
+        options = self.contender.options
+        asked = ["--verify"] if options.get("digests") else ["--no-verify"]
+        for key in ("path", "streams"):
+            if key in options:
+                asked += [f"--{key}", options[key]]
+        if "streams" not in options and self.scenario.direction in ("get", "put", "beyond"):
+            asked += ["--streams", str(self.scenario.connections)]
+        return [[self.place.binary, subcommand, "-c", site, "--json", *asked, *names]]
+
+    def get(self):
+        return self._command("get", "there:source/file", self.contender.target)
+
+    def put(self):
+        return self._command("put", self.place.source / "file", f"there:{self.own.name}/in/file")
+
+    def get_tree(self):
+        return self._command("get", "-r", "there:source/tree", self.contender.target)
+
+    def put_tree(self):
+        return self._command("put", "-r", self.place.source / "tree", f"there:{self.own.name}/in/")
+
+    beyond = get
+
+    def told(self, out):
+        for line in out.splitlines():
+            try:
+                said = json.loads(line)
+            except ValueError:
+                continue
+            if "path" in said:
+                name, _, why = said["path"].partition(": ")
+                return {"path": name, "why": why or f"tx {said.get('tx')}; rx {said.get('rx')}"}
+        return None

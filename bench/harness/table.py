@@ -1,0 +1,92 @@
+"""Results as text: tables in Markdown, which can be read in a terminal and stand in a README."""
+from harness.scenarios import size_word
+
+SIDE = {"bytes": ("GB/s", 1e-9, 2), "requests": ("requests/s", 1, 0), "memory": ("server, MiB", 1 / 1024, 1)}
+
+
+def _number(value, digits, scale=1.0):
+    return "" if value is None else f"{value * scale:.{digits}f}"
+
+
+def _spread(found, digits):
+    return f"{found['median']:.{digits}f} ({found['lowest']:.{digits}f}-{found['highest']:.{digits}f})"
+
+
+def _calls(contender):
+    counted = contender["syscalls"]
+    if not counted or not counted["bytes"]:
+        return ""
+    return f"{(counted['server'] + (counted['client'] or 0)) / counted['bytes'] * 1e9:.0f}"
+
+
+def _of_ours(one, contender):
+    """The ratio of the first of ours to this one, and what was promised."""
+    ours = next((c["name"] for c in one["contenders"] if "sluice" in (c["server"], c["client"])), None)
+    targets = [t["of"] for t in one["targets"]]
+    ours = targets[0] if targets else ours
+    for ratio in one["ratios"]:
+        if ratio["of"] == ours and ratio["against"] == contender["name"]:
+            wanted = ""
+            for key, word in (("at_least", "at least"), ("at_most", "at most")):
+                if ratio[key] is not None:
+                    wanted = f"{word} {ratio[key]:g}: {'yes' if ratio['met'] else 'NO'}"
+            return _spread(ratio, 2), wanted
+    return "", ""
+
+
+def _row(one, contender):
+    unit, scale, digits = SIDE[one["unit"]]
+    median = contender["median"]
+    ratio, wanted = _of_ours(one, contender)
+    return [contender["name"], f"{_number(median['rate'], digits, scale)} ({_number(contender['spread']['lowest'], digits, scale)}"
+            f"-{_number(contender['spread']['highest'], digits, scale)})",
+            _number(median["cpu_server_per_gb"], 2), _number(median["cpu_client_per_gb"], 2),
+            _number(median["cpu_machine_per_gb"], 2), _number(median["switches_per_gb"], 0), _calls(contender),
+            _number(median["peak_server_kib"], 0, 1 / 1024), _number(median["peak_client_kib"], 0, 1 / 1024), ratio, wanted]
+
+
+def describe(what):
+    words = [what["direction"], size_word(what["size"])]
+    if what["files"] > 1:
+        words.append(f"{what['files']} files")
+    if what["requests"] > 1:
+        words.append(f"{what['requests']} requests")
+    if what["connections"] > 1:
+        words.append(f"{what['connections']} connections")
+    return ", ".join([*words, f"to {what['to']}", what["suite"]])
+
+
+def _others(one):
+    """Promises about another scenario of the section, and fairness: they have no row of their own."""
+    for target in one["targets"]:
+        kept = {True: "yes", False: "NO", None: "not measured"}[target["met"]]
+        if "fair_within" in target:
+            worst = next(c["median"] for c in one["contenders"] if c["name"] == target["of"])
+            share = f"{worst['fairness']:.2f}" if worst and worst["fairness"] is not None else "?"
+            yield f"{target['of']}: the share farthest from the mean is off by {share}; within {target['fair_within']:g}: {kept}"
+        elif "@" in target["against"]:
+            ratio = next((r for r in one["ratios"] if r["against"] == target["against"]), None)
+            if ratio:
+                yield f"{target['of']} to {target['against']}: {_spread(ratio, 2)}; at least {target['at_least']:g}: {kept}"
+
+
+def scenario(one):
+    unit = SIDE[one["unit"]][0]
+    head = ["contender", f"{unit} (lowest-highest)", "CPU s/GB server", "client", "machine", "switches/GB", "syscalls/GB",
+            "MiB server", "client", "ours to it", "wanted"]
+    rows = [_row(one, contender) for contender in one["contenders"] if contender["rounds"]]
+    keep = [n for n, _ in enumerate(head) if n == 0 or any(row[n] for row in rows)]
+    lines = [f"{one['id']}: {one['title']} ({describe(one['what'])})"]
+    if rows:
+        lines += ["", "| " + " | ".join(head[n] for n in keep) + " |", "|" + "---|" * len(keep)]
+        lines += ["| " + " | ".join(row[n] for n in keep) + " |" for row in rows]
+    lines += [""] + list(_others(one))
+    lines += [f"{'FAILED' if c['failed'] else 'left out'}: {c['name']}: {c['skipped']}" for c in one["contenders"] if c["skipped"]]
+    return "\n".join(lines) + "\n"
+
+
+def text(results):
+    machine = results["machine"]
+    head = (f"{machine['cpus']} CPUs ({machine['model']}), Linux {machine['kernel']} {'with' if machine['ktls'] else 'without'} "
+            f"kTLS, {machine['openssl']}, {machine['memory_bytes'] / 2**30:.0f} GiB, {machine['date']}\n\n")
+    return head + "\n".join(scenario(one) for one in results["scenarios"])
