@@ -45,16 +45,28 @@ def _day(date):
 
 
 def _method(results):
-    rounds = [len(one["rounds"]) for scenario in results["scenarios"] for one in sections.ran(scenario)]
-    ran = sum(bool(sections.ran(scenario)) for scenario in results["scenarios"])
+    timed = [scenario for scenario in results["scenarios"] if sections.ran(scenario)]
+    rounds = [len(one["rounds"]) for scenario in timed for one in sections.ran(scenario)]
     least, most = (min(rounds), max(rounds)) if rounds else (0, 0)
-    checked = sum(bool(scenario["what"].get("verified")) for scenario in results["scenarios"])
-    return paragraph(
-        f"{_count(ran, 'scenario', 'scenarios')} ran, each in ", str(least) if least == most else f"{least} to {most}",
+    checked = sum(bool(scenario["what"].get("verified")) for scenario in timed)
+    return join([paragraph(
+        f"{_count(len(timed), 'scenario', 'scenarios')} ran, each in ", str(least) if least == most else f"{least} to {most}",
         " rounds in which all contenders took turns, so that what else the machine did met all of them alike. A figure is the "
         "median of the rounds, the bracket behind it the lowest and the highest; a ratio is taken round by round. In ",
-        "all of them" if checked == len(results["scenarios"]) else _count(checked, "scenario", "scenarios"),
-        " the bytes that arrived were compared before anything was timed.")
+        "all of them" if checked == len(timed) else _count(checked, "scenario", "scenarios"),
+        " the bytes that arrived were compared before anything was timed."), _smaller(results.get("arguments") or {})])
+
+
+def _smaller(arguments):
+    """A run that was asked to do less says so where its targets stand."""
+    limits = []
+    if arguments.get("size"):
+        limits.append(f"no file was larger than {size(arguments['size'])} (--size)")
+    if arguments.get("count"):
+        limits.append(f"there were no more than {arguments['count']} files, requests or idle connections (--count)")
+    if not limits:
+        return Html("")
+    return paragraph(tag("strong", "This was a smaller run than the targets are about: "), "; ".join(limits), ".", class_="note")
 
 
 def _ratio_words(verdict):

@@ -148,6 +148,13 @@ class Page(unittest.TestCase):
         with without_gnuplot():
             self.assertIn("–", self.read().words)
 
+    def test_a_run_that_did_less_than_the_targets_are_about_says_so(self):
+        with without_gnuplot():
+            self.assertFalse("smaller run" in self.read().words)
+            self.found["arguments"].update(size=64 * 2**20, count=200)
+            words = self.read().words
+        self.assertTrue("no file was larger than 64 MiB (--size); there were no more than 200 files" in words)
+
     def test_says_who_was_left_out_and_why(self):
         with without_gnuplot():
             words = self.read().words
