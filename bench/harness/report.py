@@ -10,7 +10,7 @@ import os
 import pathlib
 import re
 
-from harness import costs, sections
+from harness import costs, machine, scenarios, sections
 from harness import results as results_of
 from harness.page import Html, escape, join, number, paragraph, size, table, tag, times
 from harness.promises import verdicts
@@ -154,14 +154,10 @@ def read_instructions(path):
     return found
 
 
-def promises():
-    """What scenarios.ini promises, whether or not a run had it."""
-    if not SCENARIOS.exists():
-        return []
-    from harness import machine, scenarios
-
+def promises(path=SCENARIOS):
+    """What a file of scenarios promises, whether or not a run had it."""
     return [{"id": one.id, "title": one.title, "targets": results_of.targets(one)}
-            for one in scenarios.read(SCENARIOS, machine.memory_bytes())]
+            for one in scenarios.read(path, machine.memory_bytes())]
 
 
 def write(results, path, promised=()):

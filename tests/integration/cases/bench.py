@@ -36,7 +36,10 @@ def the_arithmetic_of_the_bench_is_right(t):
 @test("host", each=("get", "put"), limit=120)
 def a_small_run_of_the_bench_measures_ours_beside_the_others(t, direction):
     contenders = "sluice, sluice:digests, nginx+curl, apache+curl, scp"
-    found, said = bench(t, TINY.format(direction=direction, contenders=contenders))
+    report = t.path("report.html")
+    found, said = bench(t, TINY.format(direction=direction, contenders=contenders), "--html", report)
+    page = report.read_text()
+    check(page.startswith("<!doctype html>") and page.endswith("</html>\n") and "sluice:digests" in page, "the report is no page")
     entries = {one["name"]: one for one in found[0]["contenders"]}
     equal(set(entries), set(contenders.split(", ")), "contenders")
     for name in ("sluice", "sluice:digests"):
