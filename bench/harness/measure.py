@@ -110,10 +110,12 @@ class Peak(threading.Thread):
                 seen[pid] = max(seen.get(pid, 0), _status(pid, "VmHWM"))
 
     def run(self):
+        wait = 0.005  # what is soon over is looked at sooner
         while True:
             self._look()
-            if self._enough.wait(LOOK_EVERY):
+            if self._enough.wait(wait):
                 return
+            wait = min(2 * wait, LOOK_EVERY)
 
     def stop(self):
         self._enough.set()

@@ -21,8 +21,8 @@ A file of results is one object. What is not known, or does not apply, is null; 
         name      as in scenarios.ini: "sluice", "sluice:digests", "sluice:user", "nginx+curl", "scp"
         version   of its programs, server first
         server, client   the programs at each end ("sluice", "nginx", "curl", ...)
-        path, digests, streams   what of these a name asked for; path and streams else null, digests else false
-        told      the paths that it says it took: {"path": NAME, "why": TEXT}, or null
+        path, digests, streams, offload   what of these a name asked for; digests else false, the others null
+        told      the path that it says it took, {"path": NAME, "why": TEXT}: the one asked for, else the sender's; or null
         skipped   null, or why it did not run; then rounds is empty
         failed    true where it could have run, and did not do what it should
         rounds    one for each, the first round of all contenders being rounds[0]; each has

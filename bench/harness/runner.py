@@ -93,7 +93,7 @@ class Scene:
         server, client, options = peers.pair(name)
         entry = {"name": name, "version": None, "server": server, "client": client, "path": options.get("path"),
                  "digests": "digests" in options, "streams": int(options["streams"]) if "streams" in options else None,
-                 "told": None, "skipped": None, "failed": False, "rounds": [], "syscalls": None}
+                 "offload": options.get("offload"), "told": None, "skipped": None, "failed": False, "rounds": [], "syscalls": None}
         self.found["contenders"].append(entry)
         return entry
 
@@ -122,9 +122,14 @@ class Scene:
 
     def _first(self, contender, entry):
         contender.first(self.limit)
-        entry["told"] = contender.told()
-        if entry["path"] and entry["told"] and entry["path"] != entry["told"]["path"]:
-            raise Skip(f"it took the path {entry['told']['path']}: {entry['told']['why']}")
+        told = contender.told()
+        sends, receives = ("client", "server") if self.scenario.direction.startswith("put") else ("server", "client")
+        taken = [told[end] for end in (sends, receives) if told[end]]
+        asked = [one for one in taken if one["path"] == entry["path"]]
+        entry["told"] = (asked + taken + [None])[0]
+        if entry["path"] and taken and not asked:
+            refused = ([one for one in taken if f"not {entry['path']} " in one["why"]] + taken)[0]
+            raise Skip(f"it took the path {refused['path']}: {refused['why']}")
 
     def _leave_out(self, entry, problem):
         entry["skipped"], entry["rounds"] = str(problem), []

@@ -1,7 +1,7 @@
 """Who takes part: servers and clients, and the pairs that names in scenarios.ini stand for.
 
 A name is SERVER+CLIENT, or one word for both ends (PAIRS), with what is asked of ours behind colons:
-"sluice:digests", "sluice:path=direct", "sluice:streams=4", "sluice:digests+curl".
+"sluice:digests", "sluice:path=direct", "sluice:streams=4", "sluice:offload=off+curl".
 """
 from harness.peers import apache, clients, crowd, haproxy, iperf3, nginx, openssl, sluice, ssh
 from harness.peers.base import Contender
@@ -13,7 +13,7 @@ CLIENTS = {"sluice": sluice.Client, "curl": clients.Curl, "wget": clients.Wget, 
            "iperf3": iperf3.Client, "h2load": clients.H2load, "crowd": crowd.Crowd}
 PAIRS = {"sluice": ("sluice", "sluice"), "scp": ("sshd", "scp"), "scp-aes": ("sshd", "scp-aes"), "rsync": ("sshd", "rsync"),
          "tar": ("sshd", "tar"), "iperf3": ("iperf3", "iperf3")}
-OPTIONS = ("digests", "path", "streams")
+OPTIONS = ("digests", "path", "streams", "offload")
 
 
 class Unknown(Exception):
@@ -27,7 +27,7 @@ def _split(word):
     for option in options:
         key, _, value = option.partition("=")
         if key not in OPTIONS or (key == "digests") == bool(value) or key == "streams" and not value.isdigit():
-            raise Unknown(f'"{option}" in "{word}" is nothing that can be asked; write digests, path=NAME or streams=NUMBER')
+            raise Unknown(f'"{option}" in "{word}" is nothing that can be asked; write digests, path=NAME, offload=off or streams=NUMBER')
         found[key] = value or True
     return name, found
 

@@ -69,14 +69,24 @@ class Server:
         command = list(map(str, self.command()))
         if self.scenario.cores:
             command = ["taskset", "-c", _first_cores(self.scenario.cores), *command]
-        with open(self.own / "server.log", "wb") as log:
+        with open(self.log, "wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=ENVIRONMENT,
                                             cwd=self.own, start_new_session=True)
         try:
             wait_for_port(self.port, self.process, self.contender.name)
         except SystemExit as problem:
-            said = (self.own / "server.log").read_text(errors="replace").strip().splitlines()
-            raise Skip(f"{problem}: {' / '.join(said[-2:])}") from None
+            raise Skip(f"{problem}: {' / '.join(self.said().strip().splitlines()[-2:])}") from None
+
+    @property
+    def log(self):
+        return self.own / "server.log"
+
+    def said(self):
+        return pathlib.Path(self.log).read_text(errors="replace")
+
+    def told(self):
+        """{"path", "why"}, where it says which path its bytes took."""
+        return None
 
     def roots(self):
         return [self.process.pid] if self.process else []
@@ -210,8 +220,10 @@ class Contender:
                 **self.client.found(out)}
 
     def told(self):
+        """What each end says of the path its bytes took."""
         out = self.folder / "client.out"
-        return self.client.told(out.read_text(errors="replace")) if out.exists() else None
+        client = self.client.told(out.read_text(errors="replace")) if out.exists() else None
+        return {"server": self.server.told(), "client": client}
 
     def first(self, limit):
         """A round that is not timed. Raises Failed where it does not deliver the right bytes."""

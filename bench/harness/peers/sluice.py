@@ -1,12 +1,15 @@
 """Our own two ends. They meet every server and client that the others can be paired with."""
+import contextlib
 import functools
 import json
+import os
 import subprocess
 
 from harness.peers import base
 
 SITE = """
 [server]
+events = json
 max_connections = 100000
 max_connections_per_address = 100000
 max_requests = 1000000000
@@ -21,6 +24,7 @@ key = {place.key}
 {trust}
 ciphers = {suite}
 min_version = 1.3
+offload = {offload}
 [protocol bulk]
 listen = 127.0.0.1:{port}
 profile = p
@@ -33,6 +37,7 @@ key = {place.key}
 trust = {place.authority}
 ciphers = {suite}
 min_version = 1.3
+offload = {offload}
 [partner there]
 host = 127.0.0.1:{port}
 profile = p
@@ -44,6 +49,21 @@ def _version(binary):
     return base.version(binary, "--version")
 
 
+def _objects(text):
+    """The JSON objects among the lines of a text, the last first."""
+    for line in reversed(text.splitlines()):
+        with contextlib.suppress(ValueError):
+            one = json.loads(line)
+            if isinstance(one, dict):
+                yield one
+
+
+def _path(text, said):
+    """{"path", "why"} of "NAME: WHY", or of a build that names the path only."""
+    name, _, why = text.partition(": ")
+    return {"path": name, "why": why or f"tx {said.get('tx')}; rx {said.get('rx')}"}
+
+
 class Server(base.Server):
     name = "sluice"
 
@@ -52,13 +72,24 @@ class Server(base.Server):
 
     def command(self):
         site = self.own / "server.ini"
-        sends = self.contender.options.get("path")
+        path = self.contender.options.get("path")
         site.write_text(SITE.format(
             place=self.place, root=self.place.folder, port=self.port, suite=self.scenario.suite,
             workers=f"workers = {self.scenario.cores}" if self.scenario.cores else "",
-            store=("anonymous = read\n" if self.anonymous else "") + (f"path = {sends}\n" if sends else ""),
+            store=("anonymous = read\n" if self.anonymous else "") + (f"path = {path}\n" if path else ""),
+            offload=self.contender.options.get("offload", "auto"),
             trust="verify = none" if self.anonymous else f"trust = {self.place.authority}"))
         return [self.place.binary, "serve", "-c", site]
+
+
+    @property
+    def log(self):
+        """Where many requests are counted nobody else writes a line for each."""
+        return os.devnull if self.scenario.direction in ("requests", "connections", "idle") else super().log
+
+    def told(self):
+        said = next((one for one in _objects(self.said()) if one.get("id") == "T01I"), None)
+        return _path(said["pump"], said) if said and said.get("pump") else None
 
 
 class Client(base.Client):
@@ -74,7 +105,8 @@ class Client(base.Client):
 
     def _command(self, subcommand, *names):
         site = self.own / "client.ini"
-        site.write_text(PARTNER.format(place=self.place, suite=self.scenario.suite, port=self.server.port))
+        site.write_text(PARTNER.format(place=self.place, suite=self.scenario.suite, port=self.server.port,
+                                       offload=self.contender.options.get("offload", "auto")))
         options = self.contender.options
         asked = ["--verify"] if options.get("digests") else ["--no-verify"]
         for key in ("path", "streams"):
@@ -99,12 +131,5 @@ class Client(base.Client):
     beyond = get
 
     def told(self, out):
-        for line in out.splitlines():
-            try:
-                said = json.loads(line)
-            except ValueError:
-                continue
-            if "path" in said:
-                name, _, why = said["path"].partition(": ")
-                return {"path": name, "why": why or f"tx {said.get('tx')}; rx {said.get('rx')}"}
-        return None
+        said = next((one for one in _objects(out) if "path" in one), None)
+        return _path(said["path"], said) if said else None
