@@ -149,6 +149,8 @@ def conclude(everything):
         for promise in one["targets"]:
             promise["met"] = None
             mine = _against(promise["of"], one, everything)
+            if not mine:
+                continue
             if "fair_within" in promise:
                 if mine["median"] and mine["median"]["fairness"] is not None:
                     promise["met"] = mine["median"]["fairness"] <= promise["fair_within"]

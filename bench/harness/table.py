@@ -61,7 +61,7 @@ def _others(one):
     for target in one["targets"]:
         kept = {True: "yes", False: "NO", None: "not measured"}[target["met"]]
         if "fair_within" in target:
-            worst = next(c["median"] for c in one["contenders"] if c["name"] == target["of"])
+            worst = next((c["median"] for c in one["contenders"] if c["name"] == target["of"]), None)
             share = f"{worst['fairness']:.2f}" if worst and worst["fairness"] is not None else "?"
             yield f"{target['of']}: the share farthest from the mean is off by {share}; within {target['fair_within']:g}: {kept}"
         elif "@" in target["against"]:

@@ -97,6 +97,12 @@ class Promises(unittest.TestCase):
         self.assertEqual(one["ratios"], [])
         self.assertIn("left out: scp: not installed", table.scenario(one))
 
+    def test_who_does_not_take_part_leaves_a_promise_open(self):
+        promises = [{"of": "sluice", "against": "scp", "at_least": 3}, {"of": "sluice", "fair_within": 0.2}]
+        one = self.concluded(scene(contender("scp", *rounds(1)), targets=promises))
+        self.assertEqual([promise["met"] for promise in one["targets"]], [None, None])
+        self.assertIn("not measured", table.scenario(one))
+
     def test_a_promise_can_be_about_another_value_of_the_section(self):
         promise = {"of": "sluice", "against": "sluice@4", "at_least": 0.9}
         one = self.concluded(scene(ours(*rounds(2)), name="c/64", targets=[promise]), scene(ours(*rounds(1)), name="c/4"))

@@ -209,7 +209,7 @@ class Contender:
     def round(self, limit, wrap=lambda command: command):
         """The facts of one round."""
         if self.scenario.direction == "idle":
-            return self.client.hold()
+            return self.client.idle()
         log = self.folder / "client"
         facts = measure.run_client([wrap(command) for command in self.commands()], log, limit, self.server.roots(),
                                    ENVIRONMENT, self.folder)
@@ -228,11 +228,13 @@ class Contender:
     def first(self, limit):
         """A round that is not timed. Raises Failed where it does not deliver the right bytes."""
         self.checking = True
-        self.prepare()
-        self.round(limit)
-        self._check()
-        self.clean()
-        self.checking = False
+        try:
+            self.prepare()
+            self.round(limit)
+            self._check()
+        finally:
+            self.clean()
+            self.checking = False
 
     def _check(self):
         source = self.place.source / ("tree" if self._way.endswith("_tree") else "file")

@@ -36,11 +36,7 @@ class Crowd(base.Client):
         return {"seconds": said["seconds"], "bytes": said["bytes"], "requests": said["requests"], "fairness": worst}
 
     def idle(self):
-        """What the server holds while they are all there and nothing happens; the round is not a client that ends."""
-        raise NotImplementedError
-
-    def hold(self):
-        """The facts of a round: KiB of the server's processes with all connections open and idle."""
+        """No commands but the facts of a round: KiB of the server's processes while all are there and nothing happens."""
         began = time.monotonic()
         with open(self.own / "client.err", "wb") as errors:
             process = base.subprocess.Popen(list(map(str, self._command(0))), stdin=base.subprocess.PIPE,
