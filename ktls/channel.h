@@ -174,6 +174,13 @@ int channel_close_notify(struct channel *channel);
  */
 int channel_pace(struct channel *channel, uint64_t rate);
 
+/*
+ * No more than so many bytes wait in the socket that TCP could not send yet (TCP_NOTSENT_LOWAT, tcp(7)); 0: as many as the
+ * kernel likes, which is megabytes. What is on its way is not held back by it. Costs nothing where it is so already. 0 or
+ * -errno: as before.
+ */
+int channel_hold(struct channel *channel, unsigned most);
+
 /* Gives back buffers that an idle channel does not need. */
 void channel_trim(struct channel *channel);
 

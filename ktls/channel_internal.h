@@ -8,7 +8,7 @@
  *     switch.c     from OpenSSL to the kernel
  *     keys.c       how much a key has protected, and its renewal
  *     control.c    alerts and handshake messages on a direction that is in the kernel
- *     pace.c       how fast the kernel may send
+ *     pace.c       how fast the kernel may send, and how much may wait in it
  *     fault.c      what went wrong, as one sentence
  */
 #ifndef SLUICE_KTLS_CHANNEL_INTERNAL_H
@@ -122,6 +122,7 @@ struct channel {
     struct alert unsaid;     /* OpenSSL's, after TX went to the kernel: to be sent through it */
     short events;
     uint64_t pace; /* as channel_pace() was last told; 0: no limit */
+    unsigned unsent_most; /* as channel_hold() was; 0: none */
 
     bool server;
     bool established; /* the handshake is done */

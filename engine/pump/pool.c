@@ -36,9 +36,10 @@ int pump_pool_new(struct pump_pool **out, struct ring *ring, unsigned buffers, u
     return 0;
 }
 
+/* Touched here, on the ring's own thread: its memory is then that of the node where a pinned worker runs. */
 static int make_buffer(struct pool_item *item)
 {
-    void *bytes = mmap(NULL, PUMP_BUFFER_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *bytes = mmap(NULL, PUMP_BUFFER_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (bytes == MAP_FAILED)
         return -errno;
     item->bytes = bytes;

@@ -17,7 +17,10 @@
 
 struct pump_pool; /* pipes and buffers of one ring: a fixed number; a pump that finds none free waits its turn */
 
-/* At least one of each. They are made as they are first needed: a buffer has 512 KiB, a pipe up to 1 MiB. */
+/*
+ * At least one of each. They are made as they are first needed, by the ring's own thread: a buffer has 512 KiB, a pipe up
+ * to 1 MiB. Where bodies wait for a buffer, those that have one take turns with them, so that all move.
+ */
 int pump_pool_new(struct pump_pool **pool, struct ring *ring, unsigned buffers, unsigned pipes);
 void pump_pool_free(struct pump_pool *pool); /* no pump may be under way; NULL is allowed */
 

@@ -166,6 +166,7 @@ struct relay {
     uint64_t fetched;                       /* from the source */
     bool source_over;
     int verdict;        /* why the source is over; what had arrived by then goes on to the sink first */
+    size_t turn;        /* filled since it got its first lane: where others wait for one, no more than CROWDED_TURN */
     size_t budget;      /* bytes that may still be moved at once before others have their turn */
     unsigned fruitless; /* control records announced since the last byte */
 };

@@ -3,11 +3,14 @@
 #include <errno.h>
 #include <string.h>
 
-#define TURN_BYTES ((size_t)1 << 20) /* moved by calls of our own before other pumps have their turn */
-#define ROOM_MIN ((size_t)16 << 10)  /* one TLS record: less room than that is not worth a call */
+#define TURN_BYTES ((size_t)1 << 20)     /* moved by calls of our own before other pumps have their turn */
+#define CROWDED_TURN ((size_t)128 << 10) /* filled before a lane goes to whoever waits for one, longest first */
+#define ROOM_MIN ((size_t)16 << 10)      /* one TLS record: less room than that is not worth a call */
 
 static void relay_add_lane(struct relay *relay, struct pool_item *buffer)
 {
+    if (relay->lane_count == 0)
+        relay->turn = 0;
     relay->lanes[relay->lane_count++] = (struct lane){ .buffer = buffer };
 }
 
@@ -144,6 +147,7 @@ void relay_filled(struct relay *relay, size_t bytes)
 {
     struct lane *lane = &relay->lanes[relay->filling];
     relay->fetched += bytes;
+    relay->turn += bytes;
     relay->fruitless = 0;
     pace_used(&relay->pace, bytes);
     if (relay->unread != PUMP_TO_END)
@@ -230,15 +234,24 @@ uint8_t *relay_room(struct relay *relay, size_t *size)
     size_t room = PUMP_BUFFER_SIZE - lane->end;
     if (room > relay->unread)
         room = (size_t)relay->unread;
+    if (pool_contended(relay->flow.pump->pool, POOL_BUFFER) && room > CROWDED_TURN)
+        room = CROWDED_TURN;
     if (relay->flow.pump->filter && room > relay->flow.pump->excess_capacity)
         room = relay->flow.pump->excess_capacity;
     *size = relay_is_paced(relay) ? pace_room(&relay->pace, room) : room;
     return lane->buffer->bytes + lane->end;
 }
 
+/* It has had its turn, and others wait for a lane. */
+static bool relay_makes_way(const struct relay *relay)
+{
+    return relay->turn >= CROWDED_TURN && pool_contended(relay->flow.pump->pool, POOL_BUFFER);
+}
+
 static bool relay_fill(struct relay *relay)
 {
-    if (relay->source_over || relay->budget == 0 || flow_busy(&relay->fill) || relay_pauses(relay))
+    if (relay->source_over || relay_makes_way(relay) || relay->budget == 0 || flow_busy(&relay->fill) ||
+        relay_pauses(relay))
         return false;
     size_t size;
     uint8_t *room = relay_room(relay, &size);
@@ -270,7 +283,7 @@ static void relay_give_back(struct relay *relay)
     bool contended = pool_contended(relay->flow.pump->pool, POOL_BUFFER);
     if (relay->lane_count == 2 && relay->filling == relay->draining && (!drains || contended))
         relay_drop_lane(relay);
-    bool waits = relay->polls_in || flow_busy(&relay->pause);
+    bool waits = relay->polls_in || flow_busy(&relay->pause) || (relay_makes_way(relay) && !flow_busy(&relay->fill));
     if (relay->lane_count == 1 && !drains && waits && lane_is_empty(&relay->lanes[0]))
         relay_drop_lane(relay);
 }
@@ -325,7 +338,9 @@ void relay_advance(struct flow *flow)
     relay_give_back(relay);
     if (relay->source_over && relay_is_drained(relay))
         relay_finish(relay);
-    else if (relay->budget == 0)
+    else if (relay->lane_count == 0 && !relay->source_over && !flow_busy(&relay->fill) && !flow_busy(&relay->pause))
+        pool_wait(flow->pump->pool, &relay->wait);
+    else if (relay->budget == 0 || flow->under_way == 0)
         flow_yield(flow);
 }
 

@@ -2,6 +2,7 @@
 
 /* Beside the number of those on their way: no more of them. */
 #define SHUT (1u << 31)
+#define CROWD 16
 
 void handover_open(struct worker *worker)
 {
@@ -32,6 +33,11 @@ static bool enter(struct worker *worker)
 static unsigned bodies_of(const struct worker *worker)
 {
     return atomic_load_explicit(&worker->bodies, memory_order_relaxed);
+}
+
+bool handover_crowded(const struct worker *worker)
+{
+    return bodies_of(worker) > CROWD;
 }
 
 /* Who has the fewest, if that is fewer than this one has. NULL: nobody. */

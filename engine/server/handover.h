@@ -18,6 +18,9 @@
 bool handover_body(struct session *session);
 void handover_body_over(struct session *session); /* it ended, or never began */
 
+/* So many long bodies move here that their bytes would not find each other in the caches any more. */
+bool handover_crowded(const struct worker *worker);
+
 /* Whether sessions may be sent here. Once it is shut, those that are on their way still arrive. */
 void handover_open(struct worker *worker);
 void handover_shut(struct worker *worker);

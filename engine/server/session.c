@@ -14,6 +14,7 @@
 #define LINGER_BYTES (16u << 20)
 #define LINGER_TURNS 256 /* reads before others may go on */
 #define TURNS_WITHOUT_PAUSE 16
+#define CROWDED_UNSENT (128u << 10) /* bytes that wait in a socket where many bodies go out: see bench/README.md */
 
 #define session_of(pointer, member) ((struct session *)((char *)(pointer)-offsetof(struct session, member)))
 
@@ -142,6 +143,8 @@ void session_start_pump(struct session *session)
     session->pump.done = pump_done;
     session->pump.asked = config_path_word(session->service->protocol->store->path);
     rate_begin(session);
+    if (session->pump.way == PUMP_SEND)
+        (void)channel_hold(session->channel, handover_crowded(session->worker) ? CROWDED_UNSENT : 0);
     pump_start(&session->pump);
 }
 

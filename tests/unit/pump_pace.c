@@ -255,6 +255,49 @@ static void a_kernel_that_refuses_is_asked_again(void **state)
     close(pair[1]);
 }
 
+static void what_waits_unsent_is_the_least_of_what_a_rate_and_a_crowd_leave(void **state)
+{
+    int pair[2];
+    struct told told = { .sys = ktls_sys_linux };
+    (void)state;
+    told.sys.setsockopt = note_option;
+    tcp_pair(pair);
+    struct channel *channel = channel_plain(pair[0], &told.sys);
+    assert_int_equal(channel_hold(channel, 0), 0);
+    assert_int_equal(told.calls, 0);
+    assert_int_equal(channel_hold(channel, 128 << 10), 0);
+    assert_int_equal(told.unsent, 128 << 10);
+    assert_int_equal(channel_hold(channel, 128 << 10), 0);
+    assert_int_equal(told.calls, 1);
+    assert_int_equal(channel_pace(channel, 8 << 20), 0);
+    assert_int_equal(told.unsent, 128 << 10);
+    assert_int_equal(channel_pace(channel, 64 << 10), 0);
+    assert_int_equal(told.unsent, 8 << 10);
+    assert_int_equal(channel_pace(channel, 0), 0);
+    assert_int_equal(told.unsent, 128 << 10);
+    assert_int_equal(channel_pace(channel, 8 << 20), 0);
+    assert_int_equal(channel_hold(channel, 0), 0);
+    assert_int_equal(told.unsent, 1 << 20);
+    channel_free(channel);
+    close(pair[1]);
+}
+
+static void a_kernel_that_refuses_to_hold_back_is_asked_again(void **state)
+{
+    int pair[2];
+    struct told told = { .sys = ktls_sys_linux, .refuse = -ENOPROTOOPT };
+    (void)state;
+    told.sys.setsockopt = note_option;
+    tcp_pair(pair);
+    struct channel *channel = channel_plain(pair[0], &told.sys);
+    assert_int_equal(channel_hold(channel, 128 << 10), -ENOPROTOOPT);
+    told.refuse = 0;
+    assert_int_equal(channel_hold(channel, 128 << 10), 0);
+    assert_int_equal(told.unsent, 128 << 10);
+    channel_free(channel);
+    close(pair[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -268,6 +311,8 @@ int main(void)
         cmocka_unit_test(what_is_allowed_grows_with_time_and_no_further_than_a_moments_worth),
         cmocka_unit_test(the_kernel_is_told_once_and_told_again_that_there_is_no_limit),
         cmocka_unit_test(a_kernel_that_refuses_is_asked_again),
+        cmocka_unit_test(what_waits_unsent_is_the_least_of_what_a_rate_and_a_crowd_leave),
+        cmocka_unit_test(a_kernel_that_refuses_to_hold_back_is_asked_again),
     };
     return cmocka_run_group_tests(tests, rig_group_setup, rig_group_teardown);
 }

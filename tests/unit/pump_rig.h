@@ -355,7 +355,7 @@ static int file_with(const void *bytes, size_t length)
     return fd;
 }
 
-static void assert_file_holds(int fd, uint64_t offset, const uint8_t *bytes, size_t length)
+static inline void assert_file_holds(int fd, uint64_t offset, const uint8_t *bytes, size_t length)
 {
     uint8_t *found = malloc(length + 1);
     assert_int_equal(pread(fd, found, length + 1, (off_t)offset), length);
@@ -375,7 +375,7 @@ static void assert_peer_has(const struct rig *rig, const uint8_t *bytes, size_t 
  * After a pump that did not get to its end: what OpenSSL held back is lost with the channel, and so may be the kernel's
  * last record, which was left open for more or was on its way out.
  */
-static void assert_peer_has_most(const struct rig *rig, enum channel_mode mode, const uint8_t *bytes)
+static inline void assert_peer_has_most(const struct rig *rig, enum channel_mode mode, const uint8_t *bytes)
 {
     size_t moved = (size_t)rig->pump.moved, taken = rig->peer.taken_length;
     size_t may_lack = mode == CHANNEL_PLAIN ? 0 : mode == CHANNEL_KERNEL ? 2 * 16384 : moved;

@@ -170,6 +170,8 @@ def allowed(server):
 def workers_are_pinned_and_nobody_else_is(t):
     usable = sorted(os.sched_getaffinity(0))
     server = setup.server(t, workers=len(usable), pin_workers="yes")
+    names = {f"worker-{n}" for n in range(len(usable))}
+    wait_for(lambda: names <= set(allowed(server)), "that each worker has its name")
     threads = allowed(server)
     equal([threads.pop(f"worker-{n}") for n in range(len(usable))], [str(cpu) for cpu in usable], "the workers' processors")
     equal(set(threads.values()), {allowed_here()}, f"where others may run, of {sorted(threads)}")

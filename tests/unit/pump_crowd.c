@@ -1,0 +1,70 @@
+// rooms: pump support
+/* More bodies at once than there are buffers. */
+#include "tests/unit/pump_rig.h"
+
+#define BODIES 4
+
+static struct rig rigs[BODIES];
+static uint64_t least; /* that any body had moved when the first was done */
+
+static void note_the_first(struct pump *pump, int result)
+{
+    for (size_t i = 0; i < BODIES; i++)
+        least = rigs[i].pump.moved < least ? rigs[i].pump.moved : least;
+    pump_is_done(pump, result);
+}
+
+static void move_all(enum channel_mode mode, const char *path, unsigned buffers)
+{
+    struct world world;
+    world_open(&world, NULL, buffers, 1);
+    int file = file_with(body, BODY_MAX);
+    least = BODY_MAX;
+    for (size_t i = 0; i < BODIES; i++) {
+        rig_open(&rigs[i], &world, mode, (struct peer){ .role = PEER_TAKES });
+        rigs[i].pump.asked = path;
+        rigs[i].pump.done = note_the_first;
+    }
+    for (size_t i = 0; i < BODIES; i++)
+        rig_start(&rigs[i], file, 0, BODY_MAX);
+    world_run(&world);
+    for (size_t i = 0; i < BODIES; i++) {
+        assert_int_equal(rigs[i].result, 0);
+        rig_close(&rigs[i]);
+        assert_peer_has(&rigs[i], body, BODY_MAX);
+        rig_forget(&rigs[i]);
+    }
+    close(file);
+    world_close(&world);
+    /* None had to wait for another's end: they took turns, which are much shorter than a body. */
+    assert_true(least >= BODY_MAX / 2);
+}
+
+static void bodies_that_openssl_encrypts_take_turns_with_one_buffer(void **state)
+{
+    (void)state;
+    move_all(CHANNEL_USER, NULL, 1);
+}
+
+static void bodies_that_openssl_encrypts_take_turns_with_three_buffers(void **state)
+{
+    (void)state;
+    move_all(CHANNEL_USER, NULL, 3);
+}
+
+static void bodies_from_registered_buffers_take_turns(void **state)
+{
+    (void)state;
+    move_all(CHANNEL_PLAIN, "fixed", 1);
+    move_all(CHANNEL_PLAIN, "fixed", 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bodies_that_openssl_encrypts_take_turns_with_one_buffer),
+        cmocka_unit_test(bodies_that_openssl_encrypts_take_turns_with_three_buffers),
+        cmocka_unit_test(bodies_from_registered_buffers_take_turns),
+    };
+    return cmocka_run_group_tests(tests, rig_group_setup, rig_group_teardown);
+}
