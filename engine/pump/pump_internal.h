@@ -146,6 +146,7 @@ struct relay_ends {
     bool (*drain)(struct relay *relay, const uint8_t *bytes, size_t size);
     void (*fill_over)(struct relay *relay, int result);  /* an operation started on relay->fill ended */
     void (*drain_over)(struct relay *relay, int result); /* the same for relay->drain */
+    void (*slow)(struct relay *relay);  /* of a path that sets `wakes_late`: nothing came for a while */
     int (*finish)(struct relay *relay); /* 0; or -EAGAIN, having started an operation on relay->drain */
 };
 
@@ -156,7 +157,7 @@ struct lane {
 
 struct relay {
     struct flow flow;
-    struct flow_op fill, drain, pause;
+    struct flow_op fill, drain, pause, hold;
     struct pace pace;
     bool polls_in, polls_out; /* the operation under way only waits */
     struct pool_wait wait;
@@ -169,6 +170,11 @@ struct relay {
     size_t turn;        /* filled since it got its first lane: where others wait for one, no more than CROWDED_TURN */
     size_t budget;      /* bytes that may still be moved at once before others have their turn */
     unsigned fruitless; /* control records announced since the last byte */
+    uint64_t held_at;   /* pump->moved when `hold` began */
+    bool held_long;     /* what is there goes out, however little it is */
+    bool wakes_late;    /* recv.c: the socket wakes us for many records, not for each */
+    uint64_t slow_at;   /* `fetched` when the peer was slow last */
+    uint64_t seen;      /* `fetched` when `hold` began */
 };
 
 void relay_begin(struct flow *flow);
@@ -181,6 +187,7 @@ void relay_drained(struct relay *relay, size_t bytes);
 void relay_source_ended(struct relay *relay); /* in good order; an error where more was due */
 void relay_source_failed(struct relay *relay, int error);
 uint8_t *relay_room(struct relay *relay, size_t *size); /* where to fill, as it was given to `fill`; NULL: nowhere */
+void relay_tick(struct relay *relay);                   /* lets `hold` run */
 bool relay_channel_fill(struct relay *relay, uint8_t *room, size_t size); /* with channel_read() */
 void relay_wait_in(struct relay *relay, int fd, short events);
 void relay_wait_out(struct relay *relay, int fd, short events);

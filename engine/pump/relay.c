@@ -7,6 +7,15 @@
 #define CROWDED_TURN ((size_t)128 << 10) /* filled before a lane goes to whoever waits for one, longest first */
 #define ROOM_MIN ((size_t)16 << 10)      /* one TLS record: less room than that is not worth a call */
 
+/*
+ * What is received is written in pieces of this many bytes, or as much as came within so long. One TLS record at a
+ * time, which is how it often arrives, each write costs a turn of a kernel thread: buffered writes of most file systems
+ * are not tried on the thread that asks for them. PUT of 64 MiB to tmpfs, Debian 12's kernel, instructions per
+ * byte: 5.1 without this (bench/instructions --only put-kernel).
+ */
+#define GATHER ((size_t)256 << 10)
+#define GATHER_MILLISECONDS 20
+
 static void relay_add_lane(struct relay *relay, struct pool_item *buffer)
 {
     if (relay->lane_count == 0)
@@ -84,6 +93,30 @@ static void record_pause(struct flow *flow, int result)
         relay_source_failed(relay, result);
 }
 
+static void record_hold(struct flow *flow, int result)
+{
+    struct relay *relay = (struct relay *)flow;
+    if (result == -ECANCELED || flow->ended)
+        return;
+    relay->held_long = flow->pump->moved == relay->held_at;
+    if (!relay->wakes_late)
+        return;
+    if (relay->fetched == relay->seen)
+        flow->path->ends->slow(relay);
+    else
+        relay_tick(relay);
+}
+
+void relay_tick(struct relay *relay)
+{
+    struct flow *flow = &relay->flow;
+    if (flow_busy(&relay->hold))
+        return;
+    relay->held_at = flow->pump->moved;
+    relay->seen = relay->fetched;
+    ring_timeout(flow->pump->ring, flow_start(&relay->hold), GATHER_MILLISECONDS);
+}
+
 /* Also after the end: what arrived is counted. */
 static void record_drain(struct flow *flow, int result)
 {
@@ -103,6 +136,7 @@ void relay_begin(struct flow *flow)
     flow_op_init(&relay->fill, flow, record_fill);
     flow_op_init(&relay->drain, flow, record_drain);
     flow_op_init(&relay->pause, flow, record_pause);
+    flow_op_init(&relay->hold, flow, record_hold);
     flow_op_init(&relay->wait.op, flow, record_wait);
     relay->wait.kind = POOL_BUFFER;
     relay->unread = pump->length == PUMP_TO_END ? PUMP_TO_END : pump->length - pump->moved;
@@ -258,6 +292,19 @@ static bool relay_fill(struct relay *relay)
     return room && relay->flow.path->ends->fill(relay, room, size);
 }
 
+/* True where what was received is too little to be written yet: more will come soon, or the timer says otherwise. */
+static bool relay_holds(struct relay *relay, size_t size)
+{
+    struct flow *flow = &relay->flow;
+    if (flow->pump->way == PUMP_SEND || !flow->positioned || relay->source_over || size >= GATHER)
+        return false;
+    bool has_room = PUMP_BUFFER_SIZE - relay->lanes[relay->filling].end >= ROOM_MIN;
+    if (relay->filling != relay->draining || relay->held_long || !has_room)
+        return false;
+    relay_tick(relay);
+    return true;
+}
+
 static bool relay_drain(struct relay *relay)
 {
     if (relay->budget == 0 || flow_busy(&relay->drain))
@@ -268,6 +315,9 @@ static bool relay_drain(struct relay *relay)
     if (lane_is_empty(lane))
         return false;
     size_t size = lane->end - lane->begin;
+    if (relay_holds(relay, size))
+        return false;
+    relay->held_long = false;
     if (relay->flow.pump->way == PUMP_SEND)
         size = flow_step(&relay->flow, size);
     return relay->flow.path->ends->drain(relay, lane->buffer->bytes + lane->begin, size);
@@ -350,6 +400,7 @@ void relay_cancel(struct flow *flow)
     flow_cancel(&relay->fill);
     flow_cancel(&relay->drain);
     flow_cancel(&relay->pause);
+    flow_cancel(&relay->hold);
     pool_leave(flow->pump->pool, &relay->wait);
 }
 

@@ -342,7 +342,7 @@ static void rig_close(struct rig *rig)
     close(rig->peer.go_on[1]);
 }
 
-static void rig_forget(struct rig *rig)
+static inline void rig_forget(struct rig *rig)
 {
     free(rig->peer.taken);
 }
@@ -364,7 +364,7 @@ static inline void assert_file_holds(int fd, uint64_t offset, const uint8_t *byt
     free(found);
 }
 
-static void assert_peer_has(const struct rig *rig, const uint8_t *bytes, size_t length)
+static inline void assert_peer_has(const struct rig *rig, const uint8_t *bytes, size_t length)
 {
     assert_int_equal(rig->peer.taken_length, length);
     if (length > 0)
