@@ -134,6 +134,25 @@ def _said(log):
     return " / ".join(lines[-3:]) or "it said nothing"
 
 
+def _wait(process, limit, server):
+    """What it used and the peaks of both ends, once it has ended; it does not outlive `limit` seconds, nor our interruption."""
+    alarm = threading.Timer(limit, process.kill)
+    alarm.daemon = True
+    peak = Peak(server, [process.pid])
+    try:
+        alarm.start()
+        peak.start()
+        _, status, usage = os.wait4(process.pid, 0)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    finally:
+        alarm.cancel()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage, peak
+
+
 def run_client(commands, log, limit, server=(), env=None, folder=None):
     """Runs commands one after the other, which is one round. Returns the facts of new_round() that are known here.
 
@@ -149,13 +168,7 @@ def run_client(commands, log, limit, server=(), env=None, folder=None):
         for command in commands:
             process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=out, stderr=errors, env=env,
                                        cwd=folder)
-            peak = Peak(server, [process.pid])
-            peak.start()
-            alarm = threading.Timer(limit, process.kill)
-            alarm.start()
-            _, status, usage = os.wait4(process.pid, 0)
-            alarm.cancel()
-            process.returncode = os.waitstatus_to_exitcode(status)
+            usage, peak = _wait(process, limit, server)
             ended = time.monotonic()
             peaks.append(peak.stop())
             client_seconds += usage.ru_utime + usage.ru_stime

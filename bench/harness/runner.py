@@ -163,7 +163,8 @@ class Scene:
             facts = contender.round(self.limit, counter.wrap)
         except measure.Failed as problem:
             say(f"{self.scenario.id}: {entry['name']}: its system calls were not counted: {problem}")
-        counted = counter.counts()
+        finally:
+            counted = counter.counts()
         if facts and counted["server"] is not None:
             entry["syscalls"] = {**counted, "bytes": facts["bytes"], "requests": facts["requests"]}
         contender.clean()

@@ -2,6 +2,7 @@
 
     python3 -m unittest discover -s tests/bench
 """
+import os
 import pathlib
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import tempfile
 import time
 import types
 import unittest
+from unittest import mock
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.dont_write_bytecode = True
@@ -286,6 +288,19 @@ class Measuring(unittest.TestCase):
             began = time.monotonic()
             measure.run_client([["sleep", "600"]], pathlib.Path(folder) / "log", 0.3)
             self.assertLess(time.monotonic() - began, 300)
+
+    def test_a_client_does_not_outlive_a_run_that_is_interrupted(self):
+        seen = []
+
+        def interrupted(pid, _options):
+            seen.append(pid)
+            raise KeyboardInterrupt
+
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(measure.os, "wait4", interrupted):
+            with self.assertRaises(KeyboardInterrupt):
+                measure.run_client([["sleep", "600"]], pathlib.Path(folder) / "log", 600)
+        with self.assertRaises(ProcessLookupError):
+            os.kill(seen[0], 0)
 
 
 if __name__ == "__main__":
