@@ -2,7 +2,7 @@
 
 It needs no network and no script, and everything in it that came from outside is escaped (page.py). Without gnuplot it has the
 tables and says what is missing. Results are as results.py describes them; counts of instructions as bench/instructions
-writes them, under "instructions".
+writes them, under "instructions", and those of copies as bench/copies does, under "copies".
 """
 import datetime
 import json
@@ -127,7 +127,7 @@ def render(results, promised=(), book=None):
     chapters = [sections.ratios(results, counted, book),
                 *(sections.curves(results, book, *varied) for varied in sections.VARIED),
                 sections.processor(results, book), sections.digests(results), sections.memory(results),
-                sections.floor(counted, book), sections.everything(results),
+                sections.floor(counted, results.get("copies"), book), sections.everything(results),
                 sections.section("What a link needs", *costs.section(results, counted, number))]
     chapters = [chapter for chapter in chapters if chapter]
     note = tag("p", f"There are no pictures in this report: {book.missing}.", class_="note", role="note") if book.missing else ""
@@ -143,15 +143,26 @@ def render(results, promised=(), book=None):
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body><main>{first}{join(chapters)}</main>{foot}</body></html>\n'
 
 
-def read_instructions(path):
-    """What bench/instructions --json wrote. Raises results.Unusable."""
+def _read(path, what, usable):
     try:
         found = json.loads(pathlib.Path(path).read_text())
     except (OSError, ValueError) as problem:
         raise results_of.Unusable(f"{path} cannot be read: {problem}") from None
-    if not isinstance(found, dict) or not isinstance(found.get("results"), list):
-        raise results_of.Unusable(f"{path} is not what bench/instructions --json writes")
+    if not usable(found):
+        raise results_of.Unusable(f"{path} is not what {what} writes")
     return found
+
+
+def read_instructions(path):
+    """What bench/instructions --json wrote. Raises results.Unusable."""
+    return _read(path, "bench/instructions --json",
+                 lambda found: isinstance(found, dict) and isinstance(found.get("results"), list))
+
+
+def read_copies(path):
+    """What bench/copies --json wrote. Raises results.Unusable."""
+    return _read(path, "bench/copies --json", lambda found: isinstance(found, list) and all(
+        isinstance(one, dict) and {"direction", "contender", "bytes", "copied", "each"} <= set(one) for one in found))
 
 
 def promises(path=SCENARIOS):

@@ -218,9 +218,21 @@ def memory(results):
     return section("Memory", *parts) if parts else Html("")
 
 
-def floor(counted, book):
-    if not counted.rows:
+def _copies(rows):
+    if not rows:
         return Html("")
+    told = [(f"{one['direction'].upper()}, {one['contender']}", size(one["bytes"]), whole(one["copied"]),
+             f"{one['each']:.4f}") for one in rows if known(one.get("each")) is not None]
+    return join([paragraph(
+        "How often the server's processor copies each byte of a body between kernel and user memory, counted in the guest by a "
+        "breakpoint on every function that does. Encrypting from one into the other is no copy. What is left where nothing is "
+        "copied are handshakes, heads and events; a PUT into a file of the page cache cannot do without one copy."),
+        table("Copies of a body", ("what", "body", "bytes copied", "copies of each byte"), told, (1, 2, 3))])
+
+
+def floor(counted, copies, book):
+    if not counted.rows:
+        return section("The floor", _copies(copies)) if copies else Html("")
     parts = [paragraph(
         "Counted in the QEMU guest with Debian's stock kernel, whose clock counts instructions: the same run gives the same "
         "figure within half a percent, on any machine. The floor does only what the physics needs: handshake, keys to the "
@@ -239,7 +251,7 @@ def floor(counted, book):
         parts.append(table(f"Instructions for each {unit}", ("what", "server", f"for each {unit}", "in all", "kernel threads"),
                            [(counted.titles.get(one["scenario"], one["scenario"]), one["contender"], number(one["each"], digits),
                              whole(one.get("instructions")), whole(one.get("kernel_threads"))) for one in rows], (2, 3, 4)))
-    return section("The floor", *parts)
+    return section("The floor", *parts, _copies(copies))
 
 
 def _what(scenario):

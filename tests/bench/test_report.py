@@ -171,6 +171,13 @@ class Page(unittest.TestCase):
         self.assertTrue("sluice+crowd 39.1 4.00" in words)
         self.assertTrue("still there sluice" in words and " 25% " in words)
 
+    def test_tells_how_often_a_body_is_copied(self):
+        self.found["copies"] = [{"direction": "get", "contender": "sluice<b>", "bytes": 2**24, "copied": 12345, "each": 0.00074}]
+        with without_gnuplot():
+            self.assertTrue("GET, sluice<b> 16 MiB 12,345 0.0007" in self.read().words)
+            self.found["instructions"] = None
+            self.assertTrue("GET, sluice<b> 16 MiB 12,345 0.0007" in self.read().words)
+
     def test_shows_the_cost_model_with_its_assumptions(self):
         with without_gnuplot():
             words = self.read().words
@@ -320,7 +327,7 @@ class Program(unittest.TestCase):
             other = pathlib.Path(folder, "other.json")
             other.write_text("[]")
             for arguments in ((f"{folder}/none.json",), (other,), (FIXTURE, "--instructions", other),
-                              (FIXTURE, "-o", f"{folder}/none/out.html")):
+                              (FIXTURE, "--copies", FIXTURE), (FIXTURE, "-o", f"{folder}/none/out.html")):
                 done = self.run_it(*arguments)
                 self.assertEqual(done.returncode, 1)
                 self.assertRegex(done.stderr, r"\Areport: .*\n\Z")
