@@ -126,6 +126,8 @@ size_t flow_step(const struct flow *flow, size_t size)
 {
     uint64_t rate = flow->pump->rate;
     uint64_t most = rate / STEPS_A_SECOND > STEP_MIN ? rate / STEPS_A_SECOND : STEP_MIN;
+    if (flow->pump->step && size > flow->pump->step)
+        size = flow->pump->step - flow->pump->moved % PUMP_RECORD; /* ends where a full record does */
     return rate == 0 || size < most ? size : (size_t)most;
 }
 

@@ -18,8 +18,8 @@
 struct pump_pool; /* pipes and buffers of one ring: a fixed number; a pump that finds none free waits its turn */
 
 /*
- * At least one of each. They are made as they are first needed, by the ring's own thread: a buffer has 512 KiB, a pipe up
- * to 1 MiB. Where bodies wait for a buffer, those that have one take turns with them, so that all move.
+ * At least one of each. They are made as they are first needed, by the ring's own thread: a buffer has 512 KiB, a pipe
+ * up to 1 MiB. Where bodies wait for a buffer, those that have one take turns with them, so that all move.
  */
 int pump_pool_new(struct pump_pool **pool, struct ring *ring, unsigned buffers, unsigned pipes);
 void pump_pool_free(struct pump_pool *pool); /* no pump may be under way; NULL is allowed */
@@ -66,6 +66,11 @@ struct pump {
      * channel. Sending it is channel_pace() that holds them back: here it only keeps the steps short.
      */
     uint64_t rate;
+    /*
+     * Sending: bytes before other pumps of the ring have their turn, some whole records of TLS; 0: as the path has it.
+     * May be changed while it runs, too.
+     */
+    size_t step;
     const char *asked;                           /* a path, by name; NULL: the best one. Lent as long as `choice` is */
     void (*done)(struct pump *pump, int result); /* 0, or -errno; the sentence of a channel is in channel_reason() */
     pump_filter *filter;                         /* receive only; needs PUMP_TO_END */

@@ -14,7 +14,7 @@
 #define LINGER_BYTES (16u << 20)
 #define LINGER_TURNS 256 /* reads before others may go on */
 #define TURNS_WITHOUT_PAUSE 16
-#define CROWDED_UNSENT (128u << 10) /* bytes that wait in a socket where many bodies go out: see bench/README.md */
+#define CROWDED_STEP (128u << 10) /* bytes at a time, and waiting in the socket: see bench/README.md */
 
 #define session_of(pointer, member) ((struct session *)((char *)(pointer)-offsetof(struct session, member)))
 
@@ -133,6 +133,17 @@ enum flow session_wait_job(struct session *session, struct jobs *jobs, void (*ru
     return FLOW_WAIT;
 }
 
+/* Where many bodies go out at once, each moves in short steps, and little of it waits in its socket. */
+static void heed_crowd(struct session *session)
+{
+    unsigned most = handover_crowded(session->worker) ? CROWDED_STEP : 0;
+
+    if (session->pump.way != PUMP_SEND)
+        return;
+    session->pump.step = most;
+    (void)channel_hold(session->channel, most); /* where the kernel has no such option, it takes more */
+}
+
 void session_start_pump(struct session *session)
 {
     session->waiting = WAIT_PUMP;
@@ -143,8 +154,7 @@ void session_start_pump(struct session *session)
     session->pump.done = pump_done;
     session->pump.asked = config_path_word(session->service->protocol->store->path);
     rate_begin(session);
-    if (session->pump.way == PUMP_SEND)
-        (void)channel_hold(session->channel, handover_crowded(session->worker) ? CROWDED_UNSENT : 0);
+    heed_crowd(session);
     pump_start(&session->pump);
 }
 
@@ -210,6 +220,8 @@ void session_tick(struct session *session, uint64_t now)
         session->moved_seen = session->pump.moved;
         session->deadline = now;
     }
+    if (session->waiting == WAIT_PUMP)
+        heed_crowd(session);
     if (session->waiting == WAIT_PUMP && session->pump.moved != session->moved_seen) {
         session->moved_seen = session->pump.moved;
         session->deadline = now + limits->idle_timeout;

@@ -59,12 +59,58 @@ static void bodies_from_registered_buffers_take_turns(void **state)
     move_all(CHANNEL_PLAIN, "fixed", 3);
 }
 
+/* ---- short steps ---- */
+
+#define STEP ((size_t)128 << 10)
+
+static size_t longest;
+
+static int note_length(const struct ring_seam *seam, enum ring_call call, size_t *length)
+{
+    (void)seam;
+    if ((call == RING_SENDFILE || call == RING_SPLICE || call == RING_SEND) && *length > longest)
+        longest = *length;
+    return 0;
+}
+
+static size_t longest_step(const char *path, size_t step)
+{
+    static const struct ring_seam seam = { .before = note_length };
+    struct world world;
+    world_open(&world, &seam, 1, 1);
+    int file = file_with(body, BODY_MAX);
+    longest = 0;
+    rig_open(&rigs[0], &world, CHANNEL_PLAIN, (struct peer){ .role = PEER_TAKES });
+    rigs[0].pump.asked = path;
+    rigs[0].pump.step = step;
+    rig_start(&rigs[0], file, 0, BODY_MAX);
+    world_run(&world);
+    assert_int_equal(rigs[0].result, 0);
+    rig_close(&rigs[0]);
+    assert_peer_has(&rigs[0], body, BODY_MAX);
+    rig_forget(&rigs[0]);
+    close(file);
+    world_close(&world);
+    return longest;
+}
+
+static void steps_are_no_longer_than_they_may(void **state)
+{
+    static const char *const paths[] = { "sendfile", "splice", "fixed" };
+    (void)state;
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        assert_true(longest_step(paths[i], 0) > STEP);
+        assert_int_equal(longest_step(paths[i], STEP), STEP);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bodies_that_openssl_encrypts_take_turns_with_one_buffer),
         cmocka_unit_test(bodies_that_openssl_encrypts_take_turns_with_three_buffers),
         cmocka_unit_test(bodies_from_registered_buffers_take_turns),
+        cmocka_unit_test(steps_are_no_longer_than_they_may),
     };
     return cmocka_run_group_tests(tests, rig_group_setup, rig_group_teardown);
 }
