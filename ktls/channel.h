@@ -138,6 +138,9 @@ bool channel_pending(const struct channel *channel);
  */
 int channel_switch(struct channel *channel, enum channel_way way, uint64_t bytes);
 
+/* It is left where it is for now, for that reason (a phrase): channel_why() has it until the switch. */
+void channel_stay(struct channel *channel, enum channel_way way, const char *phrase);
+
 /*
  * After recv() or splice() on a `kernel` RX socket failed with EIO or EINVAL: a control record stands first in the
  * queue. Reads it and acts on it. 0: go on receiving; 1: close_notify, the stream is over; -EAGAIN: there was none yet;

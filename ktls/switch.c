@@ -234,3 +234,11 @@ int channel_switch(struct channel *channel, enum channel_way way, uint64_t bytes
     seal(channel, way);
     return 0;
 }
+
+void channel_stay(struct channel *channel, enum channel_way way, const char *phrase)
+{
+    struct direction *direction = &channel->way[way];
+
+    if (direction->mode == CHANNEL_USER && !direction->settled)
+        snprintf(direction->why, sizeof(direction->why), "user: %s", phrase);
+}

@@ -12,6 +12,9 @@ const struct pump_path *const pump_paths[] = {
     NULL,
 };
 
+/* No row of the table: nobody can ask for it, and no pump takes it. */
+const struct pump_path pump_path_head = { .name = "head", .way = PUMP_SEND };
+
 const char *pump_path_name(const struct pump *pump)
 {
     return pump->choice.path ? pump->choice.path->name : "none";

@@ -45,6 +45,8 @@ enum pump_fault {
 
 struct pump_path;
 
+extern const struct pump_path pump_path_head; /* of a body that went with its head, without a pump: "head" */
+
 /* The path that a body takes, and why. */
 struct pump_choice {
     const struct pump_path *path; /* NULL: none yet */

@@ -89,6 +89,8 @@ void ring_splice_out(struct ring *ring, struct ring_op *op, int pipe_read, int s
 /* Opens beneath `directory` with openat2: `how` as in openat2(2), lent until done. */
 struct open_how;
 void ring_open(struct ring *ring, struct ring_op *op, int directory, const char *path, const struct open_how *how);
+/* The same at once, where nothing must be waited for: its result, or -EAGAIN: ask ring_open(). */
+int ring_open_cached(struct ring *ring, int directory, const char *path, const struct open_how *how);
 
 void ring_timeout(struct ring *ring, struct ring_op *op, unsigned milliseconds); /* result -ETIME when it has passed */
 void ring_next(struct ring *ring, struct ring_op *op); /* result 0, in the next round: after others had their turn */

@@ -50,6 +50,11 @@ uint64_t rate_announced(struct session *session)
     return wish_of(session->request) ? rate_now(session) : 0;
 }
 
+bool rate_limits(const struct session *session)
+{
+    return bodies_of(session) || wish_of(session->request);
+}
+
 void rate_count(struct session *session)
 {
     if (session->bodies || !(session->bodies = bodies_of(session)))

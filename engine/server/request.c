@@ -238,6 +238,7 @@ enum flow request_begin(struct session *session)
     session->failure = 0;
     session->promised.known = session->digests.known = session->digest_wanted = 0;
     session->range = (struct http_range){ 0 };
+    session->joined = false;
     session->pump = (struct pump){ .file = -1 };
     if (http_reader_refusal(session->reader, &why) != 0)
         return refuse_head(session);

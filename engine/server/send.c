@@ -20,9 +20,15 @@ enum flow send_begin(struct session *session)
         return request_refuse(session, 400, "a GET or HEAD has no body");
     session->how = store_read_how();
     session->step = step_opened;
+    const char *path = session->path[0] ? session->path : ".";
+    int directory = store_directory(session_store(session));
+    session->result = ring_open_cached(session->worker->ring, directory, path, &session->how);
+    if (session->result != -EAGAIN) {
+        session->file = session->result;
+        return step_opened(session);
+    }
     session->op.done = opened_done;
-    ring_open(session->worker->ring, &session->op, store_directory(session_store(session)),
-              session->path[0] ? session->path : ".", &session->how);
+    ring_open(session->worker->ring, &session->op, directory, path, &session->how);
     return session_wait_op(session);
 }
 
@@ -133,6 +139,8 @@ static enum flow answer(struct session *session, unsigned status, const char *et
     http_write_end(out);
     if (status == 304 || session->request->method == HTTP_HEAD)
         return session_send(session, session_next);
+    if (small_body_join(session))
+        return session_send(session, small_body_sent);
     return session_send(session, step_sent);
 }
 
@@ -202,7 +210,7 @@ static enum flow step_opened(struct session *session)
 {
     if (session->result < 0)
         return refuse_open(session, session->result);
-    int rc = store_opened(session->file, &session->facts);
+    int rc = store_look_at(session->file, &session->facts);
     if (rc < 0)
         return refuse_open(session, rc);
     unsigned needed = S_ISREG(session->facts.st_mode) ? GATE_READ : GATE_LIST;
@@ -273,7 +281,12 @@ static enum flow step_sent(struct session *session)
         request_transferred(session, "out", 0);
         return session_next(session);
     }
-    int rc = channel_switch(session->channel, CHANNEL_TX, session->range.length);
+    int rc = store_wait_for_disk(session->file);
+    if (rc < 0) {
+        request_failed(session, "out", 0, strerror(-rc));
+        return session_abort(session);
+    }
+    rc = channel_switch(session->channel, CHANNEL_TX, session->range.length);
     if (rc == -EAGAIN) {
         session->step = step_sent;
         return session_wait_socket(session);

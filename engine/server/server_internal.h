@@ -23,6 +23,7 @@
 #include "engine/pump/pump.h"
 #include "engine/ring/jobs.h"
 #include "engine/server/server.h"
+#include "engine/server/shelf.h"
 #include "engine/store/store.h"
 #include "ktls/channel.h"
 #include "ktls/context.h"
@@ -173,6 +174,9 @@ struct worker {
     pthread_t thread;
     struct ring *ring;
     struct pump_pool *pool;
+    struct shelf shelf;
+    bool knows_memory;
+    dev_t memory; /* a file system that lives in memory, where known */
     struct epoch *epoch;      /* held: what new sessions get */
     struct session *sessions; /* doubly linked */
     struct ring_op tick, grace;
@@ -226,7 +230,7 @@ enum flow { FLOW_GO, FLOW_WAIT, FLOW_GONE };
 enum session_wait { WAIT_NOTHING, WAIT_OP, WAIT_JOB, WAIT_PUMP };
 
 #define SESSION_IN_SIZE (16 * 1024)
-#define SESSION_OUT_SIZE 4096
+#define SESSION_OUT_SIZE 4096 /* of a head */
 #define SESSION_PATH_SIZE 4096 /* as PATH_MAX: longer ones cannot be opened */
 #define LOGIN_MARK_SIZE 32
 
@@ -262,7 +266,7 @@ struct session {
     size_t in_start, in_end;
     struct http_writer out;
     char *out_bytes;
-    size_t out_sent;
+    size_t out_sent, out_room; /* of what `out_bytes` has */
     enum flow (*after_send)(struct session *session);
     unsigned requests;
     unsigned turns;   /* requests answered without a pause */
@@ -291,6 +295,7 @@ struct session {
     int file;       /* what is served; -1: none */
     struct stat facts;
     struct http_range range;
+    bool joined; /* the body stands behind the head in `out` */
     char *data;                                         /* sparse.c: what is told of its holes; NULL: nothing */
     enum flow (*after_sparse)(struct session *session); /* what comes after looking for them */
     bool json;
@@ -439,6 +444,17 @@ void rate_tick(struct session *session);
 void rate_end(struct session *session);           /* nothing moves any more */
 void rate_count(struct session *session);         /* this request has a body, which takes its share */
 uint64_t rate_announced(struct session *session); /* to a client that asked for a limit; 0: it did not */
+
+bool rate_limits(const struct session *session);  /* whether a body of this request is held to one */
+
+/*
+ * small.c: a small body goes with its head. small_body_join(): true where session->out has it behind the head now;
+ * small_body_sent() is then the step that follows, and small_body_failed() says what became of it where that does not
+ * come.
+ */
+bool small_body_join(struct session *session);
+enum flow small_body_sent(struct session *session);
+void small_body_failed(struct session *session);
 
 /* folder.c: a PUT with HTTP_TYPE, and the question whether there may be one. */
 bool folder_is_asked_for(const struct http_head *request);

@@ -19,6 +19,8 @@
 #define session_of(pointer, member) ((struct session *)((char *)(pointer)-offsetof(struct session, member)))
 
 static enum flow step_head(struct session *session);
+static void drop_in(struct session *session);
+static void drop_out(struct session *session);
 
 uint64_t session_clock(void)
 {
@@ -43,8 +45,8 @@ static void session_free(struct session *session)
     http_reader_free(session->reader);
     if (session->in)
         explicit_bzero(session->in, session->in_end);
-    free(session->in);
-    free(session->out_bytes);
+    drop_in(session);
+    drop_out(session);
     handover_body_over(session);
     worker_release(worker, session);
     peers_leave(server->peers, &session->address);
@@ -239,7 +241,7 @@ void session_tick(struct session *session, uint64_t now)
 
 ssize_t session_read(struct session *session)
 {
-    if (!session->in && !(session->in = malloc(SESSION_IN_SIZE)))
+    if (!session->in && !(session->in = shelf_take(&session->worker->shelf)))
         return -ENOMEM;
     if (session->in_start == session->in_end)
         session->in_start = session->in_end = 0;
@@ -251,16 +253,28 @@ ssize_t session_read(struct session *session)
     return n;
 }
 
+static void drop_in(struct session *session)
+{
+    shelf_put(&session->worker->shelf, session->in);
+    session->in = NULL;
+    session->in_start = session->in_end = 0;
+}
+
+static void drop_out(struct session *session)
+{
+    if (session->out_room == SHELF_BUFFER)
+        shelf_put(&session->worker->shelf, session->out_bytes);
+    else
+        free(session->out_bytes);
+    session->out_bytes = NULL;
+}
+
 /* An idle session keeps no buffers. */
 static void session_rest(struct session *session)
 {
-    if (session->in_start == session->in_end) {
-        free(session->in);
-        session->in = NULL;
-        session->in_start = session->in_end = 0;
-    }
-    free(session->out_bytes);
-    session->out_bytes = NULL;
+    if (session->in_start == session->in_end)
+        drop_in(session);
+    drop_out(session);
     channel_trim(session->channel);
 }
 
@@ -359,7 +373,11 @@ static enum flow step_head(struct session *session)
 
 int session_out_begin(struct session *session)
 {
-    if (!session->out_bytes && !(session->out_bytes = malloc(SESSION_OUT_SIZE)))
+    if (!session->out_bytes) {
+        session->out_bytes = shelf_take(&session->worker->shelf);
+        session->out_room = SHELF_BUFFER;
+    }
+    if (!session->out_bytes)
         return -ENOMEM;
     session->out = (struct http_writer){ .bytes = session->out_bytes, .capacity = SESSION_OUT_SIZE };
     session->out_sent = 0;
@@ -370,6 +388,7 @@ static enum flow send_failed(struct session *session, int rc)
 {
     if (rc != -ECONNRESET)
         session_tell_failure(session, rc);
+    small_body_failed(session);
     return FLOW_GONE;
 }
 

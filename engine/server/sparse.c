@@ -98,6 +98,6 @@ void sparse_write(struct session *session)
     if (!grown)
         return;
     session->out_bytes = out->bytes = grown;
-    out->capacity = capacity;
+    session->out_room = out->capacity = capacity;
     http_write(out, HTTP_DATA ": %s\r\n", session->data);
 }

@@ -334,6 +334,7 @@ int worker_init(struct worker *worker, struct server *server, unsigned number)
 void worker_clear(struct worker *worker)
 {
     pump_pool_free(worker->pool);
+    shelf_clear(&worker->shelf);
     if (worker->ring)
         ring_free(worker->ring);
     epoch_drop(worker->epoch);

@@ -81,15 +81,25 @@ struct open_how store_read_how(void)
                               .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
 }
 
-int store_opened(int fd, struct stat *facts)
+int store_look_at(int fd, struct stat *facts)
+{
+    if (fstat(fd, facts) < 0)
+        return -errno;
+    return S_ISREG(facts->st_mode) || S_ISDIR(facts->st_mode) ? 0 : -EACCES;
+}
+
+int store_wait_for_disk(int fd)
 {
     int flags = fcntl(fd, F_GETFL);
 
-    if (flags < 0 || fstat(fd, facts) < 0)
-        return -errno;
-    if (!S_ISREG(facts->st_mode) && !S_ISDIR(facts->st_mode))
-        return -EACCES;
-    return fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0 ? -errno : 0;
+    return flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+int store_opened(int fd, struct stat *facts)
+{
+    int rc = store_look_at(fd, facts);
+
+    return rc < 0 ? rc : store_wait_for_disk(fd);
 }
 
 int store_open_read(const struct store *store, const char *path, struct stat *facts)

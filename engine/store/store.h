@@ -42,9 +42,12 @@ int store_path_check(const char *path);
 struct open_how store_read_how(void);
 /*
  * What must follow such an opening: looks at what was opened. 0, or -EACCES (neither file nor directory) or another
- * -errno; the descriptor stays the caller's. Clears O_NONBLOCK, with which a ring does not wait for the disk.
+ * -errno; the descriptor stays the caller's. store_opened() then clears O_NONBLOCK, with which a ring does not wait for
+ * the disk; where that is left out, store_wait_for_disk() must come before the ring reads.
  */
 int store_opened(int fd, struct stat *facts);
+int store_look_at(int fd, struct stat *facts);
+int store_wait_for_disk(int fd);
 
 /*
  * Opens a file or directory for reading: a descriptor, or -errno (-EXDEV: it leads out of the root; -EACCES: not
