@@ -85,6 +85,18 @@ static void put_text(struct line *line, const char *text)
     put(line, text, strlen(text));
 }
 
+/* At least so many digits. */
+static void put_number(struct line *line, uint64_t number, size_t least)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+    while (number > 0 || sizeof(digits) - at < least) {
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    }
+    put(line, digits + at, sizeof(digits) - at);
+}
+
 static void put_bytes_escaped(struct line *line, const char *bytes, size_t length)
 {
     char escape[5];
@@ -130,12 +142,27 @@ static void put_json_char(struct line *line, const char *bytes, size_t length, u
     }
 }
 
+/* How many bytes stand as they are, in either form: all of most values. */
+static size_t plain_run(const char *text, size_t left)
+{
+    size_t length = 0;
+    while (length < left && text[length] >= ' ' && text[length] <= '~' && text[length] != '"' && text[length] != '\\')
+        length++;
+    return length;
+}
+
 static void put_escaped(struct line *line, const char *text, bool json)
 {
     const char *at = text;
     size_t left = strnlen(text, VALUE_MAX);
     bool cut = text[left] != 0;
     while (left) {
+        size_t run = plain_run(at, left);
+        put(line, at, run);
+        at += run;
+        left -= run;
+        if (left == 0)
+            break;
         uint32_t point = 0;
         size_t length = printable_decode(at, left, &point);
         if (length == 0 && cut && left < 4)
@@ -195,9 +222,7 @@ static void put_field(struct line *line, const struct event_field *field, bool j
     put_text(line, field->key);
     put_text(line, json ? "\":" : "=");
     if (field->kind == EVENT_NUMBER) {
-        char digits[24];
-        snprintf(digits, sizeof(digits), "%llu", (unsigned long long)field->number);
-        put_text(line, digits);
+        put_number(line, field->number, 1);
     } else {
         put_value(line, field->text, json);
     }
@@ -220,17 +245,22 @@ static const char *severity(const char *id)
     }
 }
 
-/* RFC 3339, UTC, milliseconds. */
+/* RFC 3339, UTC, milliseconds. What a thread wrote last it writes again, for as long as it is the same second. */
 static void put_time(struct line *line)
 {
+    static _Thread_local time_t second = -1;
+    static _Thread_local char text[32];
     struct timespec now;
-    struct tm utc;
-    char text[32], whole[48];
     clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &utc);
-    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &utc);
-    snprintf(whole, sizeof(whole), "%s.%03ldZ", text, now.tv_nsec / 1000000);
-    put_text(line, whole);
+    if (now.tv_sec != second) {
+        struct tm utc;
+        gmtime_r(&now.tv_sec, &utc);
+        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S.", &utc);
+        second = now.tv_sec;
+    }
+    put_text(line, text);
+    put_number(line, (uint64_t)now.tv_nsec / 1000000, 3);
+    put_text(line, "Z");
 }
 
 static void put_head(struct line *line, const char *id, bool json)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#define DAY 86400
 #define YEAR_9999_END 253402300799 /* what four digits can say at most, and at least: */
 #define YEAR_0_START (-62167219200)
 
@@ -14,21 +15,64 @@ static const char *const months[] = {
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"
 };
 
-/* Keeps within so many values: the compiler shall see that the text fits. */
-static unsigned bounded(int number, unsigned limit)
+/* Of 400 years, which are all alike. */
+#define ERA_DAYS 146097
+#define ERA_YEARS 400
+#define DAYS_TO_1970 719468 /* since 1 March of the year 0 */
+
+struct day {
+    unsigned year, month, day, weekday;
+};
+
+/* In years that begin in March, so that a leap day is the last of its year. */
+static struct day find_day(int64_t count)
 {
-    return (unsigned)number % limit;
+    int64_t shifted = count + DAYS_TO_1970;
+    int64_t era = (shifted >= 0 ? shifted : shifted - (ERA_DAYS - 1)) / ERA_DAYS;
+    unsigned in_era = (unsigned)(shifted - era * ERA_DAYS);
+    unsigned year = (in_era - in_era / 1460 + in_era / 36524 - in_era / (ERA_DAYS - 1)) / 365;
+    unsigned in_year = in_era - (365 * year + year / 4 - year / 100);
+    unsigned month = (5 * in_year + 2) / 153;
+    int64_t weekday = (count + 4) % 7; /* 1 January 1970 was a Thursday */
+
+    return (struct day){ .year = (unsigned)(era * ERA_YEARS + year + (month >= 10)),
+                         .month = month < 10 ? month + 2 : month - 10,
+                         .day = in_year - (153 * month + 2) / 5 + 1,
+                         .weekday = (unsigned)(weekday < 0 ? weekday + 7 : weekday) };
+}
+
+static char *put(char *at, const char *text, size_t length)
+{
+    memcpy(at, text, length);
+    return at + length;
+}
+
+static char *put_number(char *at, unsigned number, unsigned digits)
+{
+    for (unsigned i = digits; i-- > 0; number /= 10)
+        at[i] = (char)('0' + number % 10);
+    return at + digits;
 }
 
 void http_date(time_t when, char text[HTTP_DATE_SIZE])
 {
-    struct tm tm;
-
     when = when > YEAR_9999_END ? YEAR_9999_END : when < YEAR_0_START ? YEAR_0_START : when;
-    gmtime_r(&when, &tm);
-    snprintf(text, HTTP_DATE_SIZE, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT", days[tm.tm_wday],
-             bounded(tm.tm_mday, 100), months[tm.tm_mon], bounded(tm.tm_year + 1900, 10000), bounded(tm.tm_hour, 100),
-             bounded(tm.tm_min, 100), bounded(tm.tm_sec, 100));
+    int64_t days_since = when / DAY, second = when % DAY;
+    if (second < 0) {
+        second += DAY;
+        days_since--;
+    }
+    struct day day = find_day(days_since);
+    char *at = put(text, days[day.weekday], 3);
+
+    at = put_number(put(at, ", ", 2), day.day, 2);
+    at = put(put(put(at, " ", 1), months[day.month], 3), " ", 1);
+    at = put_number(put_number(at, day.year, 4) + 1, (unsigned)(second / 3600), 2);
+    at = put_number(at + 1, (unsigned)(second / 60 % 60), 2);
+    at = put_number(at + 1, (unsigned)(second % 60), 2);
+    memcpy(at, " GMT", sizeof " GMT");
+    at[-9] = ' ';
+    at[-6] = at[-3] = ':';
 }
 
 /* A cursor over the text; once something did not match, nothing does. */

@@ -192,6 +192,9 @@ struct http_writer {
     bool overflow;
 };
 void http_write(struct http_writer *writer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void http_write_text(struct http_writer *writer, const char *text); /* as it is */
+void http_write_number(struct http_writer *writer, uint64_t number);
+void http_write_field(struct http_writer *writer, const char *name, const char *value);
 void http_write_status(struct http_writer *writer, unsigned status); /* status line and Date */
 void http_write_end(struct http_writer *writer);
 

@@ -10,7 +10,16 @@
 
 void http_time(const struct timespec *when, char text[HTTP_TIME_SIZE])
 {
-    snprintf(text, HTTP_TIME_SIZE, "%lld.%09ld", (long long)when->tv_sec, when->tv_nsec);
+    struct http_writer writer = { .bytes = text, .capacity = HTTP_TIME_SIZE };
+    unsigned long long fraction = (unsigned long long)when->tv_nsec;
+
+    if (when->tv_sec < 0)
+        http_write_text(&writer, "-");
+    http_write_number(&writer, when->tv_sec < 0 ? 0 - (uint64_t)when->tv_sec : (uint64_t)when->tv_sec);
+    http_write_text(&writer, ".");
+    for (size_t i = NANOSECONDS_DIGITS; i-- > 0; fraction /= 10)
+        text[writer.length + i] = (char)('0' + fraction % 10);
+    text[writer.length + NANOSECONDS_DIGITS] = '\0';
 }
 
 static const char *read_digits(const char *text, size_t most, size_t *count, long long *value)

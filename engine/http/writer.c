@@ -6,6 +6,8 @@
 
 #include "config/printable.h"
 
+#define NUMBER_DIGITS 20 /* of 64 bits */
+
 static void append(struct http_writer *writer, const char *bytes, size_t length)
 {
     if (writer->overflow || length > writer->capacity - writer->length) {
@@ -32,12 +34,41 @@ void http_write(struct http_writer *writer, const char *format, ...)
         writer->length += (size_t)length;
 }
 
+void http_write_text(struct http_writer *writer, const char *text)
+{
+    append(writer, text, strlen(text));
+}
+
+void http_write_number(struct http_writer *writer, uint64_t number)
+{
+    char digits[NUMBER_DIGITS];
+    size_t at = sizeof digits;
+
+    do
+        digits[--at] = (char)('0' + number % 10);
+    while (number /= 10);
+    append(writer, digits + at, sizeof digits - at);
+}
+
+void http_write_field(struct http_writer *writer, const char *name, const char *value)
+{
+    http_write_text(writer, name);
+    append(writer, ": ", 2);
+    http_write_text(writer, value);
+    append(writer, "\r\n", 2);
+}
+
 void http_write_status(struct http_writer *writer, unsigned status)
 {
     char date[HTTP_DATE_SIZE];
 
     http_date(time(NULL), date);
-    http_write(writer, "HTTP/1.1 %u %s\r\nDate: %s\r\n", status, http_reason(status), date);
+    http_write_text(writer, "HTTP/1.1 ");
+    http_write_number(writer, status);
+    append(writer, " ", 1);
+    http_write_text(writer, http_reason(status));
+    append(writer, "\r\n", 2);
+    http_write_field(writer, "Date", date);
 }
 
 void http_write_end(struct http_writer *writer)

@@ -82,11 +82,30 @@ int store_directory(const struct store *store)
  * the same size with other bytes would then have the old tag, and a resumed transfer would join two files. That a chmod
  * changes the tag, too, costs a transfer that starts again.
  */
+/* At least so many digits, and one sign behind them. */
+static char *put_hex(char *at, uint64_t number, unsigned least, char sign)
+{
+    unsigned digits = 1;
+
+    while (digits < 16 && (digits < least || number >> 4 * digits))
+        digits++;
+    for (unsigned i = digits; i-- > 0; number >>= 4)
+        at[i] = "0123456789abcdef"[number & 15];
+    at[digits] = sign;
+    return at + digits + 1;
+}
+
 void store_etag(const struct stat *facts, char etag[STORE_ETAG_SIZE])
 {
-    snprintf(etag, STORE_ETAG_SIZE, "\"%llx-%llx-%llx.%08lx\"", (unsigned long long)facts->st_ino,
-             (unsigned long long)facts->st_size, (unsigned long long)facts->st_ctim.tv_sec,
-             (unsigned long)facts->st_ctim.tv_nsec & 0xffffffff);
+    _Static_assert(STORE_ETAG_SIZE >= 1 + 3 * 17 + 9 + 1, "four numbers and what stands around them");
+    char *at = etag;
+
+    *at++ = '"';
+    at = put_hex(at, facts->st_ino, 1, '-');
+    at = put_hex(at, (uint64_t)facts->st_size, 1, '-');
+    at = put_hex(at, (uint64_t)facts->st_ctim.tv_sec, 1, '.');
+    at = put_hex(at, (uint64_t)facts->st_ctim.tv_nsec & 0xffffffff, 8, '"');
+    *at = '\0';
 }
 
 int store_sync(int fd)
