@@ -260,6 +260,12 @@ static void set_wiping(const struct channel *channel, size_t size)
         SSL_clear_options(channel->ssl, SSL_OP_CLEANSE_PLAINTEXT);
 }
 
+/* Neither the socket nor what lies between it and the reader held more when it was last asked. */
+static bool is_empty(const struct channel *channel)
+{
+    return channel->wire.drained && wire_unread(&channel->wire) == 0 && !SSL_has_pending(channel->ssl);
+}
+
 /*
  * As long as RX may be switched, one record for each call: what follows a request's or response's head is the body, and
  * shall find its way to the kernel.
@@ -282,7 +288,7 @@ static ssize_t user_read(struct channel *channel, void *buffer, size_t size)
             result = read_failed(channel, ssl_error);
             break;
         }
-        if (!channel->wire.bulk)
+        if (!channel->wire.bulk || is_empty(channel))
             break;
     }
     /* What fails here is kept, and told once this data is taken. */
@@ -312,6 +318,24 @@ bool channel_pending(const struct channel *channel)
 {
     return channel->way[CHANNEL_RX].mode == CHANNEL_USER &&
            (SSL_pending(channel->ssl) > 0 || wire_has_record(&channel->wire));
+}
+
+void channel_expect_head(struct channel *channel)
+{
+    channel->wire.ahead = channel->established && channel->way[CHANNEL_RX].mode == CHANNEL_USER;
+}
+
+bool channel_drained(struct channel *channel)
+{
+    enum channel_mode mode = channel->way[CHANNEL_RX].mode;
+
+    if (!channel->wire.drained || mode == CHANNEL_KERNEL || channel->way[CHANNEL_RX].broken || channel->close_received)
+        return false;
+    if (mode == CHANNEL_USER && !is_empty(channel))
+        return false;
+    channel->wire.drained = false;
+    (void)channel_wait(channel, POLLIN);
+    return true;
 }
 
 /* ---- writing ---- */
@@ -432,11 +456,35 @@ int channel_close_notify(struct channel *channel)
     return channel_flush(channel);
 }
 
-/*
- * OpenSSL's own buffers go by themselves (SSL_MODE_RELEASE_BUFFERS). SSL_free_buffers() must not help: since 3.2 it
- * wipes a read buffer that is gone already, at address zero, where SSL_OP_CLEANSE_PLAINTEXT is set.
- */
 void channel_trim(struct channel *channel)
 {
     wire_trim(&channel->wire);
+}
+
+/*
+ * With SSL_MODE_RELEASE_BUFFERS OpenSSL's buffers go by themselves with each record, and before it frees one of 17 KiB
+ * it wipes it all, a byte of which held something: that costs more than a small request does. So a busy channel keeps
+ * them. Since 3.2 SSL_free_buffers() wipes a buffer that is gone already, at address zero: there, all stays as it was.
+ */
+static bool frees_buffers(void)
+{
+    return OpenSSL_version_num() < 0x30200000L;
+}
+
+void channel_busy(struct channel *channel)
+{
+    if (channel->ssl && channel->established && frees_buffers())
+        SSL_clear_mode(channel->ssl, SSL_MODE_RELEASE_BUFFERS);
+}
+
+/* What was read from it was wiped where it stood (set_wiping()). Within a record OpenSSL still points into its buffer.
+ */
+void channel_idle(struct channel *channel)
+{
+    channel_trim(channel);
+    if (!channel->ssl || !channel->established || !frees_buffers() || SSL_has_pending(channel->ssl) ||
+        !record_tracker_at_boundary(&channel->wire.seen[CHANNEL_RX]))
+        return;
+    SSL_clear_options(channel->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+    SSL_free_buffers(channel->ssl);
 }

@@ -184,7 +184,23 @@ int channel_pace(struct channel *channel, uint64_t rate);
  */
 int channel_hold(struct channel *channel, unsigned most);
 
-/* Gives back buffers that an idle channel does not need. */
+/*
+ * The next reads are of a head, with no body behind it that was not asked for: so they may take what else stands in the
+ * socket, a little of it, which saves system calls. channel_switch() of RX ends that.
+ */
+void channel_expect_head(struct channel *channel);
+/*
+ * True: the last read emptied the socket, so that another would find nothing; wait for channel_events() instead. Said
+ * once for each read.
+ */
+bool channel_drained(struct channel *channel);
+
+/*
+ * Gives back buffers that a channel does not need while it waits. channel_busy(): OpenSSL may keep its own from one
+ * record to the next, until channel_idle() takes these, too: for whoever knows that it will be called.
+ */
 void channel_trim(struct channel *channel);
+void channel_busy(struct channel *channel);
+void channel_idle(struct channel *channel);
 
 #endif

@@ -65,6 +65,8 @@ struct wire {
     struct wire_buffer in, out;
     struct record_tracker seen[2]; /* by enum channel_way: what passed between OpenSSL and here */
     bool bulk;
+    bool ahead;     /* a head is expected: what stands in the socket may be read with it, up to a bound */
+    bool drained;   /* the last read found less than it had room for */
     bool sealed[2]; /* the kernel has the direction: OpenSSL's reads find nothing, its writes go nowhere */
     bool ended;     /* the peer's FIN */
     int error[2];   /* errno that broke the socket */
@@ -79,9 +81,10 @@ size_t wire_reserve(struct wire *wire, size_t wanted);
 size_t wire_unsent(const struct wire *wire);
 int wire_flush(struct wire *wire); /* 0, -EAGAIN or -errno */
 bool wire_has_record(const struct wire *wire);
+size_t wire_unread(const struct wire *wire); /* bytes that OpenSSL has not asked for yet */
 void wire_trim(struct wire *wire);
 
-ssize_t wire_receive(const struct wire *wire, void *buffer, size_t size);
+ssize_t wire_receive(struct wire *wire, void *buffer, size_t size);
 ssize_t wire_send(const struct wire *wire, const void *bytes, size_t size);
 
 /* ---- the channel ---- */

@@ -163,7 +163,7 @@ static int stand_at_boundary(struct channel *channel, enum channel_way way)
             failed = channel_flush(channel);
         if (failed)
             return failed;
-    } else if (SSL_has_pending(channel->ssl) || SSL_in_init(channel->ssl)) {
+    } else if (SSL_has_pending(channel->ssl) || SSL_in_init(channel->ssl) || wire_unread(&channel->wire) > 0) {
         return -EAGAIN;
     }
     return record_tracker_at_boundary(&channel->wire.seen[way]) ? 0 : -EAGAIN;
@@ -208,6 +208,8 @@ int channel_switch(struct channel *channel, enum channel_way way, uint64_t bytes
         return 1;
     if (!channel->established)
         return -EINVAL;
+    if (way == CHANNEL_RX)
+        channel->wire.ahead = false;
     if (direction->broken)
         return direction->broken;
     if (direction->settled)

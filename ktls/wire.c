@@ -9,6 +9,7 @@
 #define OUT_FIRST ((size_t)20 * 1024) /* one full record and what goes with it */
 #define OUT_MOST ((size_t)288 * 1024) /* 16 full records */
 #define OUT_SPARE ((size_t)16 * 1024) /* beyond that, for what OpenSSL writes unasked: KeyUpdates, alerts */
+#define IN_AHEAD ((size_t)4 * 1024)   /* with a head */
 #define IN_FIRST ((size_t)32 * 1024)
 #define IN_MOST ((size_t)256 * 1024)
 #define CHEAP_TO_MOVE ((size_t)64 * 1024)
@@ -24,7 +25,7 @@ static void release(struct wire_buffer *buffer)
     *buffer = (struct wire_buffer){ 0 };
 }
 
-ssize_t wire_receive(const struct wire *wire, void *buffer, size_t size)
+ssize_t wire_receive(struct wire *wire, void *buffer, size_t size)
 {
     struct iovec part = { .iov_base = buffer, .iov_len = size };
     struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
@@ -33,6 +34,7 @@ ssize_t wire_receive(const struct wire *wire, void *buffer, size_t size)
     do
         got = wire->sys->recvmsg(wire->sys, wire->fd, &message, MSG_DONTWAIT);
     while (got == -EINTR);
+    wire->drained = got < 0 || (size_t)got < size;
     return got;
 }
 
@@ -49,6 +51,11 @@ ssize_t wire_send(const struct wire *wire, const void *bytes, size_t size)
 }
 
 /* ---- out ---- */
+
+size_t wire_unread(const struct wire *wire)
+{
+    return filled(&wire->in);
+}
 
 size_t wire_unsent(const struct wire *wire)
 {
@@ -144,9 +151,10 @@ static ssize_t refill(struct wire *wire)
 {
     struct wire_buffer *in = &wire->in;
     bool was_full = in->capacity > 0 && in->end == in->capacity;
+    bool grows = wire->bulk && !wire->ahead && was_full && in->capacity < IN_MOST;
 
-    if (!in->bytes || (was_full && in->capacity < IN_MOST)) {
-        size_t capacity = in->capacity > 0 ? in->capacity * 2 : IN_FIRST;
+    if (!in->bytes || grows) {
+        size_t capacity = wire->ahead ? IN_AHEAD : in->capacity < IN_FIRST ? IN_FIRST : in->capacity * 2;
         release(in);
         if (!grow(in, capacity))
             return -ENOMEM;
@@ -174,6 +182,14 @@ static ssize_t take_buffered(struct wire *wire, void *buffer, size_t size)
     return (ssize_t)size;
 }
 
+/* What was read ahead comes first, also where nothing may be any more. */
+static ssize_t take(struct wire *wire, void *buffer, size_t size)
+{
+    bool buffered = wire->bulk || wire->ahead || filled(&wire->in) > 0;
+
+    return buffered ? take_buffered(wire, buffer, size) : wire_receive(wire, buffer, size);
+}
+
 static int bio_read(BIO *bio, char *buffer, int size)
 {
     struct wire *wire = BIO_get_data(bio);
@@ -185,7 +201,7 @@ static int bio_read(BIO *bio, char *buffer, int size)
     if (wire->error[CHANNEL_RX])
         got = -wire->error[CHANNEL_RX]; /* the kernel tells it only once */
     else if (!wire->sealed[CHANNEL_RX])
-        got = wire->bulk ? take_buffered(wire, buffer, (size_t)size) : wire_receive(wire, buffer, (size_t)size);
+        got = take(wire, buffer, (size_t)size);
     if (got == -EAGAIN) {
         BIO_set_retry_read(bio);
         return -1;

@@ -230,11 +230,7 @@ static enum http_method method_of(const char *name)
     static const struct {
         const char *name;
         enum http_method method;
-    } methods[] = { { "GET", HTTP_GET },
-                    { "HEAD", HTTP_HEAD },
-                    { "PUT", HTTP_PUT },
-                    { "DELETE", HTTP_DELETE },
-                    { "POST", HTTP_POST } };
+    } methods[] = { { "GET", HTTP_GET }, { "HEAD", HTTP_HEAD }, { "PUT", HTTP_PUT }, { "DELETE", HTTP_DELETE }, { "POST", HTTP_POST } };
 
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         if (strcmp(methods[i].name, name) == 0)

@@ -96,10 +96,13 @@ static bool wants(const struct http_head *request, const char *type)
 /* Of a file: what Last-Modified is too coarse for, and the permissions. */
 static void write_metadata(struct http_writer *out, const struct stat *facts)
 {
-    char modified[HTTP_TIME_SIZE];
+    char modified[HTTP_TIME_SIZE], octal[5] = "";
 
     http_time(&facts->st_mtim, modified);
-    http_write(out, HTTP_MODIFIED ": %s\r\n" HTTP_MODE ": %04o\r\n", modified, facts->st_mode & 0777);
+    http_write_field(out, HTTP_MODIFIED, modified);
+    for (unsigned i = 0, mode = facts->st_mode & 0777; i < 4; i++)
+        octal[i] = (char)('0' + (mode >> (9 - 3 * i) & 7));
+    http_write_field(out, HTTP_MODE, octal);
 }
 
 static enum flow step_sent(struct session *session);
@@ -115,16 +118,20 @@ static enum flow answer(struct session *session, unsigned status, const char *et
     session->status = status;
     http_date(session->facts.st_mtim.tv_sec, modified);
     http_write_status(out, status);
-    http_write(out, "Last-Modified: %s\r\n", modified);
+    http_write_field(out, "Last-Modified", modified);
     if (etag) {
-        http_write(out, "ETag: %s\r\nAccept-Ranges: bytes\r\n", etag);
+        http_write_field(out, "ETag", etag);
+        http_write_text(out, "Accept-Ranges: bytes\r\n");
         write_metadata(out, &session->facts);
     }
     if (etag && status != 304)
         session_write_digests(session);
-    if (status != 304)
-        http_write(out, "Content-Type: %s\r\nContent-Length: %llu\r\n", type,
-                   (unsigned long long)session->range.length);
+    if (status != 304) {
+        http_write_field(out, "Content-Type", type);
+        http_write_text(out, "Content-Length: ");
+        http_write_number(out, session->range.length);
+        http_write_text(out, "\r\n");
+    }
     if (status == 206)
         http_write(out, "Content-Range: bytes %llu-%llu/%llu\r\n", (unsigned long long)session->range.first,
                    (unsigned long long)(session->range.first + session->range.length - 1),

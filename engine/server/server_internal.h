@@ -269,6 +269,7 @@ struct session {
     size_t out_sent, out_room; /* of what `out_bytes` has */
     enum flow (*after_send)(struct session *session);
     unsigned requests;
+    unsigned quiet_ticks; /* without a request */
     unsigned turns;   /* requests answered without a pause */
     bool close_after; /* this request is the last one */
     bool opened;      /* the handshake is done */

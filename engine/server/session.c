@@ -15,6 +15,8 @@
 #define LINGER_TURNS 256 /* reads before others may go on */
 #define TURNS_WITHOUT_PAUSE 16
 #define CROWDED_STEP (128u << 10) /* bytes at a time, and waiting in the socket: see bench/README.md */
+#define CROWDED_UNSENT (128u << 10) /* bytes that wait in a socket where many bodies go out: see bench/README.md */
+#define QUIET_TICKS 2 /* between requests, after which OpenSSL keeps no buffers */
 
 #define session_of(pointer, member) ((struct session *)((char *)(pointer)-offsetof(struct session, member)))
 
@@ -200,12 +202,18 @@ void session_end(struct session *session)
     interrupt(session);
 }
 
+/* Between two requests. */
+static bool is_idle(const struct session *session)
+{
+    return session->opened && session->waiting == WAIT_OP && session->step == step_head &&
+           !(session->reader && http_reader_began(session->reader));
+}
+
 void session_drain(struct session *session)
 {
     session->close_after = true;
     /* Between requests nothing is lost when the session ends now. */
-    if (session->opened && session->waiting == WAIT_OP && session->step == step_head &&
-        !(session->reader && http_reader_began(session->reader)))
+    if (is_idle(session))
         session_end(session);
 }
 
@@ -214,6 +222,8 @@ void session_tick(struct session *session, uint64_t now)
     const struct config_server *limits = &session->epoch->config->server;
 
     record_tick(session);
+    if (is_idle(session) && session->quiet_ticks < QUIET_TICKS && ++session->quiet_ticks == QUIET_TICKS)
+        channel_idle(session->channel);
     if (session_digest_unwanted(session)) {
         session_free(session);
         return;
@@ -296,6 +306,9 @@ enum flow session_next(struct session *session)
     if (!session->reader)
         return session_close(session);
     http_reader_next(session->reader, false);
+    channel_expect_head(session->channel);
+    channel_busy(session->channel);
+    session->quiet_ticks = 0;
     session_set_deadline(session, limits->idle_timeout, session_close);
     session->step = step_head;
     if (++session->turns < TURNS_WITHOUT_PAUSE)
@@ -357,7 +370,7 @@ static enum flow step_head(struct session *session)
             if (!began)
                 session_set_deadline(session, limits->header_timeout, head_overdue);
         }
-        ssize_t n = session_read(session);
+        ssize_t n = channel_drained(session->channel) ? -EAGAIN : session_read(session);
         if (n == -EAGAIN) {
             session->turns = 0;
             if (!http_reader_began(session->reader))

@@ -7,7 +7,20 @@
 #include "engine/pump/cache.h"
 #include "engine/server/server_internal.h"
 
-#define SMALL_MOST ((uint64_t)16 << 10) /* bytes */
+/*
+ * Bytes. Measured in a guest that counts instructions, for each request of a keep-alive connection, TLS 1.3
+ * AES-128-GCM:
+ *
+ *     bytes     with the head   by a pump, OpenSSL   by a pump, in the kernel since long
+ *     4096           76,000             104,000              93,000
+ *     8192           89,000             115,000             104,000
+ *     16384         121,000             143,000             126,000
+ *     32768                             201,000             172,000
+ *
+ * Each further byte costs 3.9 in the first way and 2.8 in the last, so that they meet at about 20 KiB; and a switch has
+ * to be earned first.
+ */
+#define SMALL_MOST ((uint64_t)16 << 10)
 
 /* Who asks for a path, a rate or the kernel gets it for small bodies, too. */
 static bool may_join(const struct session *session)

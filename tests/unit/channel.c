@@ -592,6 +592,51 @@ static void an_idle_channel_that_read_a_head_gives_its_buffers_back_again_and_ag
     ends_free(&ends);
 }
 
+static void a_busy_channel_keeps_openssls_buffers_until_it_is_idle(void **state)
+{
+    (void)state;
+    struct ends ends = ends_new(NULL, 0, CONFIG_OFFLOAD_OFF);
+    struct tls_pair pair = pair_shaken(&ends, NULL);
+    char bytes[64];
+
+    for (int i = 0; i < 3; i++) {
+        channel_busy(pair.server);
+        assert_int_equal(channel_write(pair.client, "head", 4), 4);
+        assert_int_equal(channel_flush(pair.client), 0);
+        assert_int_equal(read_soon(pair.server, bytes, sizeof(bytes)), 4);
+        assert_memory_equal(bytes, "head", 4);
+        for (int j = 0; j < 2; j++)
+            channel_idle(pair.server);
+        assert_int_equal(tls_carry(pair.server, pair.client, 40000), 0);
+    }
+    tls_pair_free(&pair);
+    ends_free(&ends);
+}
+
+static void a_socket_that_was_emptied_is_not_asked_again(void **state)
+{
+    (void)state;
+    struct ends ends = ends_new(NULL, 0, CONFIG_OFFLOAD_AUTO);
+    struct tls_pair pair = pair_shaken(&ends, NULL);
+    char bytes[64];
+
+    channel_expect_head(pair.server);
+    /* Two records, sent at once. */
+    assert_int_equal(channel_write(pair.client, "one", 3), 3);
+    assert_int_equal(channel_write(pair.client, "two", 3), 3);
+    assert_int_equal(channel_flush(pair.client), 0);
+    assert_int_equal(read_soon(pair.server, bytes, sizeof(bytes)), 3);
+    assert_false(channel_drained(pair.server)); /* the other record stands ready */
+    assert_int_equal(read_soon(pair.server, bytes, sizeof(bytes)), 3);
+    assert_memory_equal(bytes, "two", 3);
+    assert_true(channel_drained(pair.server));
+    assert_int_equal(channel_events(pair.server), POLLIN);
+    assert_false(channel_drained(pair.server)); /* once for each read */
+    assert_int_equal(channel_read(pair.server, bytes, sizeof(bytes)), -EAGAIN);
+    tls_pair_free(&pair);
+    ends_free(&ends);
+}
+
 static int make_pki(void **state)
 {
     (void)state;
@@ -633,6 +678,8 @@ int main(void)
         cmocka_unit_test(a_plain_channel_moves_bytes_and_has_nothing_to_say),
         cmocka_unit_test(an_idle_channel_gives_its_buffers_back),
         cmocka_unit_test(an_idle_channel_that_read_a_head_gives_its_buffers_back_again_and_again),
+        cmocka_unit_test(a_busy_channel_keeps_openssls_buffers_until_it_is_idle),
+        cmocka_unit_test(a_socket_that_was_emptied_is_not_asked_again),
     };
     return cmocka_run_group_tests(tests, make_pki, remove_pki);
 }

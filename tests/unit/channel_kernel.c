@@ -241,6 +241,55 @@ static void waits_for_a_record_boundary(void **state)
     close_scene(&scene);
 }
 
+static void what_was_read_ahead_with_a_head_is_read_before_the_switch(void **state)
+{
+    (void)state;
+    struct scene scene;
+    uint8_t bytes[100] = { 0 };
+    open_scene(&scene, true, suites[0].suite, 0x0304, CONFIG_OFFLOAD_AUTO);
+    exchange_heads(&scene);
+    /* Two records, sent at once. */
+    assert_int_equal(channel_write(scene.peer, "head", 4), 4);
+    assert_int_equal(channel_write(scene.peer, bytes, 100), 100);
+    assert_int_equal(channel_flush(scene.peer), 0);
+
+    channel_expect_head(scene.ours);
+    assert_int_equal(read_soon(scene.ours, bytes, 100), 4);
+    assert_true(wire_unread(&scene.ours->wire) > 0);
+    assert_false(channel_drained(scene.ours));
+    assert_int_equal(channel_switch(scene.ours, CHANNEL_RX, UINT64_MAX), -EAGAIN);
+    assert_true(channel_pending(scene.ours));
+    assert_int_equal(channel_read(scene.ours, bytes, 100), 100);
+    assert_int_equal(channel_switch(scene.ours, CHANNEL_RX, UINT64_MAX), 0);
+    assert_int_equal(tls_carry(scene.peer, scene.ours, 100000), 0);
+    close_scene(&scene);
+}
+
+/* OpenSSL has a record's header in its buffer, and nobody tells whether it does. */
+static void an_idle_channel_keeps_what_it_has_of_a_record(void **state)
+{
+    (void)state;
+    struct scene scene;
+    uint8_t bytes[100] = "0123456789";
+    open_scene(&scene, true, suites[0].suite, 0x0304, CONFIG_OFFLOAD_AUTO);
+    exchange_heads(&scene);
+    channel_busy(scene.ours);
+    assert_int_equal(tls_write_all(scene.peer, bytes, 100), 100);
+    scene.soft.shorten = 5;
+    scene.soft.refuse = SOFT_RECEIVE;
+    scene.soft.refusal = EAGAIN;
+    scene.soft.spared = 1;
+    assert_int_equal(channel_read(scene.ours, bytes, 100), -EAGAIN);
+    channel_idle(scene.ours);
+    scene.soft.refuse = SOFT_NONE;
+    scene.soft.shorten = 0;
+    assert_int_equal(read_soon(scene.ours, bytes, 100), 100);
+    assert_memory_equal(bytes, "0123456789", 10);
+    channel_idle(scene.ours);
+    assert_int_equal(tls_carry(scene.peer, scene.ours, 100000), 0);
+    close_scene(&scene);
+}
+
 static void waits_until_openssls_last_records_have_left(void **state)
 {
     (void)state;
@@ -895,6 +944,8 @@ int main(void)
         cmocka_unit_test(goes_on_after_the_last_explicit_nonce_that_openssl_used),
         cmocka_unit_test(a_switched_end_keeps_no_secret_it_has_no_use_for),
         cmocka_unit_test(waits_for_a_record_boundary),
+        cmocka_unit_test(what_was_read_ahead_with_a_head_is_read_before_the_switch),
+        cmocka_unit_test(an_idle_channel_keeps_what_it_has_of_a_record),
         cmocka_unit_test(waits_until_openssls_last_records_have_left),
         cmocka_unit_test(what_the_kernel_refuses_stays_with_openssl_and_says_why),
         cmocka_unit_test(goes_without_the_hint_about_padding),

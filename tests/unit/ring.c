@@ -247,6 +247,26 @@ static void opens_beneath_a_directory_only(void **state)
     assert_int_equal(rmdir(template), 0);
 }
 
+static void opens_at_once_what_needs_no_waiting(void **state)
+{
+    struct fixture *fixture = *state;
+    char template[] = "/tmp/ring-XXXXXX";
+    assert_non_null(mkdtemp(template));
+    int directory = open(template, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int file = openat(directory, "file", O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    assert_true(directory >= 0 && file >= 0);
+    struct open_how how = { .flags = O_RDONLY | O_CLOEXEC, .resolve = RESOLVE_BENEATH };
+    int fd = ring_open_cached(fixture->ring, directory, "file", &how);
+    assert_true(fd >= 0 || fd == -EAGAIN); /* -EAGAIN: this file system always wants to wait */
+    assert_int_equal(ring_open_cached(fixture->ring, directory, "none", &how), -EAGAIN);
+    assert_int_equal(ring_open_cached(fixture->ring, directory, "../escape", &how), -EAGAIN);
+    close(fd);
+    close(file);
+    assert_int_equal(unlinkat(directory, "file", 0), 0);
+    close(directory);
+    assert_int_equal(rmdir(template), 0);
+}
+
 static void splices_a_file_through_a_pipe(void **state)
 {
     struct fixture *fixture = *state;
@@ -625,6 +645,7 @@ int main(void)
         PLAIN(a_cancelled_operation_can_be_started_again_at_once),
         PLAIN(accepts_many_with_one_operation),
         PLAIN(opens_beneath_a_directory_only),
+        PLAIN(opens_at_once_what_needs_no_waiting),
         PLAIN(splices_a_file_through_a_pipe),
         PLAIN(a_short_file_breaks_the_link_and_the_rest_can_be_sent),
         PLAIN(takes_more_operations_than_it_has_slots),

@@ -56,3 +56,21 @@ def a_path_that_is_not_there_is_named_with_those_that_are(t):
     result = client(t, "check", "-c", site).must_fail(3)
     said = result.output + result.errors
     check("auto, sendfile" in said, said)
+
+
+@test("host", "guest")
+def a_small_body_goes_with_its_head_and_a_large_one_does_not(t):
+    store = t.make_folder("files")
+    server = setup.server(t, more={"store main": {"root": store}})
+    small, large = files.make(store / "small", 4096, 1), files.make(store / "large", 100_000, 2)
+
+    def fetch(name, *more):
+        tool(t, "curl", *curl_options(t), *more, "-o", t.path("got"), f"https://localhost:{server.port}/{name}")
+        return t.path("got").read_bytes(), server.wait_event("T01I", path=name)
+
+    got, event = fetch("small")
+    equal(got, small.read_bytes(), "the small file")
+    check(event["pump"].startswith("head: "), f"the path that was told: {event['pump']}")
+    got, event = fetch("large")
+    equal(got, large.read_bytes(), "the large file")
+    check(not event["pump"].startswith("head: "), f"the path that was told: {event['pump']}")
