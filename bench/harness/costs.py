@@ -103,8 +103,8 @@ def _assumptions(assumed, number):
     rows += [("around a packet", f"{model.ETHERNET + model.TCP_IP} bytes", "Ethernet 38, IPv4 20, TCP with timestamps 32"),
              ("around a record of TLS 1.3", f"{model.RECORD_AROUND} bytes", "of 16384"),
              ("copies", "–", "sending with kTLS none, with OpenSSL two, receiving into a file one: counted by bench/copies"),
-             ("bytes touched", "–", "sending: read, written as records, read by the card; receiving: written by the card, decrypted, "
-                                    "written again")]
+             ("bytes touched", "–", "sending: read, written as records, read by the card; receiving: written by the card, "
+                                    "decrypted, written again")]
     return Html(tag("h3", "What is assumed") + table("None of these was measured on this machine unless it says so",
                                                      ("what", "value", "why"), rows, (1,)))
 
