@@ -15,8 +15,7 @@
 #define LINGER_TURNS 256 /* reads before others may go on */
 #define TURNS_WITHOUT_PAUSE 16
 #define CROWDED_STEP (128u << 10) /* bytes at a time, and waiting in the socket: see bench/README.md */
-#define CROWDED_UNSENT (128u << 10) /* bytes that wait in a socket where many bodies go out: see bench/README.md */
-#define QUIET_TICKS 2 /* between requests, after which OpenSSL keeps no buffers */
+#define QUIET_TICKS 2             /* between requests, after which OpenSSL keeps no buffers */
 
 #define session_of(pointer, member) ((struct session *)((char *)(pointer)-offsetof(struct session, member)))
 
