@@ -221,8 +221,11 @@ void session_tick(struct session *session, uint64_t now)
     const struct config_server *limits = &session->epoch->config->server;
 
     record_tick(session);
-    if (is_idle(session) && session->quiet_ticks < QUIET_TICKS && ++session->quiet_ticks == QUIET_TICKS)
+    if (is_idle(session) && session->quiet_ticks < QUIET_TICKS && ++session->quiet_ticks == QUIET_TICKS) {
         channel_idle(session->channel);
+        http_reader_free(session->reader);
+        session->reader = NULL;
+    }
     if (session_digest_unwanted(session)) {
         session_free(session);
         return;
@@ -293,6 +296,13 @@ static enum flow step_refresh(struct session *session)
     return FLOW_GO;
 }
 
+static bool reader_begin(struct session *session)
+{
+    if (!session->reader)
+        session->reader = http_reader_new(HTTP_REQUESTS, (size_t)session->epoch->config->server.header_limit);
+    return session->reader;
+}
+
 enum flow session_next(struct session *session)
 {
     const struct config_server *limits = &session->epoch->config->server;
@@ -300,11 +310,10 @@ enum flow session_next(struct session *session)
     request_release(session);
     if (session->close_after || session->worker->stopping || channel_worn(session->channel))
         return session_close(session);
-    if (!session->reader)
-        session->reader = http_reader_new(HTTP_REQUESTS, (size_t)limits->header_limit);
-    if (!session->reader)
+    if (session->reader)
+        http_reader_next(session->reader, false);
+    else if (!reader_begin(session))
         return session_close(session);
-    http_reader_next(session->reader, false);
     channel_expect_head(session->channel);
     channel_busy(session->channel);
     session->quiet_ticks = 0;
@@ -353,6 +362,8 @@ static enum flow step_head(struct session *session)
 {
     const struct config_server *limits = &session->epoch->config->server;
 
+    if (!reader_begin(session))
+        return session_close(session);
     for (;;) {
         if (session->in_start < session->in_end) {
             size_t used = 0;

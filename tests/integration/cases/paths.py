@@ -58,7 +58,7 @@ def a_path_that_is_not_there_is_named_with_those_that_are(t):
     check("auto, sendfile" in said, said)
 
 
-@test("host", "guest")
+@test("host")
 def a_small_body_goes_with_its_head_and_a_large_one_does_not(t):
     store = t.make_folder("files")
     server = setup.server(t, more={"store main": {"root": store}})
