@@ -90,6 +90,12 @@ const struct tls_peer *channel_own(const struct channel *channel)
     return channel->own;
 }
 
+void channel_forget_own(struct channel *channel)
+{
+    tls_peer_free(channel->own);
+    channel->own = NULL;
+}
+
 static bool take_chain(struct channel *channel)
 {
     STACK_OF(X509) *sent = SSL_get_peer_cert_chain(channel->ssl);
