@@ -3,7 +3,7 @@
 run(...) boots tests/guest/guest -i once, lets inside.py measure there, and returns one dict for each scenario and contender:
 
     {"scenario": "get-kernel", "contender": "sluice", "unit": "byte", "work": 67108864, "instructions": 193544426,
-     "each": 2.884, "kernel_threads": 35801}
+     "each": 2.884, "kernel_threads": 35801, "kernel": "6.1.0-56-amd64"}
 
 `instructions` is what the server's processes used, all their threads and what the kernel did in their name; `kernel_threads`
 what the kernel's own threads used meanwhile, whoever caused it.
@@ -15,22 +15,24 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "bench" / "harness"))
+sys.path.insert(0, str(ROOT / "bench"))
 
-from common import make_certificates  # noqa: E402
+from harness import baseline  # noqa: E402
+from harness.common import make_certificates  # noqa: E402
 
 GUEST = ROOT / "tests" / "guest" / "guest"
 INSIDE = pathlib.Path(__file__).resolve().parent / "inside.py"
 MIB = 2**20
 
-# What: as bench/load/ has it. `short`: what is done of it with short=True, for ./check. Contenders: inside.SERVERS.
+# Tries: the cheapest counts, since the first transfer of a new server sometimes meets smaller windows. What: as bench/load/
+# has it. `short`: what is done of it with short=True, for ./check. Contenders: inside.SERVERS.
 SCENARIOS = [
     {"id": "get-kernel", "title": "GET of 64 MiB, the kernel encrypts", "what": "get", "unit": "byte", "bytes": 64 * MIB,
-     "count": 1, "connections": 1, "contenders": ["sluice", "floor", "nginx-ktls"], "short": {"bytes": 16 * MIB}},
+     "count": 1, "connections": 1, "tries": 2, "contenders": ["sluice", "floor", "nginx-ktls"], "short": {"bytes": 16 * MIB}},
     {"id": "get-user", "title": "the same, OpenSSL encrypts", "what": "get", "unit": "byte", "bytes": 64 * MIB,
-     "count": 1, "connections": 1, "contenders": ["sluice-user", "nginx"], "short": {"bytes": 16 * MIB}},
+     "count": 1, "connections": 1, "tries": 2, "contenders": ["sluice-user", "nginx"], "short": {"bytes": 16 * MIB}},
     {"id": "put-kernel", "title": "PUT of 64 MiB into a file, the kernel decrypts", "what": "put", "unit": "byte",
-     "bytes": 64 * MIB, "count": 1, "connections": 1, "contenders": ["sluice", "floor"], "short": {"bytes": 16 * MIB}},
+     "bytes": 64 * MIB, "count": 1, "connections": 1, "tries": 2, "contenders": ["sluice", "floor"], "short": {"bytes": 16 * MIB}},
     {"id": "get-small", "title": "GETs of 4 KiB on 16 connections", "what": "get", "unit": "request", "bytes": 4096,
      "count": 20000, "connections": 16, "contenders": ["sluice", "nginx", "nginx-ktls"], "short": {"count": 800}},
     {"id": "handshake-full", "title": "full TLS 1.3 handshakes, P-256", "what": "full", "unit": "handshake", "bytes": 0,
@@ -70,12 +72,19 @@ def chosen(names=(), contenders=(), short=False):
     return result
 
 
+def compared():
+    """What ./check counts: short, and only those whom baseline.py compares."""
+    wanted = {(one, who) for *pair, in baseline.PAIRS for one, who in (pair[:2], pair[2:])}
+    return [{**one, "contenders": [who for who in one["contenders"] if (one["id"], who) in wanted]} for one in chosen(short=True)]
+
+
 def work_of(scenario):
     return scenario["count"] * (scenario["bytes"] if scenario["unit"] == "byte" else 1)
 
 
 def run(scenarios, binary, limit=1800, say=lambda line: None):
-    """Measures `scenarios` (of chosen()) with the sluice at `binary`, whose build also has bench/floor and bench/load."""
+    """Measures `scenarios` (of chosen()) with the sluice at `binary`, whose build also has bench/floor and bench/load. Of one that
+    has a true `profile` perf's reports go to `say`, and the instructions are those of a server that is looked at."""
     binary = pathlib.Path(binary).resolve()
     programs = {name: str(binary.parent / "bench" / name) for name in ("floor", "load")}
     for program in (binary, *programs.values()):
@@ -84,7 +93,8 @@ def run(scenarios, binary, limit=1800, say=lambda line: None):
     with tempfile.TemporaryDirectory(prefix="sluice-instructions-", dir="/var/tmp") as name:
         folder = pathlib.Path(name)
         make_certificates(folder)
-        order = {"scenarios": scenarios, "binary": str(binary), **programs, "folder": name, "results": f"{name}/results"}
+        order = {"scenarios": scenarios, "binary": str(binary), **programs, "folder": name,
+                 "results": f"{name}/results"}
         (folder / "order").write_text(json.dumps(order))
         command = [GUEST, "-i", "-t", str(limit), "-w", name, "-r", binary.parent, "--", "python3", INSIDE, f"{name}/order"]
         guest = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
@@ -101,13 +111,18 @@ def run(scenarios, binary, limit=1800, say=lambda line: None):
                 guest.terminate()
                 guest.wait()
         found = json.loads((folder / "results").read_text())
+    return rows(scenarios, found)
+
+
+def rows(scenarios, found):
     by_id = {one["id"]: one for one in scenarios}
     results = []
     for one in found:
         scenario = by_id[one["scenario"]]
         work = work_of(scenario)
         results.append({"scenario": one["scenario"], "contender": one["contender"], "unit": scenario["unit"], "work": work,
-                        "instructions": one["server"], "each": one["server"] / work, "kernel_threads": one["kernel"]})
+                        "instructions": one["server"], "each": one["server"] / work, "kernel_threads": one["kernel"],
+                        "kernel": one["release"]})
     return results
 
 

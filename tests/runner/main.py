@@ -27,6 +27,7 @@ LOGS = BUILD / "check"
 INTEGRATION = TESTS / "integration" / "run"
 GUEST = TESTS / "guest" / "guest"
 GUEST_LIMIT = 2400
+INSTRUCTIONS = ROOT / "bench" / "instructions"
 FUZZ_RUNS = 20000
 FUZZ_SECONDS = 20
 
@@ -123,6 +124,14 @@ class Check:
         code = self.run("guest", command, r"^failed |^guest: ")
         self.read_results(results, "guest", code, "guest")
 
+    def instructions(self):
+        """What a byte, a request and a handshake cost the server, held against bench/baseline.json."""
+        outcomes = LOGS / "instructions.json"
+        outcomes.unlink(missing_ok=True)
+        command = [INSTRUCTIONS, "--compare", "--binary", BUILD / "release" / "sluice", "--outcomes", outcomes]
+        code = self.run("instructions", command, r"^failed |^guest: ")
+        self.read_results(outcomes, "instructions", code, "guest")
+
     def finish(self):
         for test, build, text in self.outcomes.failures():
             say(f"\nFAILED  {test} [{build}]\n    " + text.rstrip().replace("\n", "\n    "))
@@ -186,6 +195,7 @@ def everything(quick):
         check.stage("the server with TSan under many clients, and reloaded",
                     lambda: check.integration("tsan", release, BUILD / "tsan" / "sluice", ["concurrent.*", "reload.*"]))
         check.stage("unit and integration tests in a guest with Debian's kernel", check.guest)
+        check.stage("instructions of the server, in a guest whose clock counts them", check.instructions)
     return check.finish()
 
 
