@@ -31,7 +31,14 @@ enum config_ocsp { CONFIG_OCSP_NO, CONFIG_OCSP_STAPLE };
 enum config_need { CONFIG_DISABLED, CONFIG_OPTIONAL, CONFIG_REQUIRED };
 enum config_hostname { CONFIG_HOSTNAME_DIALLED, CONFIG_HOSTNAME_ANY, CONFIG_HOSTNAME_NAMED };
 /* The data paths that may be asked for, for either direction; what is not of one direction leaves it to be chosen. */
-enum config_path { CONFIG_PATH_AUTO, CONFIG_PATH_SENDFILE, CONFIG_PATH_SPLICE, CONFIG_PATH_FIXED, CONFIG_PATH_RECV };
+enum config_path {
+    CONFIG_PATH_AUTO,
+    CONFIG_PATH_SENDFILE,
+    CONFIG_PATH_SPLICE,
+    CONFIG_PATH_FIXED,
+    CONFIG_PATH_DIRECT,
+    CONFIG_PATH_RECV
+};
 
 enum config_overwrite { CONFIG_OVERWRITE_YES, CONFIG_OVERWRITE_NO, CONFIG_OVERWRITE_RENAME };
 enum config_events { CONFIG_EVENTS_TEXT, CONFIG_EVENTS_JSON };

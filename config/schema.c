@@ -63,8 +63,13 @@ static const struct config_choice access_rights[] = {
 };
 
 const struct config_choice config_path_choices[] = {
-    { "auto", CONFIG_PATH_AUTO },   { "sendfile", CONFIG_PATH_SENDFILE }, { "splice", CONFIG_PATH_SPLICE },
-    { "fixed", CONFIG_PATH_FIXED }, { "recv", CONFIG_PATH_RECV },         { 0 },
+    { "auto", CONFIG_PATH_AUTO },
+    { "sendfile", CONFIG_PATH_SENDFILE },
+    { "splice", CONFIG_PATH_SPLICE },
+    { "fixed", CONFIG_PATH_FIXED },
+    { "direct", CONFIG_PATH_DIRECT },
+    { "recv", CONFIG_PATH_RECV },
+    { 0 },
 };
 
 static const struct config_choice overwrite[] = {

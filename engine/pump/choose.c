@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -27,6 +28,25 @@ static bool is_in_memory(const struct pump_facts *facts)
     return cache_is_home(pump->file) || cache_holds_most(pump->file, pump->offset, pump->length) == CACHED_YES;
 }
 
+/* It would push everything else out of memory, and gain nothing from being there. */
+static bool is_giant(const struct pump_facts *facts)
+{
+    struct sysinfo memory;
+    uint64_t length = facts->pump->length;
+    return facts->on_a_device && length != PUMP_TO_END && sysinfo(&memory) == 0 &&
+           length > (uint64_t)memory.totalram * memory.mem_unit / 2;
+}
+
+static bool is_cold_giant(const struct pump_facts *facts)
+{
+    return is_giant(facts) && !is_in_memory(facts) && !pump_path_direct_send.lacks(facts);
+}
+
+static bool is_giant_to_come(const struct pump_facts *facts)
+{
+    return is_giant(facts) && !pump_path_direct_receive.lacks(facts);
+}
+
 #define OPENSSL (1u << CHANNEL_USER)
 #define SOCKET (1u << CHANNEL_PLAIN | 1u << CHANNEL_KERNEL)
 
@@ -35,8 +55,10 @@ static const struct rule rules[] = {
     { PUMP_SEND, OPENSSL, NULL, &pump_path_user_send, "OpenSSL encrypts" },
     { PUMP_RECEIVE, OPENSSL, NULL, &pump_path_user_receive, "OpenSSL decrypts" },
     { PUMP_SEND, SOCKET, has_no_offsets, &pump_path_splice, "the source has no offsets" },
+    { PUMP_SEND, SOCKET, is_cold_giant, &pump_path_direct_send, "larger than half the memory" },
     { PUMP_SEND, SOCKET, is_in_memory, &pump_path_sendfile, "in the page cache" },
     { PUMP_SEND, SOCKET, NULL, &pump_path_sendfile, "not in the page cache, so with threads" },
+    { PUMP_RECEIVE, SOCKET, is_giant_to_come, &pump_path_direct_receive, "larger than half the memory" },
     { PUMP_RECEIVE, SOCKET, NULL, &pump_path_recv, "many records at once" },
 };
 

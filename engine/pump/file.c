@@ -43,6 +43,38 @@ void relay_file_drain_over(struct relay *relay, int result)
         flow_end(flow, result == 0 ? -EIO : result, PUMP_FAULT_FILE);
 }
 
+static void say_what_lacks(struct pump *pump)
+{
+    if (pump->asked && !pump->choice.refused)
+        pump->choice.why = "asked for; RLIMIT_MEMLOCK leaves no room for registered buffers (ulimit -l)";
+}
+
+void relay_read(struct relay *relay, int fd, size_t from, size_t size, uint64_t offset)
+{
+    struct pump *pump = relay->flow.pump;
+    struct pool_item *buffer = relay->lanes[relay->filling].buffer;
+    struct ring_op *op = flow_start(&relay->fill);
+    if (pool_register(pump->pool, buffer)) {
+        ring_read_fixed(pump->ring, op, fd, buffer->bytes + from, size, offset, buffer->slot);
+        return;
+    }
+    say_what_lacks(pump);
+    ring_read(pump->ring, op, fd, buffer->bytes + from, size, offset);
+}
+
+void relay_write(struct relay *relay, int fd, const uint8_t *bytes, size_t size, uint64_t offset)
+{
+    struct pump *pump = relay->flow.pump;
+    struct pool_item *buffer = relay->lanes[relay->draining].buffer;
+    struct ring_op *op = flow_start(&relay->drain);
+    if (pool_register(pump->pool, buffer)) {
+        ring_write_fixed(pump->ring, op, fd, bytes, size, offset, buffer->slot);
+        return;
+    }
+    say_what_lacks(pump);
+    ring_write(pump->ring, op, fd, bytes, size, offset);
+}
+
 int relay_nothing_to_finish(struct relay *relay)
 {
     (void)relay;

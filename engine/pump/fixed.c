@@ -1,17 +1,17 @@
-/* A file into a socket through buffers: one copy, and the kernel encrypts from them, or nobody does. */
+/* A file into a socket through registered buffers: one copy, and the kernel encrypts from them, or nobody does. */
 #include "engine/pump/pump_internal.h"
 
 #include <errno.h>
 #include <poll.h>
 
-static bool fixed_drain(struct relay *relay, const uint8_t *bytes, size_t size)
+bool relay_socket_drain(struct relay *relay, const uint8_t *bytes, size_t size)
 {
     struct pump *pump = relay->flow.pump;
     ring_send(pump->ring, flow_start(&relay->drain), channel_fd(pump->channel), bytes, size);
     return false;
 }
 
-static void fixed_drain_over(struct relay *relay, int result)
+void relay_socket_drain_over(struct relay *relay, int result)
 {
     struct flow *flow = &relay->flow;
     if (result > 0) {
@@ -24,11 +24,19 @@ static void fixed_drain_over(struct relay *relay, int result)
     }
 }
 
+static bool fixed_fill(struct relay *relay, uint8_t *room, size_t size)
+{
+    const struct lane *lane = &relay->lanes[relay->filling];
+    relay_read(relay, relay->flow.pump->file, (size_t)(room - lane->buffer->bytes), size,
+               flow_file_offset(&relay->flow, relay->fetched));
+    return false;
+}
+
 static const struct relay_ends fixed_ends = {
-    .fill = relay_file_fill,
+    .fill = fixed_fill,
     .fill_over = relay_file_fill_over,
-    .drain = fixed_drain,
-    .drain_over = fixed_drain_over,
+    .drain = relay_socket_drain,
+    .drain_over = relay_socket_drain_over,
     .finish = relay_nothing_to_finish,
 };
 

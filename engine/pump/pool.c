@@ -17,6 +17,7 @@ struct pump_pool {
     struct ring *ring;
     struct shelf shelves[POOL_KINDS];
     struct jobs *threads;
+    unsigned slots; /* of the ring, in use */
 };
 
 int pump_pool_new(struct pump_pool **out, struct ring *ring, unsigned buffers, unsigned pipes)
@@ -39,7 +40,8 @@ int pump_pool_new(struct pump_pool **out, struct ring *ring, unsigned buffers, u
 /* Touched here, on the ring's own thread: its memory is then that of the node where a pinned worker runs. */
 static int make_buffer(struct pool_item *item)
 {
-    void *bytes = mmap(NULL, PUMP_BUFFER_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    void *bytes =
+        mmap(NULL, PUMP_BUFFER_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (bytes == MAP_FAILED)
         return -errno;
     item->bytes = bytes;
@@ -105,6 +107,19 @@ void pump_pool_free(struct pump_pool *pool)
     }
     jobs_free(pool->threads);
     free(pool);
+}
+
+bool pool_register(struct pump_pool *pool, struct pool_item *buffer)
+{
+    if (buffer->registered || buffer->unregistrable)
+        return buffer->registered;
+    buffer->slot = pool->slots;
+    int result =
+        pool->slots < RING_SLOTS ? ring_register(pool->ring, buffer->slot, buffer->bytes, PUMP_BUFFER_SIZE) : -ENOSPC;
+    buffer->registered = result == 0;
+    buffer->unregistrable = result != 0;
+    pool->slots += result == 0;
+    return buffer->registered;
 }
 
 struct jobs *pool_threads(struct pump_pool *pool)

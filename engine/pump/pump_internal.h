@@ -110,6 +110,8 @@ enum pool_kind { POOL_BUFFER, POOL_PIPE, POOL_KINDS };
 struct pool_item {
     struct pool_item *next; /* the pool's */
     uint8_t *bytes;         /* of a buffer: PUMP_BUFFER_SIZE of them */
+    bool registered, unregistrable;
+    unsigned slot; /* of the ring, where it is registered */
     int pipe[2];
     size_t pipe_size; /* what the kernel granted */
 };
@@ -127,7 +129,9 @@ struct pool_wait {
 void pool_wait(struct pump_pool *pool, struct pool_wait *wait);
 void pool_leave(struct pump_pool *pool, struct pool_wait *wait);         /* stops waiting, where it still does */
 struct pool_item *pool_try(struct pump_pool *pool, enum pool_kind kind); /* at once, or NULL */
-bool pool_contended(const struct pump_pool *pool, enum pool_kind kind);  /* somebody waits */
+/* False: the kernel does not hold this buffer (RLIMIT_MEMLOCK). Buffers stay with the pool, and so do their slots. */
+bool pool_register(struct pump_pool *pool, struct pool_item *buffer);
+bool pool_contended(const struct pump_pool *pool, enum pool_kind kind); /* somebody waits */
 /* A pipe that may still hold bytes is `spoilt`: the next borrower must never see them. */
 void pool_give_back(struct pump_pool *pool, enum pool_kind kind, struct pool_item *item, bool spoilt);
 
@@ -146,8 +150,9 @@ struct relay_ends {
     bool (*drain)(struct relay *relay, const uint8_t *bytes, size_t size);
     void (*fill_over)(struct relay *relay, int result);  /* an operation started on relay->fill ended */
     void (*drain_over)(struct relay *relay, int result); /* the same for relay->drain */
-    void (*slow)(struct relay *relay);  /* of a path that sets `wakes_late`: nothing came for a while */
-    int (*finish)(struct relay *relay); /* 0; or -EAGAIN, having started an operation on relay->drain */
+    size_t (*lane_start)(const struct relay *relay); /* where in an empty lane the next byte stands; NULL: in front */
+    void (*slow)(struct relay *relay);               /* of a path that sets `wakes_late`: nothing came for a while */
+    int (*finish)(struct relay *relay);              /* 0; or -EAGAIN, having started an operation on relay->drain */
 };
 
 struct lane {
@@ -162,6 +167,7 @@ struct relay {
     bool polls_in, polls_out; /* the operation under way only waits */
     struct pool_wait wait;
     struct lane lanes[2];
+    size_t room_min;                        /* less room than that is not worth an operation */
     unsigned lane_count, filling, draining; /* indices of lanes; equal where one lane is both filled and drained */
     uint64_t unread;                        /* from the source, or PUMP_TO_END */
     uint64_t fetched;                       /* from the source */
@@ -186,6 +192,7 @@ void relay_filled(struct relay *relay, size_t bytes); /* by the source, to the r
 void relay_drained(struct relay *relay, size_t bytes);
 void relay_source_ended(struct relay *relay); /* in good order; an error where more was due */
 void relay_source_failed(struct relay *relay, int error);
+bool relay_makes_way(const struct relay *relay);        /* it has had its turn, and others wait for a lane */
 uint8_t *relay_room(struct relay *relay, size_t *size); /* where to fill, as it was given to `fill`; NULL: nowhere */
 void relay_tick(struct relay *relay);                   /* lets `hold` run */
 bool relay_channel_fill(struct relay *relay, uint8_t *room, size_t size); /* with channel_read() */
@@ -198,8 +205,19 @@ void relay_file_fill_over(struct relay *relay, int result);
 bool relay_file_drain(struct relay *relay, const uint8_t *bytes, size_t size);
 void relay_file_drain_over(struct relay *relay, int result);
 int relay_nothing_to_finish(struct relay *relay);
+/* Registered operations where the pool could register the buffer: at `from` of the lane that is filled, or drained. */
+void relay_read(struct relay *relay, int fd, size_t from, size_t size, uint64_t offset);
+void relay_write(struct relay *relay, int fd, const uint8_t *bytes, size_t size, uint64_t offset);
 
-extern const struct pump_path pump_path_splice, pump_path_sendfile, pump_path_fixed, pump_path_recv,
-    pump_path_user_send, pump_path_user_receive;
+/* The socket's end of a relay, of fixed.c and recv.c. */
+bool relay_socket_drain(struct relay *relay, const uint8_t *bytes, size_t size);
+void relay_socket_drain_over(struct relay *relay, int result);
+bool recv_fill(struct relay *relay, uint8_t *room, size_t size);
+void recv_fill_over(struct relay *relay, int result);
+void recv_slow(struct relay *relay);
+void recv_release(struct flow *flow);
+
+extern const struct pump_path pump_path_splice, pump_path_sendfile, pump_path_fixed, pump_path_direct_send,
+    pump_path_recv, pump_path_direct_receive, pump_path_user_send, pump_path_user_receive;
 
 #endif

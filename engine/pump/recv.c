@@ -25,7 +25,7 @@ static void wake_late(struct relay *relay, bool late)
         relay->wakes_late = late;
 }
 
-static void recv_slow(struct relay *relay)
+void recv_slow(struct relay *relay)
 {
     relay->slow_at = relay->fetched;
     wake_late(relay, false);
@@ -41,7 +41,7 @@ static void choose_wake(struct relay *relay)
         relay_tick(relay);
 }
 
-static bool recv_fill(struct relay *relay, uint8_t *room, size_t size)
+bool recv_fill(struct relay *relay, uint8_t *room, size_t size)
 {
     struct pump *pump = relay->flow.pump;
     if (channel_pending(pump->channel))
@@ -73,7 +73,7 @@ static bool says_control_record(const struct pump *pump, int error)
            (error == -EIO || error == -EINVAL || error == -EKEYEXPIRED);
 }
 
-static void recv_fill_over(struct relay *relay, int result)
+void recv_fill_over(struct relay *relay, int result)
 {
     struct pump *pump = relay->flow.pump;
     if (result > 0) {
@@ -97,7 +97,7 @@ static void recv_fill_over(struct relay *relay, int result)
 }
 
 /* The next request is waited for as every other. */
-static void recv_release(struct flow *flow)
+void recv_release(struct flow *flow)
 {
     wake_late((struct relay *)flow, false);
     relay_release(flow);

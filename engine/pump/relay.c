@@ -139,6 +139,7 @@ void relay_begin(struct flow *flow)
     flow_op_init(&relay->hold, flow, record_hold);
     flow_op_init(&relay->wait.op, flow, record_wait);
     relay->wait.kind = POOL_BUFFER;
+    relay->room_min = ROOM_MIN;
     relay->unread = pump->length == PUMP_TO_END ? PUMP_TO_END : pump->length - pump->moved;
     relay->fetched = pump->moved;
     relay->source_over = relay->unread == 0;
@@ -253,17 +254,23 @@ static bool relay_pauses(struct relay *relay)
     return true;
 }
 
+static size_t lane_start(const struct relay *relay)
+{
+    const struct relay_ends *ends = relay->flow.path->ends;
+    return ends->lane_start ? ends->lane_start(relay) : 0;
+}
+
 uint8_t *relay_room(struct relay *relay, size_t *size)
 {
     struct lane *lane = &relay->lanes[relay->filling];
     if (lane_is_empty(lane))
-        lane->begin = lane->end = 0;
-    if (PUMP_BUFFER_SIZE - lane->end < ROOM_MIN) {
+        lane->begin = lane->end = lane_start(relay);
+    if (PUMP_BUFFER_SIZE - lane->end < relay->room_min) {
         if (relay->filling != relay->draining || !relay_second_lane(relay))
             return NULL;
         relay->filling ^= 1;
         lane = &relay->lanes[relay->filling];
-        lane->begin = lane->end = 0;
+        lane->begin = lane->end = lane_start(relay);
     }
     size_t room = PUMP_BUFFER_SIZE - lane->end;
     if (room > relay->unread)
@@ -276,8 +283,7 @@ uint8_t *relay_room(struct relay *relay, size_t *size)
     return lane->buffer->bytes + lane->end;
 }
 
-/* It has had its turn, and others wait for a lane. */
-static bool relay_makes_way(const struct relay *relay)
+bool relay_makes_way(const struct relay *relay)
 {
     return relay->turn >= CROWDED_TURN && pool_contended(relay->flow.pump->pool, POOL_BUFFER);
 }
@@ -298,8 +304,8 @@ static bool relay_holds(struct relay *relay, size_t size)
     struct flow *flow = &relay->flow;
     if (flow->pump->way == PUMP_SEND || !flow->positioned || relay->source_over || size >= GATHER)
         return false;
-    bool has_room = PUMP_BUFFER_SIZE - relay->lanes[relay->filling].end >= ROOM_MIN;
-    if (relay->filling != relay->draining || relay->held_long || !has_room)
+    bool has_room = PUMP_BUFFER_SIZE - relay->lanes[relay->filling].end >= relay->room_min;
+    if (relay->filling != relay->draining || relay->held_long || !has_room || relay_makes_way(relay))
         return false;
     relay_tick(relay);
     return true;

@@ -101,6 +101,45 @@ void ring_write(struct ring *ring, struct ring_op *op, int fd, const void *buffe
     ring_start(ring, op, &sqe);
 }
 
+/* On the ring's own thread only: the kernel takes it from nobody else (IORING_SETUP_SINGLE_ISSUER). */
+int ring_register(struct ring *ring, unsigned slot, void *bytes, size_t size)
+{
+    struct iovec memory = { .iov_base = bytes, .iov_len = size };
+    size_t length = size;
+    int result = ring_ask(ring, RING_REGISTER, &length);
+    if (result != 0)
+        return result;
+    if (!ring->has_slots) {
+        result = io_uring_register_buffers_sparse(&ring->uring, RING_SLOTS);
+        if (result < 0)
+            return result;
+        ring->has_slots = true;
+    }
+    __u64 tag = 0;
+    result = io_uring_register_buffers_update_tag(&ring->uring, slot, &memory, &tag, 1);
+    return result < 0 ? result : 0;
+}
+
+void ring_read_fixed(struct ring *ring, struct ring_op *op, int fd, void *buffer, size_t length, uint64_t offset,
+                     unsigned slot)
+{
+    if (!ring_admit(ring, op, RING_READ, &length))
+        return;
+    struct io_uring_sqe sqe = { 0 };
+    io_uring_prep_read_fixed(&sqe, fd, buffer, (unsigned)length, offset, (int)slot);
+    ring_start(ring, op, &sqe);
+}
+
+void ring_write_fixed(struct ring *ring, struct ring_op *op, int fd, const void *buffer, size_t length, uint64_t offset,
+                      unsigned slot)
+{
+    if (!ring_admit(ring, op, RING_WRITE, &length))
+        return;
+    struct io_uring_sqe sqe = { 0 };
+    io_uring_prep_write_fixed(&sqe, fd, buffer, (unsigned)length, offset, (int)slot);
+    ring_start(ring, op, &sqe);
+}
+
 static void ring_prep_splice(struct io_uring_sqe *sqe, struct ring_op *op, int from, uint64_t offset, int to,
                              size_t length, bool more)
 {

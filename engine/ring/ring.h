@@ -40,7 +40,7 @@ struct ring_task {
 };
 
 enum ring_call { RING_ACCEPT, RING_POLL, RING_RECV, RING_SEND, RING_READ, RING_WRITE, RING_SPLICE, RING_CONNECT,
-                 RING_OPEN, RING_SENDFILE, RING_CALLS };
+                 RING_OPEN, RING_SENDFILE, RING_REGISTER, RING_CALLS };
 
 /*
  * For tests: asked before an operation starts. It may lower *length, or return -errno, and the operation then completes
@@ -76,6 +76,18 @@ void ring_send(struct ring *ring, struct ring_op *op, int fd, const void *buffer
 #define RING_NO_OFFSET UINT64_MAX
 void ring_read(struct ring *ring, struct ring_op *op, int fd, void *buffer, size_t length, uint64_t offset);
 void ring_write(struct ring *ring, struct ring_op *op, int fd, const void *buffer, size_t length, uint64_t offset);
+
+/*
+ * Memory that the kernel has looked up and holds on to, so that no operation has to. It is counted against
+ * RLIMIT_MEMLOCK. 0, or -errno: then the ordinary operations are to be used. `slot` below RING_SLOTS. The memory stays
+ * with the ring until another takes its slot.
+ */
+#define RING_SLOTS 64
+int ring_register(struct ring *ring, unsigned slot, void *bytes, size_t size);
+void ring_read_fixed(struct ring *ring, struct ring_op *op, int fd, void *buffer, size_t length, uint64_t offset,
+                     unsigned slot);
+void ring_write_fixed(struct ring *ring, struct ring_op *op, int fd, const void *buffer, size_t length, uint64_t offset,
+                      unsigned slot);
 
 /*
  * `length` bytes from a file through an empty pipe into a socket: two linked operations. Where the first is short the

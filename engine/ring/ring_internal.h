@@ -11,6 +11,7 @@ struct ring {
     const struct ring_seam *seam;
     bool enabled; /* the kernel knows who submits: the thread of the first ring_run() */
     bool stop;
+    bool has_slots; /* for registered memory */
 
     int wake_fd; /* written when `posted` becomes non-empty */
     struct ring_op wake;

@@ -2,9 +2,13 @@
 /* Which path is taken, what is told of that, and what becomes of one that was asked for and cannot be. */
 #include "tests/unit/pump_rig.h"
 
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
 #include "config/path.h"
 #include "config/schema.h"
 #include "engine/pump/cache.h"
+#include "engine/pump/direct_file.h"
 #include "engine/pump/pump_internal.h"
 
 #define LENGTH ((size_t)3 << 20)
@@ -205,6 +209,72 @@ static void stop_now(struct ring_op *op, int result, unsigned flags)
         ring_stop(stopper->rig->world->ring);
 }
 
+static void what_is_larger_than_half_the_memory_goes_past_the_page_cache(void **state)
+{
+    (void)state;
+    char told[PUMP_TOLD_SIZE];
+    int file = disk_file(body, LENGTH);
+    struct pump out = { .way = PUMP_SEND, .file = file, .length = UINT64_C(8) << 40 };
+    struct pump in = { .way = PUMP_RECEIVE, .file = file, .length = UINT64_C(8) << 40 };
+    struct direct_file direct;
+    bool has_direct = direct_open(&direct, file, O_RDONLY) == NULL;
+    direct_close(&direct);
+    struct stat facts;
+    assert_int_equal(fstat(file, &facts), 0);
+    if (!has_direct || major(facts.st_dev) == 0 || ftruncate(file, INT64_C(8) << 40) != 0) {
+        print_message("skipped: /var/tmp is not on a disk that takes it\n");
+        close(file);
+        skip();
+    }
+    pump_choose(&out, CHANNEL_KERNEL);
+    pump_choose(&in, CHANNEL_KERNEL);
+    assert_string_equal(pump_told(&out.choice, told), "direct: larger than half the memory");
+    assert_string_equal(pump_told(&in.choice, told), "direct: larger than half the memory");
+    pump_choose(&out, CHANNEL_USER);
+    assert_string_equal(pump_path_name(&out), "user");
+    close(file);
+}
+
+static void assert_cache_is_left_alone(enum peer_role role)
+{
+    struct rig rig;
+    int file = disk_file(body, role == PEER_TAKES ? LENGTH : 0);
+    if (role == PEER_TAKES && !is_cold(file)) {
+        close(file);
+        print_message("skipped: /var/tmp is not on a disk\n");
+        skip();
+    }
+    asked = "direct";
+    struct world world;
+    world_open(&world, NULL, 4, 2);
+    rig_open(&rig, &world, CHANNEL_PLAIN, (struct peer){ .role = role, .bytes = body, .length = LENGTH });
+    rig_start(&rig, file, 0, LENGTH);
+    world_run(&world);
+    asked = NULL;
+    assert_int_equal(rig.result, 0);
+    rig_close(&rig);
+    world_close(&world);
+    if (rig.pump.choice.refused) {
+        assert_string_not_equal(rig.pump.choice.why, "");
+    } else {
+        assert_int_equal(cache_holds(file, 0, LENGTH / 2), CACHED_NO);
+        assert_int_equal(cache_holds(file, LENGTH / 2, LENGTH / 2), CACHED_NO);
+    }
+    if (role == PEER_TAKES)
+        assert_peer_has(&rig, body, LENGTH);
+    else
+        assert_file_holds(file, 0, body, LENGTH);
+    rig_forget(&rig);
+    close(file);
+}
+
+static void what_goes_past_the_page_cache_leaves_it_alone(void **state)
+{
+    (void)state;
+    assert_cache_is_left_alone(PEER_TAKES);
+    assert_cache_is_left_alone(PEER_SENDS);
+}
+
 static void steps_on_threads_can_be_stopped(void **state)
 {
     (void)state;
@@ -243,6 +313,8 @@ int main(void)
         cmocka_unit_test(a_file_in_memory_is_known_as_such),
         cmocka_unit_test(what_was_just_written_is_in_the_page_cache),
         cmocka_unit_test(a_file_that_is_not_in_memory_is_sent_by_threads),
+        cmocka_unit_test(what_is_larger_than_half_the_memory_goes_past_the_page_cache),
+        cmocka_unit_test(what_goes_past_the_page_cache_leaves_it_alone),
         cmocka_unit_test(steps_on_threads_can_be_stopped),
     };
     return cmocka_run_group_tests(tests, rig_group_setup, rig_group_teardown);

@@ -14,6 +14,7 @@ struct seam {
     unsigned fail_for;       /* this many in a row */
     int error;
     bool no_splice;        /* what a file system says that can neither splice nor sendfile: not counted */
+    bool no_register;      /* as where RLIMIT_MEMLOCK has no room */
     uint32_t kinds;        /* bit per enum ring_call that is counted; 0: all */
     enum ring_call failed; /* the kind that was refused */
     unsigned failures;
@@ -24,6 +25,8 @@ static int seam_before(const struct ring_seam *base, enum ring_call call, size_t
     struct seam *seam = (struct seam *)(uintptr_t)base;
     if (seam->no_splice && (call == RING_SPLICE || call == RING_SENDFILE))
         return -EINVAL;
+    if (call == RING_REGISTER) /* goes on without: not counted */
+        return seam->no_register ? -ENOMEM : 0;
     if (seam->kinds && !(seam->kinds & 1u << call))
         return 0;
     seam->calls++;
@@ -183,6 +186,20 @@ static void a_copy_meets_failing_calls_too(void **state)
     }
 }
 
+static void buffers_that_cannot_be_registered_are_used_as_they_are(void **state)
+{
+    (void)state;
+    struct seam seam = { .seam.before = seam_before, .no_register = true };
+    struct rig rig;
+    asked = "fixed";
+    transfer(&seam, CHANNEL_PLAIN, PEER_TAKES, &rig);
+    asked = NULL;
+    char told[PUMP_TOLD_SIZE];
+    assert_int_equal(rig.result, 0);
+    assert_string_equal(pump_told(&rig.pump.choice, told),
+                        "fixed: asked for; RLIMIT_MEMLOCK leaves no room for registered buffers (ulimit -l)");
+}
+
 static void splice_refused_later_is_the_files_fault(void **state)
 {
     (void)state;
@@ -279,13 +296,21 @@ int main(void)
         cmocka_unit_test(an_interrupted_call_is_tried_again),
         cmocka_unit_test(a_file_system_without_splice_is_copied),
         cmocka_unit_test(a_copy_meets_failing_calls_too),
-        cmocka_unit_test(splice_refused_later_is_the_files_fault),
-        cmocka_unit_test(each_half_of_a_splice_has_its_own_side),
+        cmocka_unit_test(buffers_that_cannot_be_registered_are_used_as_they_are),
         cmocka_unit_test(a_full_disk_is_the_files_fault_and_keeps_what_fitted),
         cmocka_unit_test(a_wait_that_fails_ends_the_pump),
         cmocka_unit_test(a_control_record_that_never_comes_ends_the_pump),
     };
+    const struct CMUnitTest of_paths[] = {
+        cmocka_unit_test(every_call_may_do_less_than_asked),
+        cmocka_unit_test(any_call_may_fail),
+        cmocka_unit_test(an_interrupted_call_is_tried_again),
+        cmocka_unit_test(splice_refused_later_is_the_files_fault),
+        cmocka_unit_test(each_half_of_a_splice_has_its_own_side),
+        cmocka_unit_test(a_full_disk_is_the_files_fault_and_keeps_what_fitted),
+        cmocka_unit_test(a_wait_that_fails_ends_the_pump),
+    };
     int failures = 0;
-    RUN_FOR_EACH_PATH(tests, failures)
+    RUN_FOR_EACH_PATH(tests, of_paths, failures)
     return failures;
 }

@@ -4,8 +4,8 @@ from harness import check, client, equal, files, setup, test
 from harness.peers import curl_options, tool
 
 SIZES = (1, 100_003, (3 << 20) + 7)
-SENDING = ("sendfile", "splice", "fixed")
-RECEIVING = ("recv",)
+SENDING = ("sendfile", "splice", "fixed", "direct")
+RECEIVING = ("recv", "direct")
 FIRST, LAST = 12_345, 2_345_678
 
 
@@ -16,7 +16,7 @@ def is_told(told, path, ours):
     return told == f"{path}: asked for" or f": not {path} as asked for: " in told
 
 
-@test("host", "guest", each=[*SENDING, *RECEIVING])
+@test("host", "guest", each=dict.fromkeys(SENDING + RECEIVING))
 def fetches_and_sends_what_it_should(t, path):
     store = t.make_folder("files")
     server = setup.server(t, more={"store main": {"root": store, "path": path}})
