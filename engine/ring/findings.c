@@ -12,6 +12,7 @@
 #include "ktls/probe.h"
 
 #define PROBE_ENTRIES 8
+#define REGISTERED_MAX (32UL << 20) /* RING_SLOTS of the pump's buffers */
 #define DISABLED_SYSCTL "/proc/sys/kernel/io_uring_disabled"
 
 struct need {
@@ -255,18 +256,22 @@ static void add_task_work(struct findings *findings, const struct io_uring *urin
         "Completions are handled in batches, not as interruptions.", deferred ? "" : "use Linux 6.1 or later");
 }
 
+/* Of unprivileged processes alone: root's are not counted. */
 static void add_locked_memory(struct findings *findings)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0)
         return;
     char value[64];
+    bool enough = limit.rlim_cur >= REGISTERED_MAX;
     if (limit.rlim_cur == RLIM_INFINITY)
         snprintf(value, sizeof(value), "unlimited");
     else
         snprintf(value, sizeof(value), "%llu KiB", (unsigned long long)limit.rlim_cur / 1024);
-    say(add(findings, FINDING_OK, "limit: locked memory", value),
-        "Kernels before 5.12 charge each io_uring to it; nothing of ours needs it locked since.", "");
+    say(add(findings, enough ? FINDING_OK : FINDING_NOTE, "limit: locked memory", value),
+        "The buffers that a worker registers with its io_uring count against it, up to 32 MiB for each; the others are "
+        "looked up by the kernel at every use.",
+        enough ? "" : "raise it: `ulimit -l unlimited`, or LimitMEMLOCK=infinity in the service");
 }
 
 void ring_findings(struct findings *findings)

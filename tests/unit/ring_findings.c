@@ -113,6 +113,33 @@ static void names_the_limit_of_locked_memory(void **state)
     check_refusal(ENOMEM, "RLIMIT_MEMLOCK", "ulimit -l");
 }
 
+static void expect_locked_memory(rlim_t soft, rlim_t hard, const char *value, enum finding_status status)
+{
+    const struct rlimit limit = { .rlim_cur = soft, .rlim_max = hard };
+    assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &limit), 0);
+    struct findings findings = { 0 };
+    ring_findings(&findings);
+    const struct finding *finding = find(&findings, "limit: locked memory");
+    assert_non_null(finding);
+    assert_string_equal(finding->value, value);
+    assert_int_equal(finding->status, status);
+    assert_int_equal(finding->remedy[0] == '\0', status == FINDING_OK);
+    findings_clear(&findings);
+}
+
+static void says_when_registered_buffers_do_not_fit_into_locked_memory(void **state)
+{
+    (void)state;
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_MEMLOCK, &before), 0);
+    expect_locked_memory(64 << 10, before.rlim_max, "64 KiB", FINDING_NOTE);
+    if (before.rlim_max >= 32 << 20)
+        expect_locked_memory(32 << 20, before.rlim_max, "32768 KiB", FINDING_OK);
+    if (before.rlim_max == RLIM_INFINITY)
+        expect_locked_memory(RLIM_INFINITY, before.rlim_max, "unlimited", FINDING_OK);
+    assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &before), 0);
+}
+
 static void says_the_error_it_does_not_know(void **state)
 {
     (void)state;
@@ -127,6 +154,7 @@ int main(void)
         cmocka_unit_test(names_a_seccomp_filter_and_what_to_allow),
         cmocka_unit_test(names_a_kernel_without_io_uring),
         cmocka_unit_test(names_the_limit_of_locked_memory),
+        cmocka_unit_test(says_when_registered_buffers_do_not_fit_into_locked_memory),
         cmocka_unit_test(says_the_error_it_does_not_know),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
