@@ -17,8 +17,9 @@ def all_at_once(work):
 
 @test("host", "guest", limit=120)
 def sixty_four_clients_send_and_fetch_at_once(t):
-    server = setup.server(t)
-    patient = ("--connect-timeout", "90")  # 64 programs that start at once leave an emulated machine little for handshakes
+    # 64 programs that start at once leave an emulated machine little for handshakes.
+    server = setup.server(t, handshake_timeout="90s", header_timeout="90s")
+    patient = ("--connect-timeout", "90")
     source = files.make(server.root / "source", SIZE, 1)
     ini = setup.partner(t, server.port)
 
