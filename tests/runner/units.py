@@ -71,8 +71,9 @@ def run_program(program, build, prefix, limit):
             output, code = (overdue.stdout or b"").decode(errors="replace") + f"\nended after {limit} seconds", None
         results = []
         for report in sorted(Path(folder).glob("*.xml")):
+            group = "" if report.stem == "tests" else f" ({report.stem})"
             try:
-                results += [(f"unit {name}: {case}", build, outcome, text) for case, outcome, text in _cases(report)]
+                results += [(f"unit {name}: {case}{group}", build, outcome, text) for case, outcome, text in _cases(report)]
             except xml.ParseError as problem:
                 results.append((f"unit {name}: its report", build, "failed", f"{problem}\n{report.read_text()}"))
     results = [(t, b, o, text if o != "skipped" else _skip_reason(output)) for t, b, o, text in results]
