@@ -2,10 +2,30 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <unistd.h>
+
+/*
+ * A file that is nowhere but in memory (tmpfs) is read by this thread itself: the kernel refuses to try that without
+ * waiting (RWF_NOWAIT) and the ring would hand each read to a kernel thread. With both ends on two processors that
+ * costs a server 15 % more of its time, and the bytes are in another processor's cache when they are encrypted.
+ */
+static bool read_here(struct relay *relay, uint8_t *room, size_t size)
+{
+    struct pump *pump = relay->flow.pump;
+    ssize_t got = ring_ask(pump->ring, RING_READ, &size);
+    if (got == 0) {
+        got = pread(pump->file, room, size, (off_t)flow_file_offset(&relay->flow, relay->fetched));
+        got = got < 0 ? -errno : got;
+    }
+    relay_file_fill_over(relay, (int)got);
+    return got > 0 || got == -EINTR;
+}
 
 bool relay_file_fill(struct relay *relay, uint8_t *room, size_t size)
 {
     struct pump *pump = relay->flow.pump;
+    if (relay->in_memory)
+        return read_here(relay, room, size);
     ring_read(pump->ring, flow_start(&relay->fill), pump->file, room, size,
               flow_file_offset(&relay->flow, relay->fetched));
     return false;

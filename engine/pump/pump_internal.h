@@ -164,6 +164,7 @@ struct relay {
     struct flow flow;
     struct flow_op fill, drain, pause, hold;
     struct pace pace;
+    bool in_memory;           /* the file that is read */
     bool polls_in, polls_out; /* the operation under way only waits */
     struct pool_wait wait;
     struct lane lanes[2];

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "engine/pump/cache.h"
+
 #define TURN_BYTES ((size_t)1 << 20)     /* moved by calls of our own before other pumps have their turn */
 #define CROWDED_TURN ((size_t)128 << 10) /* filled before a lane goes to whoever waits for one, longest first */
 #define ROOM_MIN ((size_t)16 << 10)      /* one TLS record: less room than that is not worth a call */
@@ -140,6 +142,7 @@ void relay_begin(struct flow *flow)
     flow_op_init(&relay->wait.op, flow, record_wait);
     relay->wait.kind = POOL_BUFFER;
     relay->room_min = ROOM_MIN;
+    relay->in_memory = pump->way == PUMP_SEND && flow->positioned && cache_is_home(pump->file);
     relay->unread = pump->length == PUMP_TO_END ? PUMP_TO_END : pump->length - pump->moved;
     relay->fetched = pump->moved;
     relay->source_over = relay->unread == 0;
@@ -387,7 +390,8 @@ void relay_advance(struct flow *flow)
     bool more = true;
     while (more && !flow->ended) {
         more = relay_fill(relay);
-        more |= relay_drain(relay);
+        if (!flow->ended)
+            more |= relay_drain(relay);
     }
     if (flow->ended)
         return;
