@@ -78,7 +78,6 @@ void channel_free(struct channel *channel);
  */
 const struct tls_peer *channel_peer(const struct channel *channel);
 const struct tls_peer *channel_own(const struct channel *channel);
-void channel_forget_own(struct channel *channel); /* nobody will ask for ours again: it takes memory */
 /*
  * The peer's chain as it was sent, leaf first, in PEM, for free(). NULL: none, resumed, no memory, or the profile has
  * no save_chain.

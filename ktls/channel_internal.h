@@ -146,7 +146,8 @@ struct channel {
     struct channel_facts facts;
     X509 *certificate;           /* the peer's; NULL: none */
     STACK_OF(X509) * chain;      /* as the peer sent it, where it is to be saved; the leaf may be missing */
-    struct tls_peer *peer, *own; /* NULL: none */
+    struct tls_peer *peer;      /* NULL: none */
+    const struct tls_peer *own; /* the context's; NULL: none */
     char *peer_error;            /* behind facts.peer_error, or NULL */
     char reason[512];
     bool at_peer;

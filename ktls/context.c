@@ -30,6 +30,7 @@ struct tls_context {
     enum config_hostname hostname;
     struct rules rules;
     struct staple *staple; /* servers only; NULL: none */
+    struct own *own;
     bool without_kernel, fips_forbids_kernel;
 };
 
@@ -114,6 +115,7 @@ static void context_free(struct tls_context *context)
     sessions_free(context->sessions);
     rules_clear(&context->rules);
     ocsp_free(context->staple);
+    own_free(context->own);
     fips_close(&context->fips);
     free(context->hostname_value);
     free(context->save_chain);
@@ -180,6 +182,9 @@ struct tls_context *tls_context_new(const struct config_profile *profile, const 
     rules_load(&context->rules, context->ssl, context->fips.library, profile, errors);
     context->staple = ocsp_load(context->ssl, context->fips.library, profile, errors);
     warn_of_save_chain(profile, errors);
+    context->own = own_load(context->ssl);
+    if (!context->own)
+        config_errors_add_at(errors, CONFIG_ERROR, profile->section, NULL, "no memory for the certificates");
 out:
     ERR_clear_error();
     if (errors->error_count == errors_before)
@@ -198,6 +203,11 @@ void tls_context_drop(struct tls_context *context)
 {
     if (context && atomic_fetch_sub_explicit(&context->references, 1, memory_order_acq_rel) == 1)
         context_free(context);
+}
+
+const struct tls_peer *tls_context_own(const struct tls_context *context, const X509 *certificate)
+{
+    return own_find(context->own, certificate);
 }
 
 enum config_role tls_context_role(const struct tls_context *context)

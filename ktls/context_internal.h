@@ -10,6 +10,7 @@
 #include <openssl/ssl.h>
 
 #include "ktls/context.h"
+#include "ktls/peer.h"
 
 /*
  * Compressed certificates (RFC 8879) stay off: what nobody has authenticated yet would be inflated. OpenSSL before 3.2
@@ -59,6 +60,15 @@ void channel_keylog(const SSL *ssl, const char *line);
 /* Of the channel behind `ssl` (none: false): the peer asked for our certificate; we sent one. */
 bool channel_was_asked(const SSL *ssl);
 bool channel_has_shown(const SSL *ssl);
+
+/* own.c: what the certificates of a context say, read when it is made. NULL: no memory. */
+struct own;
+struct own *own_load(SSL_CTX *ssl);
+void own_free(struct own *own);                                                    /* NULL is allowed */
+const struct tls_peer *own_find(const struct own *own, const X509 *certificate); /* NULL: nothing is told of it */
+
+/* Of a certificate that a channel of this context sent. NULL as above. */
+const struct tls_peer *tls_context_own(const struct tls_context *context, const X509 *certificate);
 
 /* sessions.c: a bounded store, safe to use from any thread. */
 struct sessions;

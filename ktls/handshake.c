@@ -49,14 +49,12 @@ static int take_peer(struct channel *channel)
     return 0;
 }
 
-static int take_own(struct channel *channel)
+static void take_own(struct channel *channel)
 {
-    X509 *certificate = channel->sent_certificate ? SSL_get_certificate(channel->ssl) : NULL;
-    int error = 0;
+    const X509 *certificate = channel->sent_certificate ? SSL_get_certificate(channel->ssl) : NULL;
 
     if (certificate)
-        channel->own = tls_peer_new(certificate, &error);
-    return error == -ENOMEM ? channel_fail(channel, ENOMEM, "no memory for our certificate") : 0;
+        channel->own = tls_context_own(channel->context, certificate);
 }
 
 void channel_drop_certificates(struct channel *channel)
@@ -64,7 +62,6 @@ void channel_drop_certificates(struct channel *channel)
     X509_free(channel->certificate);
     sk_X509_pop_free(channel->chain, X509_free);
     tls_peer_free(channel->peer);
-    tls_peer_free(channel->own);
     free(channel->peer_error);
 }
 
@@ -88,12 +85,6 @@ const struct tls_peer *channel_peer(const struct channel *channel)
 const struct tls_peer *channel_own(const struct channel *channel)
 {
     return channel->own;
-}
-
-void channel_forget_own(struct channel *channel)
-{
-    tls_peer_free(channel->own);
-    channel->own = NULL;
 }
 
 static bool take_chain(struct channel *channel)
@@ -163,10 +154,9 @@ static int establish(struct channel *channel)
     if (facts->resumed)
         tickets_recall(ssl);
     int failed = take_peer(channel);
-    if (!failed)
-        failed = take_own(channel);
     if (failed)
         return failed;
+    take_own(channel);
     if (!take_chain(channel))
         return channel_fail(channel, ENOMEM, "no memory for the peer's chain");
     if (!channel->server && tls_context_enforced(channel->context) && !facts->resumed &&

@@ -178,7 +178,6 @@ static enum flow handshake_answer(struct session *session)
     if (rc < 0)
         return handshake_failed(session);
     tell_certificate(session, "Y23I", channel_own(session->channel));
-    channel_forget_own(session->channel);
     if (channel_facts(session->channel)->peer_verified)
         tell_certificate(session, "Y21I", channel_peer(session->channel));
     return keep_chain(session);
