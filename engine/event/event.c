@@ -142,11 +142,18 @@ static void put_json_char(struct line *line, const char *bytes, size_t length, u
     }
 }
 
+/* What a byte may be written as. Nearly all of an event's bytes are looked at here, with each request. */
+enum { ESCAPED, IN_QUOTES, BARE };
+static const unsigned char looks[256] = {
+    [' '] = IN_QUOTES, ['!'] = BARE,         ['#' ... '<'] = BARE,
+    ['='] = IN_QUOTES, ['>' ... '['] = BARE, [']' ... '~'] = BARE,
+};
+
 /* How many bytes stand as they are, in either form: all of most values. */
 static size_t plain_run(const char *text, size_t left)
 {
     size_t length = 0;
-    while (length < left && text[length] >= ' ' && text[length] <= '~' && text[length] != '"' && text[length] != '\\')
+    while (length < left && looks[(unsigned char)text[length]] != ESCAPED)
         length++;
     return length;
 }
@@ -196,22 +203,18 @@ char *event_escape(const char *text, size_t *length)
     return escaped;
 }
 
-static bool needs_quotes(const char *text)
-{
-    if (text[0] == 0)
-        return true;
-    for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
-        if (*at <= ' ' || *at == '"' || *at == '\\' || *at == '=' || *at >= 0x7f)
-            return true;
-    }
-    return false;
-}
-
 static void put_value(struct line *line, const char *text, bool json)
 {
-    bool quotes = json || needs_quotes(text);
+    size_t bare = 0;
+    while (looks[(unsigned char)text[bare]] == BARE)
+        bare++;
+    bool whole = text[bare] == 0 && bare <= VALUE_MAX;
+    bool quotes = json || bare == 0 || text[bare] != 0;
     put(line, "\"", quotes);
-    put_escaped(line, text, json);
+    if (whole)
+        put(line, text, bare);
+    else
+        put_escaped(line, text, json);
     put(line, "\"", quotes);
 }
 
@@ -281,7 +284,9 @@ static void put_head(struct line *line, const char *id, bool json)
 static void finish(struct line *line, bool json)
 {
     const char *mark = !line->full ? "" : json ? ",\"cut\":true" : " cut=yes";
-    line->length += (size_t)snprintf(line->bytes + line->length, LINE_RESERVE, "%s%s\n", mark, json ? "}" : "");
+    char *end = stpcpy(line->bytes + line->length, mark);
+    end = stpcpy(end, json ? "}\n" : "\n");
+    line->length = (size_t)(end - line->bytes);
 }
 
 static bool write_whole(int fd, const char *bytes, size_t length)
