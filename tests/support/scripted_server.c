@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -29,6 +30,7 @@ struct scripted_server {
     int listener;
     uint16_t port;
     int end[2]; /* a pipe: closed when nobody will come any more */
+    int word;   /* an eventfd: said by scripted_server_go_on() */
     pthread_t thread;
     struct script_notes notes;
     SSL *ssl; /* the connection; NULL: none */
@@ -125,6 +127,12 @@ static void await_end(struct scripted_server *server)
         server->notes.heard_close_notify = true;
 }
 
+static void await_word(const struct scripted_server *server)
+{
+    struct pollfd word = { .fd = server->word, .events = POLLIN };
+    poll(&word, 1, 10000);
+}
+
 static void say_goodbye(struct scripted_server *server)
 {
     if (server->ssl)
@@ -156,6 +164,8 @@ static void *play(void *argument)
             say_body(server, step->amount);
         else if (step->verb == PAUSE)
             poll(NULL, 0, (int)step->amount);
+        else if (step->verb == AWAIT_WORD)
+            await_word(server);
         else if (step->verb == AWAIT_END)
             await_end(server);
         else if (step->verb == SCRIPT_CLOSE)
@@ -201,9 +211,16 @@ struct scripted_server *scripted_server_new(struct pki *pki, const struct script
              SSL_CTX_set_max_proto_version(server->context, (int)version));
     listen_on_loopback(server);
     MUST(pipe(server->end) == 0);
+    server->word = eventfd(0, EFD_CLOEXEC);
+    MUST(server->word >= 0);
     signal(SIGPIPE, SIG_IGN);
     MUST(pthread_create(&server->thread, NULL, play, server) == 0);
     return server;
+}
+
+void scripted_server_go_on(struct scripted_server *server)
+{
+    MUST(eventfd_write(server->word, 1) == 0);
 }
 
 uint16_t scripted_server_port(const struct scripted_server *server)
@@ -216,6 +233,7 @@ void scripted_server_end(struct scripted_server *server, struct script_notes *no
     close(server->end[1]);
     pthread_join(server->thread, NULL);
     close(server->end[0]);
+    close(server->word);
     close(server->listener);
     SSL_CTX_free(server->context);
     if (notes)

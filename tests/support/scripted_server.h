@@ -20,6 +20,7 @@ enum script_verb {
     SAY,          /* `text` */
     SAY_BODY,     /* `amount` bytes of the pattern, from its start */
     PAUSE,        /* `amount` milliseconds */
+    AWAIT_WORD,   /* until scripted_server_go_on(), ten seconds at most */
     AWAIT_END,    /* until the client closes, ten seconds at most */
     SCRIPT_CLOSE, /* close_notify, then the end of TCP */
     CUT,          /* the end of TCP without close_notify */
@@ -39,6 +40,7 @@ struct scripted_server;
 /* `wants_certificate`: handshakes without one fail. `version`: 0x0303, 0x0304, or 0 for both. */
 struct scripted_server *scripted_server_new(struct pki *pki, const struct script_step *steps, bool wants_certificate,
                                             unsigned version);
+void scripted_server_go_on(struct scripted_server *server); /* from any thread; once */
 uint16_t scripted_server_port(const struct scripted_server *server);
 
 /* What came of it. The thread has ended by then; the client must have let go of its connection, or the script waits. */
