@@ -3,16 +3,12 @@
 #include "engine/server/server_internal.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "config/path.h"
 
-#define LINGER_MS 2000
-#define LINGER_BYTES (16u << 20)
-#define LINGER_TURNS 256 /* reads before others may go on */
 #define TURNS_WITHOUT_PAUSE 16
 #define CROWDED_STEP (128u << 10) /* bytes at a time, and waiting in the socket: see bench/README.md */
 #define QUIET_TICKS 2             /* between requests, after which OpenSSL keeps no buffers */
@@ -440,65 +436,4 @@ enum flow session_send(struct session *session, enum flow (*then)(struct session
     session->after_send = then;
     session->step = step_send;
     return FLOW_GO;
-}
-
-/* -- the end ------------------------------------------------------------------------------------------------------ */
-
-/*
- * Closing a socket that holds unread bytes makes the kernel send a reset, which can overtake our last answer. So the
- * write side is shut, and the peer has a moment to finish.
- */
-static enum flow step_linger(struct session *session)
-{
-    char dropped[4096];
-
-    for (int turn = 0; turn < LINGER_TURNS; turn++) {
-        /* MSG_TRUNC: TCP drops them in the kernel. What a plain client says that was refused unheard is not read. */
-        ssize_t n = recv(session->fd, dropped, sizeof dropped, MSG_DONTWAIT | MSG_TRUNC);
-        if (n < 0 && errno == EAGAIN)
-            return session_wait_events(session, POLLIN);
-        if (n <= 0)
-            return FLOW_GONE;
-        session->lingered += (size_t)n;
-        if (session->lingered > LINGER_BYTES)
-            return FLOW_GONE;
-    }
-    return session_wait_events(session, POLLIN); /* the other sessions have their turn */
-}
-
-static enum flow linger(struct session *session)
-{
-    if (shutdown(session->fd, SHUT_WR) < 0)
-        return FLOW_GONE;
-    session->step = step_linger;
-    return FLOW_GO;
-}
-
-enum flow session_linger(struct session *session)
-{
-    session_set_deadline(session, LINGER_MS, session_abort);
-    return linger(session);
-}
-
-static enum flow step_close(struct session *session)
-{
-    int rc = channel_close_notify(session->channel);
-
-    if (rc == -EAGAIN)
-        return session_wait_socket(session);
-    return rc < 0 ? FLOW_GONE : linger(session);
-}
-
-enum flow session_close(struct session *session)
-{
-    request_release(session);
-    session_set_deadline(session, LINGER_MS, session_abort);
-    session->step = step_close;
-    return FLOW_GO;
-}
-
-enum flow session_abort(struct session *session)
-{
-    (void)session;
-    return FLOW_GONE;
 }
