@@ -119,6 +119,26 @@ static enum flow step_asked(struct session *session)
 
 /* -- PUT of a part ------------------------------------------------------------------------------------------------- */
 
+/* What stands in the file by now. */
+static int note(struct session *session)
+{
+    struct part *part = session->part;
+    uint64_t came = session->stored + session->pump.moved;
+
+    return part->writing ? upload_wrote(part->upload, &part->writer, part->range.first + came) : 0;
+}
+
+static void stop_writing(struct session *session)
+{
+    struct part *part = session->part;
+
+    if (!part->writing)
+        return;
+    note(session);
+    upload_write_end(part->upload, &part->writer);
+    part->writing = false;
+}
+
 static const struct {
     int error;
     unsigned status;
@@ -136,12 +156,32 @@ static const struct {
     { -EAGAIN, 503, "other connections still write into this upload" },
 };
 
+/* Before an answer that says so is out: who hears it may come back at once, on another connection. */
+static void let_go(struct session *session)
+{
+    struct part *part = session->part;
+
+    stop_writing(session);
+    if (part->finishing)
+        upload_finish_end(part->upload, false);
+    else if (part->waits > 0)
+        upload_finish_give_up(part->upload);
+    if (part->upload)
+        upload_leave(part->upload);
+    part->finishing = false;
+    part->waits = 0;
+    part->upload = NULL;
+}
+
 enum flow part_refuse(struct session *session, int rc)
 {
     const char *why;
 
     part_set_deadline(session);
     session->part->busy = rc == -EBUSY;
+    let_go(session);
+    if (rc == 412)
+        return request_refuse(session, 412, "the file is not the one that was asked for");
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
         if (refusals[i].error == rc)
             return request_refuse(session, refusals[i].status, refusals[i].why);
@@ -221,8 +261,6 @@ static enum flow step_taken(struct session *session)
         strcpy(part->have, EXTENTS_NONE);
         rc = -ENODATA;
     }
-    if (rc == 412)
-        return request_refuse(session, 412, "the file is not the one that was asked for");
     if (rc == 0 && !is_part(part)) {
         session->step = is_last(part) ? part_claim : request_done;
         return FLOW_GO;
@@ -230,32 +268,12 @@ static enum flow step_taken(struct session *session)
     if (rc == 0)
         rc = upload_write_begin(part->upload, &part->writer, part->range.first, part->range.length,
                                 digest_announced(session));
-    if (rc < 0)
+    if (rc != 0)
         return part_refuse(session, rc);
     part->writing = true;
     session->upload.fd = store_partial_fd(upload_partial(part->upload));
     session->base = part->range.first;
     return receive_body(session);
-}
-
-/* What stands in the file by now. */
-static int note(struct session *session)
-{
-    struct part *part = session->part;
-    uint64_t came = session->stored + session->pump.moved;
-
-    return part->writing ? upload_wrote(part->upload, &part->writer, part->range.first + came) : 0;
-}
-
-static void stop_writing(struct session *session)
-{
-    struct part *part = session->part;
-
-    if (!part->writing)
-        return;
-    note(session);
-    upload_write_end(part->upload, &part->writer);
-    part->writing = false;
 }
 
 enum flow partial_arrived(struct session *session)
@@ -421,13 +439,7 @@ void partial_release(struct session *session)
 
     if (!part)
         return;
-    stop_writing(session);
-    if (part->finishing)
-        upload_finish_end(part->upload, false);
-    else if (part->waits > 0)
-        upload_finish_give_up(part->upload);
-    if (part->upload)
-        upload_leave(part->upload);
+    let_go(session);
     extents_clear(&part->holes);
     free(part);
     session->part = NULL;

@@ -117,9 +117,7 @@ static enum flow step_named(struct session *session)
     struct part *part = session->part;
 
     part_set_deadline(session);
-    if (session->result == 412)
-        return request_refuse(session, 412, "the file is not the one that was asked for");
-    if (session->result < 0)
+    if (session->result != 0)
         return part_refuse(session, session->result);
     session->stored = part->size;
     upload_carriage(part->upload, &session->pump.choice, &session->began);

@@ -27,7 +27,7 @@ int part_take(struct session *session, uint64_t size);
 /* Has `work` done by a thread that may block, then goes on with `then`. */
 enum flow part_run(struct session *session, enum flow (*then)(struct session *), void (*work)(struct job *job));
 void part_set_deadline(struct session *session);
-enum flow part_refuse(struct session *session, int rc); /* -errno */
+enum flow part_refuse(struct session *session, int rc); /* -errno or 412; holds the upload no longer */
 
 /* partial_finish.c: a step, of who holds the upload. What a PUT finishes gets its name; what a DELETE does is gone. */
 enum flow part_claim(struct session *session);
