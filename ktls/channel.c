@@ -13,6 +13,8 @@
 
 #define RECORD_ROOM ((size_t)TLS_RECORD_PLAINTEXT_MAX + 2048) /* also where the peer wants records of 512 bytes */
 #define SEND_AT ((size_t)256 * 1024)                          /* bytes: enough for one system call */
+#define SEND_AT_HELD ((size_t)32 * 1024)                      /* the same in a crowd, see channel_hold() */
+#define HELD_ROOM ((size_t)40 * 1024)                         /* for that, and what is sent with it */
 #define KERNEL_WRITE_MOST ((size_t)1024 * 1024)
 
 /* ---- birth and death ---- */
@@ -364,17 +366,43 @@ static size_t records_in(size_t bytes)
     return (bytes + TLS_RECORD_PLAINTEXT_MAX - 1) / TLS_RECORD_PLAINTEXT_MAX;
 }
 
+/*
+ * Room for records, gathered for one system call. Where little may wait in the socket, as in a crowd, little waits
+ * here, too, and the memory goes to the next channel that has something to send.
+ */
+static size_t make_room(struct channel *channel, size_t size)
+{
+    bool is_held = channel->unsent_most > 0;
+
+    if (is_held && wire_unsent(&channel->wire) + RECORD_ROOM > HELD_ROOM)
+        return 0;
+    return wire_reserve(&channel->wire,
+                        is_held ? RECORD_ROOM : records_in(size < SEND_AT ? size : SEND_AT) * RECORD_ROOM);
+}
+
+/* What was gathered goes out once it is enough. */
+static int send_gathered(struct channel *channel)
+{
+    bool is_held = channel->unsent_most > 0;
+
+    if (wire_unsent(&channel->wire) < (is_held ? SEND_AT_HELD : SEND_AT))
+        return 0;
+    int failed = channel_flush(channel);
+    if (!failed && is_held)
+        wire_trim(&channel->wire);
+    return failed == -EAGAIN ? 0 : failed;
+}
+
 /* Room is made before OpenSSL encrypts, so that its write never stops half way and never has to be repeated. */
 static ssize_t user_write(struct channel *channel, const void *bytes, size_t size)
 {
-    size_t wanted = records_in(size < SEND_AT ? size : SEND_AT) * RECORD_ROOM;
-    size_t room = wire_reserve(&channel->wire, wanted);
+    size_t room = make_room(channel, size);
 
     if (room < RECORD_ROOM) {
         int failed = channel_flush(channel);
         if (failed)
             return failed;
-        room = wire_reserve(&channel->wire, wanted);
+        room = make_room(channel, size);
     }
     if (room < RECORD_ROOM)
         return channel_fail(channel, ENOMEM, "no memory for the outgoing records");
@@ -389,11 +417,9 @@ static ssize_t user_write(struct channel *channel, const void *bytes, size_t siz
     int done = SSL_write_ex(channel->ssl, bytes, size, &written);
     if (done != 1)
         return channel_fail_ssl(channel, CHANNEL_TX, SSL_get_error(channel->ssl, done));
-    if (wire_unsent(&channel->wire) >= SEND_AT) {
-        failed = channel_flush(channel);
-        if (failed && failed != -EAGAIN)
-            return failed;
-    }
+    failed = send_gathered(channel);
+    if (failed)
+        return failed;
     return (ssize_t)written;
 }
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 struct shelf {
@@ -17,7 +18,9 @@ struct pump_pool {
     struct ring *ring;
     struct shelf shelves[POOL_KINDS];
     struct jobs *threads;
-    unsigned slots; /* of the ring, in use */
+    unsigned slots;              /* of the ring, in use */
+    struct pool_holder *holders; /* of buffers */
+    uint64_t pressed;            /* when they were last asked for some; milliseconds */
 };
 
 int pump_pool_new(struct pump_pool **out, struct ring *ring, unsigned buffers, unsigned pipes)
@@ -219,4 +222,43 @@ void pool_give_back(struct pump_pool *pool, enum pool_kind kind, struct pool_ite
         shelf->free = item;
     }
     shelf_serve(pool, kind);
+}
+
+void pool_hold(struct pump_pool *pool, struct pool_holder *holder)
+{
+    holder->next = pool->holders;
+    holder->place = &pool->holders;
+    if (holder->next)
+        holder->next->place = &holder->next;
+    pool->holders = holder;
+}
+
+void pool_unhold(struct pool_holder *holder)
+{
+    if (!holder->place)
+        return;
+    *holder->place = holder->next;
+    if (holder->next)
+        holder->next->place = holder->place;
+    holder->place = NULL;
+}
+
+static uint64_t clock_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void pool_press(struct pump_pool *pool)
+{
+    const struct pool_wait *wait = pool->shelves[POOL_BUFFER].first;
+    uint64_t now = clock_now();
+    if (now - pool->pressed < POOL_PATIENCE_MILLISECONDS)
+        return;
+    pool->pressed = now;
+    for (struct pool_holder *holder = pool->holders; holder && wait; holder = holder->next) {
+        if (holder->asked(holder))
+            wait = wait->next;
+    }
 }

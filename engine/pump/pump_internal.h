@@ -126,12 +126,26 @@ struct pool_wait {
     struct pool_wait *next;
 };
 
+/*
+ * A flow with a buffer whose bytes it can read again later. `asked` to give it back where others wait: true, it will,
+ * soon.
+ */
+struct pool_holder {
+    struct pool_holder *next, **place; /* the pool's; NULL: not in its list */
+    bool (*asked)(struct pool_holder *holder);
+};
+
 void pool_wait(struct pump_pool *pool, struct pool_wait *wait);
 void pool_leave(struct pump_pool *pool, struct pool_wait *wait);         /* stops waiting, where it still does */
 struct pool_item *pool_try(struct pump_pool *pool, enum pool_kind kind); /* at once, or NULL */
 /* False: the kernel does not hold this buffer (RLIMIT_MEMLOCK). Buffers stay with the pool, and so do their slots. */
 bool pool_register(struct pump_pool *pool, struct pool_item *buffer);
 bool pool_contended(const struct pump_pool *pool, enum pool_kind kind); /* somebody waits */
+void pool_hold(struct pump_pool *pool, struct pool_holder *holder);
+void pool_unhold(struct pool_holder *holder); /* does nothing where it is in no list */
+/* By who has waited for a buffer long: as many holders as wait are asked, no more often than that. */
+#define POOL_PATIENCE_MILLISECONDS 100
+void pool_press(struct pump_pool *pool);
 /* A pipe that may still hold bytes is `spoilt`: the next borrower must never see them. */
 void pool_give_back(struct pump_pool *pool, enum pool_kind kind, struct pool_item *item, bool spoilt);
 
@@ -162,11 +176,14 @@ struct lane {
 
 struct relay {
     struct flow flow;
-    struct flow_op fill, drain, pause, hold;
+    struct flow_op fill, drain, pause, hold, patience;
     struct pace pace;
     bool in_memory;           /* the file that is read */
     bool polls_in, polls_out; /* the operation under way only waits */
     struct pool_wait wait;
+    struct pool_holder holder;
+    uint64_t asked_at; /* pump->moved when it was last asked for its lanes */
+    bool yields;       /* `drain` is being cancelled, and the lanes go */
     struct lane lanes[2];
     size_t room_min;                        /* less room than that is not worth an operation */
     unsigned lane_count, filling, draining; /* indices of lanes; equal where one lane is both filled and drained */

@@ -1,6 +1,7 @@
 #include "engine/pump/pump_internal.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 
 #include "engine/pump/cache.h"
@@ -18,10 +19,20 @@
 #define GATHER ((size_t)256 << 10)
 #define GATHER_MILLISECONDS 20
 
+/* What it reads it can read again, where it has to give its lanes up before the peer has taken what is in them. */
+static bool can_read_again(const struct relay *relay)
+{
+    return relay->flow.pump->way == PUMP_SEND && relay->flow.positioned;
+}
+
 static void relay_add_lane(struct relay *relay, struct pool_item *buffer)
 {
-    if (relay->lane_count == 0)
+    if (relay->lane_count == 0) {
         relay->turn = 0;
+        relay->asked_at = UINT64_MAX;
+        if (can_read_again(relay))
+            pool_hold(relay->flow.pump->pool, &relay->holder);
+    }
     relay->lanes[relay->lane_count++] = (struct lane){ .buffer = buffer };
 }
 
@@ -33,7 +44,15 @@ static void relay_drop_lane(struct relay *relay)
     relay->lanes[1] = (struct lane){ 0 };
     relay->lane_count--;
     relay->filling = relay->draining = 0;
+    if (relay->lane_count == 0)
+        pool_unhold(&relay->holder);
     pool_give_back(relay->flow.pump->pool, POOL_BUFFER, buffer, false);
+}
+
+static void relay_drop_lanes(struct relay *relay)
+{
+    while (relay->lane_count > 0)
+        relay_drop_lane(relay);
 }
 
 /* True where a second lane is there. It is taken only when the first is full and still being drained. */
@@ -88,6 +107,56 @@ static void record_fill(struct flow *flow, int result)
         fail_wait(relay, result, fault_of_source(relay));
 }
 
+/* ---- a peer that takes nothing ---- */
+
+/*
+ * Others wait for a buffer. It is theirs where nothing has left this one since it was asked before: a peer that reads
+ * slowly, or not at all, would hold it for as long as it likes.
+ */
+static bool relay_asked(struct pool_holder *holder)
+{
+    struct relay *relay = (struct relay *)((char *)holder - offsetof(struct relay, holder));
+    uint64_t moved = relay->flow.pump->moved;
+    bool is_stuck = relay->asked_at == moved && flow_busy(&relay->drain) && !flow_busy(&relay->fill);
+    relay->asked_at = moved;
+    if (!is_stuck || relay->yields || relay->verdict != 0)
+        return false;
+    relay->yields = true;
+    flow_cancel(&relay->drain);
+    return true;
+}
+
+/* What stands in the lanes is read again once there is room for it in the socket. */
+static void relay_yield(struct relay *relay)
+{
+    struct pump *pump = relay->flow.pump;
+    uint64_t back = relay->fetched - pump->moved;
+    relay_drop_lanes(relay);
+    relay->fetched = pump->moved;
+    if (relay->unread != PUMP_TO_END)
+        relay->unread += back;
+    if (back > 0)
+        relay->source_over = false;
+    relay_wait_out(relay, channel_fd(pump->channel), POLLOUT);
+}
+
+static void relay_wait_for_lane(struct relay *relay)
+{
+    struct pump *pump = relay->flow.pump;
+    pool_wait(pump->pool, &relay->wait);
+    if (relay->wait.queued && !flow_busy(&relay->patience))
+        ring_timeout(pump->ring, flow_start(&relay->patience), POOL_PATIENCE_MILLISECONDS);
+}
+
+static void record_patience(struct flow *flow, int result)
+{
+    struct relay *relay = (struct relay *)flow;
+    if (result == -ECANCELED || flow->ended || !relay->wait.queued)
+        return;
+    pool_press(flow->pump->pool);
+    ring_timeout(flow->pump->ring, flow_start(&relay->patience), POOL_PATIENCE_MILLISECONDS);
+}
+
 static void record_pause(struct flow *flow, int result)
 {
     struct relay *relay = (struct relay *)flow;
@@ -123,9 +192,11 @@ void relay_tick(struct relay *relay)
 static void record_drain(struct flow *flow, int result)
 {
     struct relay *relay = (struct relay *)flow;
-    bool polled = relay->polls_out;
-    relay->polls_out = false;
-    if (!polled)
+    bool polled = relay->polls_out, yields = relay->yields && result == -ECANCELED && !flow->ended;
+    relay->polls_out = relay->yields = false;
+    if (yields)
+        relay_yield(relay);
+    else if (!polled)
         flow->path->ends->drain_over(relay, result);
     else if (result < 0 && !flow->ended)
         fail_wait(relay, result, fault_of_sink(relay));
@@ -139,6 +210,8 @@ void relay_begin(struct flow *flow)
     flow_op_init(&relay->drain, flow, record_drain);
     flow_op_init(&relay->pause, flow, record_pause);
     flow_op_init(&relay->hold, flow, record_hold);
+    flow_op_init(&relay->patience, flow, record_patience);
+    relay->holder.asked = relay_asked;
     flow_op_init(&relay->wait.op, flow, record_wait);
     relay->wait.kind = POOL_BUFFER;
     relay->room_min = ROOM_MIN;
@@ -293,8 +366,8 @@ bool relay_makes_way(const struct relay *relay)
 
 static bool relay_fill(struct relay *relay)
 {
-    if (relay->source_over || relay_makes_way(relay) || relay->budget == 0 || flow_busy(&relay->fill) ||
-        relay_pauses(relay))
+    if (relay->source_over || relay->yields || relay_makes_way(relay) || relay->budget == 0 ||
+        flow_busy(&relay->fill) || relay_pauses(relay))
         return false;
     size_t size;
     uint8_t *room = relay_room(relay, &size);
@@ -363,19 +436,21 @@ static void relay_finish(struct relay *relay)
     int result = flow->path->ends->finish(relay);
     if (result != -EAGAIN)
         flow_end(flow, result, result == 0 ? PUMP_FAULT_NONE : fault_of_sink(relay));
+    else if (relay->polls_out) /* what is still to go stands elsewhere */
+        relay_drop_lanes(relay);
 }
 
 /* False: it waits, for a buffer or for something to put into it. */
 static bool relay_first_lane(struct relay *relay)
 {
     struct pump_pool *pool = relay->flow.pump->pool;
-    if (flow_busy(&relay->fill) || flow_busy(&relay->pause))
+    if (flow_busy(&relay->fill) || flow_busy(&relay->pause) || relay->polls_out)
         return false;
     struct pool_item *buffer = pool_try(pool, POOL_BUFFER);
     if (buffer)
         relay_add_lane(relay, buffer);
     else
-        pool_wait(pool, &relay->wait);
+        relay_wait_for_lane(relay);
     return buffer != NULL;
 }
 
@@ -399,8 +474,8 @@ void relay_advance(struct flow *flow)
     if (relay->source_over && relay_is_drained(relay))
         relay_finish(relay);
     else if (relay->lane_count == 0 && !relay->source_over && !flow_busy(&relay->fill) && !flow_busy(&relay->pause))
-        pool_wait(flow->pump->pool, &relay->wait);
-    else if (relay->budget == 0 || flow->under_way == 0)
+        relay_wait_for_lane(relay);
+    else if (relay->budget == 0 || flow->under_way == (unsigned)flow_busy(&relay->patience))
         flow_yield(flow);
 }
 
@@ -411,12 +486,14 @@ void relay_cancel(struct flow *flow)
     flow_cancel(&relay->drain);
     flow_cancel(&relay->pause);
     flow_cancel(&relay->hold);
+    flow_cancel(&relay->patience);
     pool_leave(flow->pump->pool, &relay->wait);
 }
 
 void relay_release(struct flow *flow)
 {
     struct relay *relay = (struct relay *)flow;
+    pool_unhold(&relay->holder);
     for (unsigned i = 0; i < relay->lane_count; i++)
         pool_give_back(flow->pump->pool, POOL_BUFFER, relay->lanes[i].buffer, false);
 }

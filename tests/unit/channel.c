@@ -150,9 +150,9 @@ static void reads_one_record_at_a_time_while_the_switch_is_open(void **state)
     ends_free(&ends);
 }
 
-static void a_full_socket_makes_the_writer_wait_and_loses_nothing(void **state)
+/* Returns the bytes of the buffer behind a writer whose socket is full. */
+static size_t fill_a_socket(unsigned held)
 {
-    (void)state;
     struct ends ends = ends_new(suites[0].suite, 0x0304, CONFIG_OFFLOAD_OFF);
     struct tls_pair pair = pair_shaken(&ends, NULL);
     static uint8_t bytes[64 * 1024], back[64 * 1024];
@@ -161,6 +161,7 @@ static void a_full_socket_makes_the_writer_wait_and_loses_nothing(void **state)
 
     setsockopt(channel_fd(pair.server), SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
     setsockopt(channel_fd(pair.client), SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+    assert_int_equal(channel_hold(pair.server, held), 0);
     for (;;) {
         for (size_t i = 0; i < sizeof(bytes); i++)
             bytes[i] = (uint8_t)((sent + i) / 1024);
@@ -172,6 +173,7 @@ static void a_full_socket_makes_the_writer_wait_and_loses_nothing(void **state)
         assert_true(sent < 64 * 1024 * 1024);
     }
     assert_int_equal(channel_events(pair.server), POLLOUT);
+    size_t capacity = pair.server->wire.out.capacity;
     while (received < sent) {
         (void)channel_flush(pair.server);
         ssize_t got = channel_read(pair.client, back, sizeof(back));
@@ -185,6 +187,38 @@ static void a_full_socket_makes_the_writer_wait_and_loses_nothing(void **state)
         received += (size_t)got;
     }
     assert_int_equal(channel_flush(pair.server), 0);
+    tls_pair_free(&pair);
+    ends_free(&ends);
+    return capacity;
+}
+
+static void a_full_socket_makes_the_writer_wait_and_loses_nothing(void **state)
+{
+    (void)state;
+    assert_true(fill_a_socket(0) >= 256 * 1024);
+}
+
+static void a_channel_that_is_held_gathers_little_behind_a_full_socket(void **state)
+{
+    (void)state;
+    assert_true(fill_a_socket(128 * 1024) <= 40 * 1024);
+}
+
+static void a_channel_that_is_held_keeps_no_buffer_once_all_is_sent(void **state)
+{
+    (void)state;
+    struct ends ends = ends_new(suites[0].suite, 0x0304, CONFIG_OFFLOAD_OFF);
+    struct tls_pair pair = pair_shaken(&ends, NULL);
+    static const uint8_t bytes[64 * 1024];
+
+    assert_int_equal(channel_hold(pair.server, 128 * 1024), 0);
+    assert_int_equal(channel_flush(pair.server), 0); /* tickets */
+    for (size_t sent = 0; sent < 32 * 1024;) {
+        ssize_t done = channel_write(pair.server, bytes, sizeof(bytes));
+        assert_true(done > 0);
+        sent += (size_t)done;
+        assert_true((pair.server->wire.out.capacity > 0) == (sent < 32 * 1024));
+    }
     tls_pair_free(&pair);
     ends_free(&ends);
 }
@@ -659,6 +693,8 @@ int main(void)
         cmocka_unit_test(says_when_decrypted_bytes_or_whole_records_stand_ready),
         cmocka_unit_test(reads_one_record_at_a_time_while_the_switch_is_open),
         cmocka_unit_test(a_full_socket_makes_the_writer_wait_and_loses_nothing),
+        cmocka_unit_test(a_channel_that_is_held_gathers_little_behind_a_full_socket),
+        cmocka_unit_test(a_channel_that_is_held_keeps_no_buffer_once_all_is_sent),
         cmocka_unit_test(survives_reads_and_writes_of_any_shortness),
         cmocka_unit_test(ends_in_good_order_with_close_notify),
         cmocka_unit_test(reports_an_end_without_close_notify_as_truncation),

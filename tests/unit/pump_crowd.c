@@ -3,6 +3,7 @@
 #include "tests/unit/pump_rig.h"
 
 #define BODIES 4
+#define SILENT (BODIES - 1) /* peers that read nothing, with one that reads among them */
 
 static struct rig rigs[BODIES];
 static uint64_t least; /* that any body had moved when the first was done */
@@ -59,6 +60,83 @@ static void bodies_from_registered_buffers_take_turns(void **state)
     move_all(CHANNEL_PLAIN, "fixed", 3);
 }
 
+/* ---- peers that read nothing ---- */
+
+static bool is_reader_served;
+
+/* Now the others read, too. */
+static void let_all_read(struct pump *pump, int result)
+{
+    is_reader_served = true;
+    for (size_t i = 0; i < SILENT; i++) {
+        assert_false(rigs[i].done);
+        assert_int_equal(write(rigs[i].peer.go_on[1], "x", 1), 1);
+    }
+    pump_is_done(pump, result);
+}
+
+/* Less than a body finds room in the socket. */
+static void narrow(const struct rig *rig)
+{
+    int size = 64 << 10;
+    assert_int_equal(setsockopt(channel_fd(rig->channel), SOL_SOCKET, SO_SNDBUF, &size, sizeof size), 0);
+}
+
+static void serve_a_reader_among_silent_ones(enum channel_mode mode, const char *path, unsigned buffers)
+{
+    struct world world;
+    asked = path; /* for file_with() */
+    world_open(&world, NULL, buffers, 1);
+    int file = file_with(body, BODY_MAX);
+    is_reader_served = false;
+    for (size_t i = 0; i <= SILENT; i++) {
+        rig_open(&rigs[i], &world, mode, (struct peer){ .role = PEER_TAKES, .stuck = i < SILENT });
+        narrow(&rigs[i]);
+    }
+    rigs[SILENT].pump.done = let_all_read;
+    for (size_t i = 0; i <= SILENT; i++)
+        rig_start(&rigs[i], file, i, BODY_MAX - SILENT);
+    world_run(&world);
+    assert_true(is_reader_served);
+    for (size_t i = 0; i <= SILENT; i++) {
+        assert_int_equal(rigs[i].result, 0);
+        rig_close(&rigs[i]);
+        assert_peer_has(&rigs[i], body + i, BODY_MAX - SILENT);
+        rig_forget(&rigs[i]);
+    }
+    close(file);
+    world_close(&world);
+    asked = NULL;
+}
+
+static void peers_that_read_nothing_keep_no_buffer_of_openssl_from_one_that_reads(void **state)
+{
+    (void)state;
+    serve_a_reader_among_silent_ones(CHANNEL_USER, NULL, 1);
+    serve_a_reader_among_silent_ones(CHANNEL_USER, NULL, 3);
+}
+
+static void peers_that_read_nothing_keep_no_registered_buffer_from_one_that_reads(void **state)
+{
+    (void)state;
+    serve_a_reader_among_silent_ones(CHANNEL_PLAIN, "fixed", 1);
+    serve_a_reader_among_silent_ones(CHANNEL_PLAIN, "fixed", 3);
+}
+
+static void peers_that_read_nothing_keep_no_buffer_of_a_disk_from_one_that_reads(void **state)
+{
+    (void)state;
+    serve_a_reader_among_silent_ones(CHANNEL_PLAIN, "direct", 1);
+    serve_a_reader_among_silent_ones(CHANNEL_PLAIN, "direct", 3);
+}
+
+static void peers_that_read_nothing_keep_no_buffer_that_the_kernel_encrypts_from(void **state)
+{
+    (void)state;
+    SKIP_WITHOUT_KTLS(CHANNEL_KERNEL);
+    serve_a_reader_among_silent_ones(CHANNEL_KERNEL, "fixed", 2);
+}
+
 /* ---- short steps ---- */
 
 #define STEP ((size_t)128 << 10)
@@ -110,6 +188,10 @@ int main(void)
         cmocka_unit_test(bodies_that_openssl_encrypts_take_turns_with_one_buffer),
         cmocka_unit_test(bodies_that_openssl_encrypts_take_turns_with_three_buffers),
         cmocka_unit_test(bodies_from_registered_buffers_take_turns),
+        cmocka_unit_test(peers_that_read_nothing_keep_no_buffer_of_openssl_from_one_that_reads),
+        cmocka_unit_test(peers_that_read_nothing_keep_no_registered_buffer_from_one_that_reads),
+        cmocka_unit_test(peers_that_read_nothing_keep_no_buffer_of_a_disk_from_one_that_reads),
+        cmocka_unit_test(peers_that_read_nothing_keep_no_buffer_that_the_kernel_encrypts_from),
         cmocka_unit_test(steps_are_no_longer_than_they_may),
     };
     return cmocka_run_group_tests(tests, rig_group_setup, rig_group_teardown);

@@ -7,7 +7,7 @@ import signal
 from collections import Counter
 from pathlib import Path
 
-from harness import check, equal, files, setup, test
+from harness import check, client, equal, files, setup, test
 from harness.case import Failure, wait_for
 from harness.wire import Wire
 
@@ -192,3 +192,20 @@ def more_workers_than_processors_are_not_pinned(t):
 def allowed_here():
     return next(line.split()[1] for line in Path("/proc/self/status").read_text().splitlines()
                 if line.startswith("Cpus_allowed_list"))
+
+
+@test("host", limit=60)
+def whoever_reads_gets_a_file_past_64_who_do_not(t):
+    server = setup.server(t, workers=1)
+    hollow(server.root / "long", LONG)
+    source = files.make(server.root / "file", 3 << 20, 1)
+    silent = [Wire(t, server.port) for _ in range(64)]  # a worker has 32 buffers
+    for wire in silent:
+        wire.send_request("GET", "/long")
+    ini = setup.partner(t, server.port)
+    client(t, "get", "there:file", t.path("got"), ini=ini).must_succeed()
+    files.same(source, t.path("got"))
+    check(not server.find("T01I", path="long"), "one that does not read is done")
+    # Nothing is lost to those who waited: what was read for them is read again.
+    equal(silent[0]._line().split()[1], "200", "status")
+    end_get(silent[0], LONG)
