@@ -262,6 +262,11 @@ static const char *partner_of(const struct command *command)
     return command->server.kind == REMOTE_PARTNER ? command->server.name : NULL;
 }
 
+bool command_records(const struct command *command)
+{
+    return partner_of(command) && command->recording.writer;
+}
+
 void command_record(struct command *command, const struct client_transfer *transfer, int result, const char *reason)
 {
     if (partner_of(command))

@@ -65,6 +65,7 @@ int command_fail(struct command *command, int result, const char *format, ...) _
 
 /* Of a file that is one of many, and whose beginning was not told: command_get() and command_put() do it themselves. */
 void command_record(struct command *command, const struct client_transfer *transfer, int result, const char *reason);
+bool command_records(const struct command *command); /* whether that leaves anything anywhere */
 
 /* A transfer and the line about it. Return its result. */
 int command_get(struct command *command, const struct remote *server, const char *path, const char *local);

@@ -102,12 +102,14 @@ void report_line(FILE *out, const struct client_transfer *transfer)
 
 static void field(struct http_writer *writer, const char *name, const char *text)
 {
-    http_write(writer, ",\"%s\":", name);
+    http_write_text(writer, ",\"");
+    http_write_text(writer, name);
+    http_write_text(writer, "\":");
     http_write_json_string(writer, text);
 }
 
 /* Of this program: ru_maxrss would count what stood in the process before exec(2), too, which may be a large parent. */
-static long peak_resident_kib(void)
+long report_resident_kib(void)
 {
     char line[128];
     long kib = 0;
@@ -121,12 +123,17 @@ static long peak_resident_kib(void)
     return kib;
 }
 
-static void put_line(FILE *out, const struct http_writer *writer)
+static void put_line_by_and_by(FILE *out, const struct http_writer *writer)
 {
     if (writer->overflow)
         fputs("{\"error\":\"too long to be told\"}\n", out);
     else
         fprintf(out, "%.*s\n", (int)writer->length, writer->bytes);
+}
+
+static void put_line(FILE *out, const struct http_writer *writer)
+{
+    put_line_by_and_by(out, writer);
     fflush(out);
 }
 
@@ -146,33 +153,49 @@ static void json_parts(struct http_writer *writer, const struct client_transfer 
     http_write(writer, "]");
 }
 
+static void write_json(struct http_writer *writer, const struct client_transfer *transfer, int result,
+                       const char *reason, double cpu_seconds, long resident_kib)
+{
+    http_write(writer, "{\"result\":\"%s\",\"code\":%d", result_word(result), result);
+    field(writer, "error", reason);
+    field(writer, "direction", transfer->direction);
+    field(writer, "remote", transfer->remote);
+    field(writer, "local", transfer->local);
+    http_write(writer, ",\"bytes\":%" PRIu64 ",\"seconds\":%.6f,\"status\":%u", transfer->bytes, transfer->seconds,
+               transfer->status);
+    field(writer, "path", transfer->path);
+    field(writer, "tx", transfer->tx);
+    field(writer, "rx", transfer->rx);
+    field(writer, "version", transfer->version);
+    field(writer, "suite", transfer->suite);
+    http_write(writer, ",\"verified\":%s", transfer->verified ? "true" : "false");
+    field(writer, "digest", transfer->digest ? transfer->digest : "");
+    field(writer, "unverified", transfer->unverified ? transfer->unverified : "");
+    json_parts(writer, transfer);
+    field(writer, "skipped", transfer->skipped ? transfer->skipped : "");
+    http_write(writer, ",\"limit\":%" PRIu64, transfer->limit);
+    field(writer, "limited_by", transfer->limited_by ? transfer->limited_by : "");
+    http_write(writer, ",\"resumed\":%s,\"cpu_seconds\":%.6f,\"max_resident_kib\":%ld}",
+               transfer->resumed ? "true" : "false", cpu_seconds, resident_kib);
+}
+
 void report_json(FILE *out, const struct client_transfer *transfer, int result, const char *reason, double cpu_seconds)
 {
     char bytes[JSON_SIZE];
     struct http_writer writer = { .bytes = bytes, .capacity = sizeof bytes };
 
-    http_write(&writer, "{\"result\":\"%s\",\"code\":%d", result_word(result), result);
-    field(&writer, "error", reason);
-    field(&writer, "direction", transfer->direction);
-    field(&writer, "remote", transfer->remote);
-    field(&writer, "local", transfer->local);
-    http_write(&writer, ",\"bytes\":%" PRIu64 ",\"seconds\":%.6f,\"status\":%u", transfer->bytes, transfer->seconds,
-               transfer->status);
-    field(&writer, "path", transfer->path);
-    field(&writer, "tx", transfer->tx);
-    field(&writer, "rx", transfer->rx);
-    field(&writer, "version", transfer->version);
-    field(&writer, "suite", transfer->suite);
-    http_write(&writer, ",\"verified\":%s", transfer->verified ? "true" : "false");
-    field(&writer, "digest", transfer->digest ? transfer->digest : "");
-    field(&writer, "unverified", transfer->unverified ? transfer->unverified : "");
-    json_parts(&writer, transfer);
-    field(&writer, "skipped", transfer->skipped ? transfer->skipped : "");
-    http_write(&writer, ",\"limit\":%" PRIu64, transfer->limit);
-    field(&writer, "limited_by", transfer->limited_by ? transfer->limited_by : "");
-    http_write(&writer, ",\"resumed\":%s,\"cpu_seconds\":%.6f,\"max_resident_kib\":%ld}",
-               transfer->resumed ? "true" : "false", cpu_seconds, peak_resident_kib());
+    write_json(&writer, transfer, result, reason, cpu_seconds, report_resident_kib());
     put_line(out, &writer);
+}
+
+void report_json_of_many(FILE *out, const struct client_transfer *transfer, int result, const char *reason,
+                         long resident_kib)
+{
+    char bytes[JSON_SIZE];
+    struct http_writer writer = { .bytes = bytes, .capacity = sizeof bytes };
+
+    write_json(&writer, transfer, result, reason, 0, resident_kib);
+    put_line_by_and_by(out, &writer);
 }
 
 void report_plan(FILE *out, const char *direction, const char *remote, uint64_t bytes)
@@ -200,7 +223,7 @@ void report_summary(FILE *out, const struct report_summary *summary)
                ",\"dry_run\":%s,\"files\":%" PRIu64 ",\"skipped\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"bytes\":%" PRIu64
                ",\"seconds\":%.6f,\"cpu_seconds\":%.6f,\"max_resident_kib\":%ld}",
                summary->dry_run ? "true" : "false", summary->moved, summary->skipped, summary->failed, summary->bytes,
-               summary->seconds, report_cpu_seconds(), peak_resident_kib());
+               summary->seconds, report_cpu_seconds(), report_resident_kib());
     if (summary->untaken) {
         writer.length--; /* the brace */
         field(&writer, "not_taken", summary->untaken);

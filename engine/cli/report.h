@@ -15,6 +15,14 @@ void report_line(FILE *out, const struct client_transfer *transfer);
 
 /* With `reason` of a failure, "" otherwise; `cpu_seconds`: of this transfer. The resident memory is the process's. */
 void report_json(FILE *out, const struct client_transfer *transfer, int result, const char *reason, double cpu_seconds);
+/*
+ * The same of one of many files, which has no processor seconds of its own. The line may wait in `out` until somebody
+ * flushes that. `resident_kib`: as report_resident_kib() said not long ago, for asking takes as long as moving a file.
+ */
+void report_json_of_many(FILE *out, const struct client_transfer *transfer, int result, const char *reason,
+                         long resident_kib);
+/* The most memory that this process has had so far, KiB. */
+long report_resident_kib(void);
 
 /* A file that --dry-run leaves alone: {"would":"get","remote":..,"bytes":..}. UINT64_MAX: its size is not known. */
 void report_plan(FILE *out, const char *direction, const char *remote, uint64_t bytes);

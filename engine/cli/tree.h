@@ -96,7 +96,11 @@ struct tree_run {
     int last_result; /* of tree_run_one() */
     struct progress progress;
     double shown_at;
-    char session[200]; /* version, suite, and who encrypts, of the last file */
+    double flushed_at; /* what is told of files */
+    bool unflushed;
+    double resident_at; /* when it was looked for */
+    long resident_kib;
+    char session[200]; /* version, suite, and who encrypts, of the last file of a lane, or by itself */
 };
 
 int tree_run_begin(struct tree_run *run); /* CLIENT_OK, or told of */

@@ -19,6 +19,7 @@
 #define BATCH_FILES 32
 #define BATCH_BYTES (8u << 20)
 #define BATCH_PATIENCE 0.5 /* seconds until what has arrived gets its name, however few it is */
+#define TELL_PATIENCE 0.01 /* seconds that lines about files may wait for more of them, while files come */
 
 struct landed {
     struct tree_entry *entry;
@@ -29,6 +30,8 @@ struct lane {
     struct tree_run *run;
     size_t count, bytes;
     struct timespec since;
+    bool moved;                  /* something, of which `last` is the last */
+    struct client_transfer last; /* its strings are the connection's */
     struct store_batch batch[BATCH_FILES];
     struct landed landed[BATCH_FILES];
 };
@@ -48,6 +51,38 @@ char *tree_run_local(const struct tree_run *run, const struct tree_entry *entry)
     return path_join(run->local, path, strlen(path));
 }
 
+static void flush_told(struct tree_run *run)
+{
+    if (!run->unflushed)
+        return;
+    fflush(run->command->out);
+    run->unflushed = false;
+}
+
+/* One system call for many lines: they are for programs. */
+static void flush_by_and_by(struct tree_run *run)
+{
+    double now = seconds_since(&run->started);
+
+    run->unflushed = true;
+    if (now - run->flushed_at < TELL_PATIENCE)
+        return;
+    run->flushed_at = now;
+    flush_told(run);
+}
+
+/* Looked for now and then: that takes as long as a small file does. */
+static long resident_kib(struct tree_run *run)
+{
+    double now = seconds_since(&run->started);
+
+    if (run->resident_kib > 0 && now - run->resident_at < 0.2)
+        return run->resident_kib;
+    run->resident_at = now;
+    run->resident_kib = report_resident_kib();
+    return run->resident_kib;
+}
+
 static void tell_json(struct tree_run *run, const struct tree_entry *entry, const struct client_transfer *transfer,
                       int result, const char *why)
 {
@@ -61,7 +96,8 @@ static void tell_json(struct tree_run *run, const struct tree_entry *entry, cons
     told.direction = run->put ? "put" : "get";
     told.remote = entry->full;
     told.local = local ? local : "";
-    report_json(run->command->out, &told, result, why, 0);
+    report_json_of_many(run->command->out, &told, result, why, resident_kib(run));
+    flush_by_and_by(run);
     free(local);
 }
 
@@ -69,8 +105,10 @@ static void record_one(struct tree_run *run, const struct tree_entry *entry, con
                        int result, const char *why)
 {
     struct client_transfer told = { 0 };
-    char *local = tree_run_local(run, entry);
 
+    if (!command_records(run->command))
+        return;
+    char *local = tree_run_local(run, entry);
     if (transfer)
         told = *transfer;
     told.direction = run->put ? "put" : "get";
@@ -113,7 +151,6 @@ void tree_run_moved(struct tree_run *run, struct tree_entry *entry, const struct
     run->moved++;
     run->moved_bytes += transfer->bytes;
     run->command->succeeded++;
-    note_session(run, transfer);
     record_one(run, entry, transfer, CLIENT_OK, NULL);
     if (run->command->arguments->json)
         tell_json(run, entry, transfer, CLIENT_OK, "");
@@ -148,6 +185,7 @@ void tree_run_failed(struct tree_run *run, const struct tree_entry *entry, int r
     record_one(run, entry, transfer, result, why);
     if (run->command->arguments->json)
         tell_json(run, entry, transfer, result, why);
+    flush_told(run);
     run->command->status = transfer ? transfer->status : 0;
     command_fail(run->command, result, "%s: %s", name ? name : "?", why);
     pthread_mutex_unlock(&run->lock);
@@ -237,6 +275,13 @@ static void say_local(struct tree_run *run, const struct tree_entry *entry, cons
     tree_run_failed(run, entry, CLIENT_LOCAL, why, transfer);
 }
 
+static void moved(struct lane *lane, struct tree_entry *entry, const struct client_transfer *transfer)
+{
+    lane->moved = true;
+    lane->last = *transfer;
+    tree_run_moved(lane->run, entry, transfer);
+}
+
 static void name_landed(struct lane *lane)
 {
     size_t count = lane->count;
@@ -248,7 +293,7 @@ static void name_landed(struct lane *lane)
     for (size_t i = 0; i < count; i++) {
         const struct landed *landed = &lane->landed[i];
         if (lane->batch[i].result == 0)
-            tree_run_moved(lane->run, landed->entry, &landed->transfer);
+            moved(lane, landed->entry, &landed->transfer);
         else
             say_local(lane->run, landed->entry, "finishing", lane->batch[i].result, &landed->transfer);
     }
@@ -289,8 +334,7 @@ static void land(void *argument, const struct pipeline_item *item, const struct 
     struct tree_entry *entry = item->tag;
     struct store_batch *place = &lane->batch[lane->count];
 
-    *place = (struct store_batch){ 0 };
-    int error = store_upload_begin(lane->run->store, tree_path(lane->run->tree, entry), answer->length, &place->upload);
+    int error = store_batch_begin(lane->run->store, tree_path(lane->run->tree, entry), lane->batch, lane->count);
     if (error == 0)
         error = write_all(place->upload.fd, answer->bytes, answer->length);
     if (error < 0) {
@@ -310,8 +354,15 @@ static void land(void *argument, const struct pipeline_item *item, const struct 
 static void pause_lane(void *argument, bool at_end)
 {
     struct lane *lane = argument;
+    struct tree_run *run = lane->run;
+
     if (at_end || (lane->count > 0 && seconds_since(&lane->since) > BATCH_PATIENCE))
         name_landed(lane);
+    pthread_mutex_lock(&run->lock);
+    if (at_end && lane->moved)
+        note_session(run, &lane->last);
+    flush_told(run);
+    pthread_mutex_unlock(&run->lock);
 }
 
 /* -- files that are sent ------------------------------------------------------------------------------------------- */
@@ -375,7 +426,7 @@ static void done(void *argument, const struct pipeline_item *item, int result, c
     else if (entry->kind == TREE_LINK && transfer->status == 412)
         tree_run_taken(lane->run, entry);
     else if (result == CLIENT_OK)
-        tree_run_moved(lane->run, entry, transfer);
+        moved(lane, entry, transfer);
     else
         tree_run_failed(lane->run, entry, result, reason, transfer);
 }

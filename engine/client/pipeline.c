@@ -9,6 +9,8 @@
 
 #include "engine/client/pipeline_internal.h"
 
+#define SOON_MS 20
+
 /* -- requests ------------------------------------------------------------------------------------------------------ */
 
 static struct pipeline_slot *slot_at(struct pipeline *pipeline, unsigned index)
@@ -146,6 +148,7 @@ static void expect_answer(struct pipeline *pipeline)
     client->last.status = 0;
     client->last.bytes = 0;
     pipeline->in_body = false;
+    pipeline->whole = NULL;
     pipeline->got = 0;
 }
 
@@ -154,6 +157,7 @@ static void body_begin(struct pipeline *pipeline)
     const struct http_head *head = http_reader_result(pipeline->client->reader);
 
     pipeline->in_body = true;
+    pipeline->whole = NULL;
     pipeline->got = 0;
     pipeline->left = head->framing == HTTP_BODY_LENGTH ? head->length : UINT64_MAX;
     pipeline->body_ended = head->framing == HTTP_BODY_NONE || pipeline->left == 0;
@@ -186,7 +190,11 @@ static int body_take(struct pipeline *pipeline)
         body_keep(pipeline, bytes, (size_t)plain);
     } else {
         used = length < pipeline->left ? length : (size_t)pipeline->left;
-        body_keep(pipeline, bytes, used);
+        if (pipeline->got == 0 && used == pipeline->left && used <= PIPELINE_BODY_MAX)
+            pipeline->whole = bytes; /* nothing is read into the inbox before it is taken */
+        else
+            body_keep(pipeline, bytes, used);
+        pipeline->got = pipeline->whole ? used : pipeline->got;
         pipeline->left -= framing == HTTP_BODY_LENGTH ? used : 0;
         pipeline->body_ended = pipeline->left == 0;
     }
@@ -199,7 +207,8 @@ static void take_file(struct pipeline *pipeline)
     const struct http_head *head = http_reader_result(pipeline->client->reader);
     const char *modified = http_field(head, HTTP_MODIFIED), *mode = http_field(head, HTTP_MODE);
     const struct pipeline_slot *slot = slot_at(pipeline, 0);
-    struct pipeline_answer answer = { .bytes = pipeline->answer, .length = pipeline->got };
+    struct pipeline_answer answer = { .bytes = pipeline->whole ? pipeline->whole : pipeline->answer,
+                                      .length = pipeline->got };
     struct client_transfer transfer = pipeline->client->last;
 
     answer.has_modified = modified && http_time_parse(modified, &answer.modified) == 0;
@@ -227,7 +236,9 @@ static void answered(struct pipeline *pipeline)
     pipeline->answers++;
     if (pipeline->answers > 2 * pipeline->window && pipeline->window < pipeline->window_limit)
         pipeline->window *= 2;
-    client_note_session(client);
+    if (!pipeline->noted)
+        client_note_session(client);
+    pipeline->noted = pipeline->settled;
     int checked = pipeline->lane->put ? pipeline_check(pipeline, slot_at(pipeline, 0)) : CLIENT_OK;
     if (checked != CLIENT_OK) {
         fail_first(pipeline, checked, false);
@@ -295,6 +306,19 @@ static int hear_some(struct pipeline *pipeline, bool *moved)
 
 /* -- a connection -------------------------------------------------------------------------------------------------- */
 
+/* While answers come they come soon: one system call, without the ring, hears of them, or that all is to end. */
+static bool comes_soon(const struct client *client, short events)
+{
+    struct pollfd ready[] = {
+        { .fd = channel_fd(client->channel), .events = events },
+        { .fd = client->options.interrupt_fd > 0 ? client->options.interrupt_fd : -1, .events = POLLIN },
+        { .fd = client->stop_fd > 0 ? client->stop_fd : -1, .events = POLLIN },
+    };
+
+    return poll(ready, sizeof ready / sizeof *ready, SOON_MS) > 0 && ready[0].revents && !ready[1].revents &&
+           !ready[2].revents;
+}
+
 static int wait_for_peer(struct pipeline *pipeline)
 {
     struct client *client = pipeline->client;
@@ -302,6 +326,8 @@ static int wait_for_peer(struct pipeline *pipeline)
 
     if (pipeline->sent < pipeline->filled || pipeline->unflushed)
         events |= channel_events(client->channel);
+    if (comes_soon(client, events))
+        return 0;
     if (pipeline->lane->pause)
         pipeline->lane->pause(pipeline->lane->argument, false);
     return client_wait(client, channel_fd(client->channel), events, client->options.idle_timeout);
@@ -357,7 +383,7 @@ static void begin_connection(struct pipeline *pipeline)
     explicit_bzero(pipeline->out, pipeline->filled);
     pipeline->asked = pipeline->answers = 0;
     pipeline->sent = pipeline->filled = 0;
-    pipeline->unflushed = pipeline->closing = pipeline->settled = false;
+    pipeline->unflushed = pipeline->closing = pipeline->settled = pipeline->noted = false;
     expect_answer(pipeline);
 }
 
@@ -416,6 +442,8 @@ static int run(struct pipeline *pipeline)
         if (result != CLIENT_OK)
             return result;
         begin_connection(pipeline);
+        if (pipeline->lane->put)
+            channel_expect_head(client->channel);
         int error = pipeline_prepare_sending(pipeline);
         if (error == 0)
             error = work_connection(pipeline);

@@ -62,7 +62,7 @@ struct pipeline_lane {
      */
     void (*done)(void *argument, const struct pipeline_item *item, int result, const char *reason, bool too_large,
                  const struct client_transfer *transfer);
-    /* Before the lane waits for its connection, and at its end: what land() has gathered need not wait for more. */
+    /* Nothing has come for a moment, or the lane is at its end: what land() has gathered need not wait for more. */
     void (*pause)(void *argument, bool at_end);
 };
 

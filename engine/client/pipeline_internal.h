@@ -36,12 +36,14 @@ struct pipeline {
     unsigned fruitless, given_up;
     bool closing; /* nothing more is asked for on it */
     bool settled; /* who decrypts is decided */
+    bool noted;   /* and what there is to say of the session was noted since */
     bool unflushed;
     size_t sent, filled; /* of `out` */
 
     /* The answer that comes now. */
     bool in_body, body_ended, too_large;
     uint64_t left;
+    const char *whole; /* where it stands if it came in one piece; else it is gathered in `answer` */
     size_t got;
 
     char answer[PIPELINE_BODY_MAX];

@@ -81,11 +81,28 @@ static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
 /* Writes a character that is UTF-8. */
 typedef void escape(struct http_writer *writer, const char *bytes, size_t length, uint32_t point);
 
+/* How many bytes from here on are of ASCII, can be seen, and mean nothing of their own in JSON or HTML. */
+static size_t plain_length(const char *text, size_t left)
+{
+    size_t length = 0;
+
+    while (length < left && text[length] >= ' ' && text[length] < 0x7f && text[length] != '"' && text[length] != '\\' &&
+           text[length] != '&' && text[length] != '<' && text[length] != '>' && text[length] != '\'')
+        length++;
+    return length;
+}
+
 static void write_escaped(struct http_writer *writer, const char *text, escape *write)
 {
     size_t left = strlen(text);
 
     while (left > 0 && !writer->overflow) {
+        size_t plain = plain_length(text, left);
+        append(writer, text, plain);
+        text += plain;
+        left -= plain;
+        if (left == 0)
+            return;
         uint32_t point = 0;
         size_t length = printable_decode(text, left, &point), taken = length ? length : 1;
         if (length)

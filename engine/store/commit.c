@@ -106,14 +106,27 @@ static int take_name(struct store_upload *upload, int parent, const char *leaf, 
     return must_be_new ? rename_new(upload, parent, leaf, created) : rename_over(upload, parent, leaf, created);
 }
 
+/* What takes a name that is free need not look whether it is: linkat(2) does. -EEXIST: it must be looked at. */
+static int take_free_name(struct store_upload *upload, int parent, const char *leaf, const char *expected,
+                          bool *created)
+{
+    if (upload->temporary || (expected && *expected))
+        return -EEXIST;
+    *created = true;
+    return store_link_file(upload->fd, parent, leaf);
+}
+
 static int give_name(struct store_upload *upload, int parent, const char *leaf, const char *expected, bool *created)
 {
     pthread_mutex_t *naming = &upload->store->naming->lock;
 
     pthread_mutex_lock(naming);
-    int rc = may_name(upload, expected);
-    if (rc == 0)
-        rc = take_name(upload, parent, leaf, upload->numbered ? "" : expected, created);
+    int rc = take_free_name(upload, parent, leaf, expected, created);
+    if (rc == -EEXIST) {
+        rc = may_name(upload, expected);
+        if (rc == 0)
+            rc = take_name(upload, parent, leaf, upload->numbered ? "" : expected, created);
+    }
     pthread_mutex_unlock(naming);
     return rc;
 }
@@ -150,41 +163,37 @@ static int take_numbered(struct store_upload *upload, int parent, const char *le
     return rc;
 }
 
-/* *parent: the directory that now has the name, to be synced and closed by the caller. */
-static int publish(struct store_upload *upload, const char *expected, bool *created, struct stat *facts, int *parent)
+/* `parent`: the directory that has the name then, to be synced by the caller. */
+static int publish(struct store_upload *upload, const char *expected, bool *created, struct stat *facts, int parent)
 {
-    const char *leaf;
+    const char *slash = strrchr(upload->name, '/'), *leaf = slash ? slash + 1 : upload->name;
+    int rc = give_name(upload, parent, leaf, expected, created);
 
-    *parent = store_make_parent(upload->store, upload->name, &leaf);
-    if (*parent < 0)
-        return *parent;
-    int rc = give_name(upload, *parent, leaf, expected, created);
     if (upload->numbered)
         *upload->numbered = 0;
     if (rc == -EEXIST && upload->numbered && !expected)
-        rc = take_numbered(upload, *parent, leaf, created);
+        rc = take_numbered(upload, parent, leaf, created);
 
     /* Taking the name was a change, too: the tag is that of afterwards. */
-    if (rc == 0 && fstat(upload->fd, facts) < 0)
-        rc = -errno;
-    if (rc < 0)
-        close(*parent);
-    return rc;
+    return rc == 0 && fstat(upload->fd, facts) < 0 ? -errno : rc;
 }
 
 int store_upload_commit(struct store_upload *upload, const char *expected, bool *created, struct stat *facts)
 {
-    int parent;
+    const char *leaf;
 
     /* Asked twice: here, before anything is made or waited for, and again when it counts. */
     int rc = may_name(upload, expected);
     if (rc == 0)
         rc = store_sync(upload->fd);
-    if (rc == 0)
-        rc = publish(upload, expected, created, facts, &parent);
-    if (rc == 0) {
-        rc = store_sync(parent) < 0 ? -EIO : 0;
+    int parent = rc == 0 ? store_make_parent(upload->store, upload->name, &leaf) : rc;
+    if (parent >= 0) {
+        rc = publish(upload, expected, created, facts, parent);
+        if (rc == 0 && store_sync(parent) < 0)
+            rc = -EIO;
         close(parent);
+    } else {
+        rc = parent;
     }
     store_upload_abandon(upload); /* of a file that has its name this only closes */
     return rc;
@@ -192,28 +201,23 @@ int store_upload_commit(struct store_upload *upload, const char *expected, bool 
 
 /* A directory in which names of a batch stand. */
 struct named_in {
-    struct stat facts;
+    const struct store_upload *first; /* that goes there */
     int fd;
 };
 
-/* Notes where a name was given, each directory once. The descriptor `parent` is kept or closed. */
-static size_t note_parent(struct named_in *parents, size_t count, int parent, int *result)
+/* The directory for an upload's name, each opened once for a batch. A descriptor or -errno. */
+static int parent_of(const struct store_upload *upload, struct named_in *parents, size_t *count)
 {
-    struct stat facts;
+    const char *leaf;
 
-    if (fstat(parent, &facts) < 0) {
-        *result = store_sync(parent) < 0 ? -EIO : 0;
-        close(parent);
-        return count;
+    for (size_t i = *count; i-- > 0;) {
+        if (parents[i].first->store == upload->store && store_same_parent(parents[i].first->name, upload->name))
+            return parents[i].fd;
     }
-    for (size_t i = 0; i < count; i++) {
-        if (parents[i].facts.st_ino == facts.st_ino && parents[i].facts.st_dev == facts.st_dev) {
-            close(parent);
-            return count;
-        }
-    }
-    parents[count] = (struct named_in){ .facts = facts, .fd = parent };
-    return count + 1;
+    int parent = store_make_parent(upload->store, upload->name, &leaf);
+    if (parent >= 0)
+        parents[(*count)++] = (struct named_in){ .first = upload, .fd = parent };
+    return parent;
 }
 
 /*
@@ -225,7 +229,8 @@ static void sync_all(struct store_batch *items, size_t count)
     for (size_t i = 0; i < count; i++)
         (void)!sync_file_range(items[i].upload.fd, 0, 0, SYNC_FILE_RANGE_WRITE);
     for (size_t i = 0; i < count; i++) {
-        items[i].result = may_name(&items[i].upload, items[i].expected);
+        bool replaces = items[i].expected && *items[i].expected;
+        items[i].result = replaces ? may_name(&items[i].upload, items[i].expected) : 0;
         if (items[i].result == 0)
             items[i].result = store_sync(items[i].upload.fd);
     }
@@ -240,17 +245,15 @@ void store_upload_commit_all(struct store_batch *items, size_t count)
     sync_all(items, count);
     for (size_t i = 0; i < count; i++) {
         struct store_batch *item = &items[i];
-        int parent;
-        if (item->result == 0)
-            item->result = publish(&item->upload, item->expected, &item->created, &item->facts, &parent);
-        if (item->result == 0)
-            parent_count = note_parent(parents, parent_count, parent, &item->result);
+        int parent = item->result == 0 ? parent_of(&item->upload, parents, &parent_count) : item->result;
+        item->result =
+            parent < 0 ? parent : publish(&item->upload, item->expected, &item->created, &item->facts, parent);
     }
     for (size_t i = 0; i < parent_count; i++) {
         failed |= store_sync(parents[i].fd) < 0;
         close(parents[i].fd);
     }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = count; i-- > 0;) { /* backwards: an earlier one may have lent its directory */
         if (failed && items[i].result == 0)
             items[i].result = -EIO;
         store_upload_abandon(&items[i].upload);

@@ -112,7 +112,7 @@ int store_open_read(const struct store *store, const char *path, struct stat *fa
         return -EACCES;
     if (fd < 0)
         return fd;
-    rc = store_opened(fd, facts);
+    rc = store_look_at(fd, facts);
     if (rc < 0) {
         close(fd);
         return rc;

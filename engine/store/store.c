@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 static struct store_naming *naming_hold(struct store_naming *naming)
@@ -27,6 +29,22 @@ static void naming_drop(struct store_naming *naming)
     free(naming);
 }
 
+/* A file without a name gets one by this path, unless we may do anything: without /proc it would never get it. */
+static unsigned find_lacks(int root)
+{
+    char path[STORE_DESCRIPTOR_SIZE];
+
+    store_descriptor_path(root, path);
+    return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : STORE_LACKS_TMPFILE;
+}
+
+static bool is_in_memory(int root)
+{
+    struct statfs facts;
+
+    return fstatfs(root, &facts) == 0 && (facts.f_type == TMPFS_MAGIC || facts.f_type == RAMFS_MAGIC);
+}
+
 int store_new(struct store **store, int root, struct store_naming *naming)
 {
     struct store *made = calloc(1, sizeof *made);
@@ -37,7 +55,7 @@ int store_new(struct store **store, int root, struct store_naming *naming)
         close(root);
         return -ENOMEM;
     }
-    *made = (struct store){ .root = root, .naming = held };
+    *made = (struct store){ .root = root, .lacks = find_lacks(root), .in_memory = is_in_memory(root), .naming = held };
     atomic_init(&made->holders, 1);
     *store = made;
     return 0;
@@ -70,6 +88,11 @@ void store_close(struct store *store)
     naming_drop(store->naming);
     close(store->root);
     free(store);
+}
+
+bool store_in_memory(const struct store *store)
+{
+    return store->in_memory;
 }
 
 int store_directory(const struct store *store)

@@ -31,6 +31,7 @@ struct store *store_hold(struct store *store); /* one more holder, who will stor
 void store_close(struct store *store);         /* with the last holder it is gone; NULL is allowed */
 bool store_same(const struct store *store, const struct store *other); /* whether both are the same directory */
 int store_directory(const struct store *store);
+bool store_in_memory(const struct store *store); /* its root, at least: tmpfs or ramfs, where no disk is waited for */
 
 /*
  * Checks a path from the wire, before any system call: 0, -ENOENT (a private name), -EINVAL (empty component, "." or
@@ -51,7 +52,7 @@ int store_wait_for_disk(int fd);
 
 /*
  * Opens a file or directory for reading: a descriptor, or -errno (-EXDEV: it leads out of the root; -EACCES: not
- * allowed, or neither file nor directory).
+ * allowed, or neither file nor directory). As above, store_wait_for_disk() must come before a ring reads.
  */
 int store_open_read(const struct store *store, const char *path, struct stat *facts);
 
@@ -83,6 +84,8 @@ struct store_upload {
     unsigned *numbered;
     unsigned numbered_most;
     bool stays;                /* private; the temporary is left where it is, should it get no other name */
+    bool beside;               /* private; `directory` is the one that will hold the name */
+    bool borrowed;             /* private; `directory` is that of an earlier one of its batch */
     const struct store *store; /* private */
 };
 
@@ -92,6 +95,7 @@ struct store_upload {
  * upload. Abandoning an upload that did not begin does nothing.
  */
 int store_upload_begin(const struct store *store, const char *path, uint64_t size, struct store_upload *upload);
+bool store_upload_is_new(const struct store_upload *upload); /* nothing at all stands under its name at the moment */
 /*
  * Makes it visible under its name, and parent directories that are missing. `expected`: the etag that the present file
  * must have, "" for none may be there, NULL for anything; -EEXIST / -ESTALE where that does not hold. *created: nothing
@@ -112,6 +116,13 @@ struct store_batch {
     struct stat facts;
 };
 void store_upload_commit_all(struct store_batch *items, size_t count); /* at most STORE_BATCH_MAX */
+/*
+ * Begins the upload of items[count], behind those that were begun so before and not abandoned since. It takes fewer
+ * system calls than store_upload_begin(): where the one before goes into the same directory, that is not looked for
+ * again, and what may keep the file from its name (-EISDIR, -EACCES) is only found by the commit. For small files which
+ * are there already. 0 or -errno.
+ */
+int store_batch_begin(const struct store *store, const char *path, struct store_batch *items, size_t count);
 void store_upload_abandon(struct store_upload *upload);
 /* It is to take another name than it began with, just that. 0 or -errno, with nothing changed. */
 int store_upload_rename(struct store_upload *upload, const char *path);

@@ -22,6 +22,7 @@ struct store {
     atomic_uint holders;
     int root;
     unsigned lacks;
+    bool in_memory;
     struct store_naming *naming;
 };
 
@@ -36,6 +37,9 @@ int store_resolve(int directory, const char *path, uint64_t flags);
 
 /* What has the name now, seen as a reader sees it, but unopened. 0 or -errno. */
 int store_look(const struct store *store, const char *path, struct stat *facts);
+
+/* Whether two paths name the same directory above. */
+bool store_same_parent(const char *one, const char *other);
 
 /* Opens the directory that holds `path`'s last component; *leaf points to that. A descriptor or -errno. */
 int store_open_parent(const struct store *store, const char *path, const char **leaf);

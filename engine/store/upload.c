@@ -17,18 +17,10 @@
 
 static int open_nameless(const struct store *store, int directory)
 {
-    char path[STORE_DESCRIPTOR_SIZE];
-
     if (store->lacks & STORE_LACKS_TMPFILE)
         return -EOPNOTSUPP;
     int fd = openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, MODE);
-    if (fd < 0)
-        return -errno;
-    store_descriptor_path(fd, path);
-    if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-        return fd;
-    close(fd); /* without /proc it would never get a name */
-    return -EOPNOTSUPP;
+    return fd < 0 ? -errno : fd;
 }
 
 /* What the kernel answers where a file system has no O_TMPFILE; the last two are of odd ones. */
@@ -93,33 +85,89 @@ static int check_missing(int directory, const char *rest)
     return fstatat(directory, name, &facts, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(facts.st_mode) ? -ENOENT : 0;
 }
 
-static int begin(struct store_upload *upload, uint64_t size)
+static int look_at_name(const struct store_upload *upload)
 {
-    const char *rest;
     struct stat present;
 
-    if (store_look(upload->store, upload->name, &present) == 0 && !S_ISREG(present.st_mode))
-        return S_ISDIR(present.st_mode) ? -EISDIR : -EACCES;
+    if (store_look(upload->store, upload->name, &present) < 0 || S_ISREG(present.st_mode))
+        return 0;
+    return S_ISDIR(present.st_mode) ? -EISDIR : -EACCES;
+}
+
+static int open_directory(struct store_upload *upload)
+{
+    const char *rest;
+
     upload->directory = store_open_nearest(upload->store, upload->name, &rest);
     if (upload->directory < 0)
         return upload->directory;
-    int rc = check_missing(upload->directory, rest);
-    if (rc == 0)
-        rc = open_file(upload);
-    return rc == 0 ? allocate(upload->fd, size) : rc;
+    upload->beside = !strchr(rest, '/');
+    return check_missing(upload->directory, rest);
 }
 
-int store_upload_begin(const struct store *store, const char *path, uint64_t size, struct store_upload *upload)
+static int set_name(struct store_upload *upload, const struct store *store, const char *path)
 {
     *upload = (struct store_upload){ .fd = -1, .directory = -1, .store = store };
     int rc = store_check_file(path);
     if (rc < 0)
         return rc;
     upload->name = strdup(path);
-    rc = upload->name ? begin(upload, size) : -ENOMEM;
+    return upload->name ? 0 : -ENOMEM;
+}
+
+int store_upload_begin(const struct store *store, const char *path, uint64_t size, struct store_upload *upload)
+{
+    int rc = set_name(upload, store, path);
+
+    if (rc == 0)
+        rc = look_at_name(upload);
+    if (rc == 0)
+        rc = open_directory(upload);
+    if (rc == 0)
+        rc = open_file(upload);
+    if (rc == 0)
+        rc = allocate(upload->fd, size);
     if (rc < 0)
         store_upload_abandon(upload);
     return rc;
+}
+
+bool store_same_parent(const char *one, const char *other)
+{
+    const char *slash = strrchr(one, '/'), *other_slash = strrchr(other, '/');
+    size_t length = slash ? (size_t)(slash - one) : 0;
+
+    return !slash == !other_slash &&
+           (!slash || ((size_t)(other_slash - other) == length && !memcmp(one, other, length)));
+}
+
+int store_batch_begin(const struct store *store, const char *path, struct store_batch *items, size_t count)
+{
+    const struct store_upload *before = count > 0 ? &items[count - 1].upload : NULL;
+    struct store_upload *upload = &items[count].upload;
+
+    items[count] = (struct store_batch){ 0 };
+    int rc = set_name(upload, store, path);
+    if (rc == 0 && before && before->beside && store_same_parent(before->name, path)) {
+        upload->directory = before->directory;
+        upload->beside = upload->borrowed = true;
+    } else if (rc == 0) {
+        rc = open_directory(upload);
+    }
+    if (rc == 0)
+        rc = open_file(upload);
+    if (rc < 0)
+        store_upload_abandon(upload);
+    return rc;
+}
+
+bool store_upload_is_new(const struct store_upload *upload)
+{
+    const char *slash = strrchr(upload->name, '/'), *leaf = slash ? slash + 1 : upload->name;
+    struct stat facts;
+
+    /* Where its directory is missing, so is all in it. */
+    return !upload->beside || (fstatat(upload->directory, leaf, &facts, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT);
 }
 
 void store_upload_abandon(struct store_upload *upload)
@@ -128,7 +176,7 @@ void store_upload_abandon(struct store_upload *upload)
         unlinkat(upload->directory, upload->temporary, 0);
     if (upload->fd >= 0)
         close(upload->fd);
-    if (upload->directory >= 0)
+    if (upload->directory >= 0 && !upload->borrowed)
         close(upload->directory);
     free(upload->name);
     free(upload->temporary);

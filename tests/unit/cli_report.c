@@ -152,6 +152,24 @@ static void json_is_one_line_with_everything(void **state)
     free(text);
 }
 
+static void of_many_files_each_has_a_line_that_need_not_be_out_at_once(void **state)
+{
+    (void)state;
+    char text[8192] = "", buffer[8192];
+    FILE *out = fmemopen(text, sizeof text, "w");
+    assert_non_null(out);
+    setvbuf(out, buffer, _IOFBF, sizeof buffer);
+    report_json_of_many(out, &a_transfer, CLIENT_OK, "", 4711);
+    report_json_of_many(out, &a_transfer, CLIENT_CUT, "why", 4711);
+    assert_string_equal(text, "");
+    fclose(out);
+    char *second = strchr(text, '\n');
+    assert_non_null(second);
+    assert_non_null(strstr(text, "{\"result\":\"ok\",\"code\":0,"));
+    assert_non_null(strstr(second, "{\"result\":\"cut\",\"code\":8,\"error\":\"why\","));
+    assert_non_null(strstr(second, ",\"cpu_seconds\":0.000000,\"max_resident_kib\":4711}\n"));
+}
+
 static void every_result_has_a_word(void **state)
 {
     (void)state;
@@ -172,6 +190,7 @@ int main(void)
         cmocka_unit_test(nothing_of_a_peer_reaches_the_terminal_as_a_command),
         cmocka_unit_test(the_line_says_who_encrypted_in_each_direction_and_why),
         cmocka_unit_test(json_is_one_line_with_everything),
+        cmocka_unit_test(of_many_files_each_has_a_line_that_need_not_be_out_at_once),
         cmocka_unit_test(every_result_has_a_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 // rooms: store
 #include "engine/store/folder.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -234,6 +235,77 @@ static void a_batch_takes_its_names_and_each_has_its_own_result(void **state)
     store_upload_commit_all(batch, 0);
 }
 
+static void begin_in_batch(struct store_batch *batch, size_t count, const char *path)
+{
+    assert_int_equal(store_batch_begin(store, path, batch, count), 0);
+    assert_int_equal(write(batch[count].upload.fd, path, strlen(path)), strlen(path));
+}
+
+static unsigned open_descriptors(void)
+{
+    unsigned count = 0;
+    DIR *all = opendir("/proc/self/fd");
+
+    while (all && readdir(all))
+        count++;
+    if (all)
+        closedir(all);
+    return count;
+}
+
+static void files_of_a_batch_share_their_directory_and_each_has_its_own_result(void **state)
+{
+    (void)state;
+    static const char *const paths[] = { "d/one", "d/two", "e/one", "f", "d/taken", "new/folder/g", "d/present" };
+    enum { COUNT = sizeof paths / sizeof *paths };
+    struct store_batch batch[COUNT + 1];
+    unsigned before = open_descriptors();
+    struct stat facts;
+
+    assert_int_equal(mkdirat(root, "d", 0755), 0);
+    assert_int_equal(mkdirat(root, "d/taken", 0755), 0);
+    assert_int_equal(mkdirat(root, "e", 0755), 0);
+    write_file("d/present");
+    for (size_t i = 0; i < COUNT; i++)
+        begin_in_batch(batch, i, paths[i]);
+    assert_true(store_upload_is_new(&batch[0].upload));
+    assert_false(store_upload_is_new(&batch[4].upload));
+    assert_true(store_upload_is_new(&batch[5].upload));
+    assert_int_equal(store_batch_begin(store, "d/../e/x", batch, COUNT), -EINVAL);
+    assert_int_equal(store_batch_begin(store, "d", batch, COUNT), 0); /* that it is a directory is found at the end */
+    store_upload_abandon(&batch[COUNT].upload);
+    store_upload_commit_all(batch, COUNT);
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_int_equal(batch[i].result, i == 4 ? -EISDIR : 0);
+        if (i == 4)
+            continue;
+        assert_int_equal(fstatat(root, paths[i], &facts, 0), 0);
+        assert_int_equal(facts.st_size, strlen(paths[i]));
+        assert_int_equal(batch[i].facts.st_ino, facts.st_ino);
+        assert_int_equal(batch[i].created, i != 6);
+    }
+    assert_int_equal(open_descriptors(), before);
+}
+
+static void one_of_a_batch_that_is_abandoned_leaves_the_others_their_directory(void **state)
+{
+    (void)state;
+    struct store_batch batch[3];
+    struct stat facts;
+
+    assert_int_equal(mkdirat(root, "d", 0755), 0);
+    begin_in_batch(batch, 0, "d/one");
+    begin_in_batch(batch, 1, "d/two");
+    store_upload_abandon(&batch[1].upload);
+    begin_in_batch(batch, 1, "d/three");
+    begin_in_batch(batch, 2, "d/four");
+    store_upload_commit_all(batch, 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(batch[i].result, 0);
+    assert_int_equal(fstatat(root, "d/four", &facts, 0), 0);
+    assert_int_equal(fstatat(root, "d/two", &facts, 0), -1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, plant, fell)
 
 int main(void)
@@ -248,6 +320,8 @@ int main(void)
         TEST(a_link_obeys_who_keeps_or_numbers_what_is_there),
         TEST(puts_a_folder_with_what_it_is_to_have),
         TEST(a_batch_takes_its_names_and_each_has_its_own_result),
+        TEST(files_of_a_batch_share_their_directory_and_each_has_its_own_result),
+        TEST(one_of_a_batch_that_is_abandoned_leaves_the_others_their_directory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
