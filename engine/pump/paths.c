@@ -8,8 +8,9 @@ const struct pump_path *const pump_paths[] = {
     &pump_path_user_send,   &pump_path_user_receive, NULL,
 };
 
-/* No row of the table: nobody can ask for it, and no pump takes it. */
+/* No rows of the table: nobody can ask for them, and no pump takes them. */
 const struct pump_path pump_path_head = { .name = "head", .way = PUMP_SEND };
+const struct pump_path pump_path_whole = { .name = "whole", .way = PUMP_RECEIVE };
 
 const char *pump_path_name(const struct pump *pump)
 {

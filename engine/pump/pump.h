@@ -46,6 +46,7 @@ enum pump_fault {
 struct pump_path;
 
 extern const struct pump_path pump_path_head; /* of a body that went with its head, without a pump: "head" */
+extern const struct pump_path pump_path_whole; /* of one that was gathered in memory, without a pump: "whole" */
 
 /* The path that a body takes, and why. */
 struct pump_choice {

@@ -35,6 +35,11 @@ int overwrite_judge(struct session *session, bool present)
     return 0;
 }
 
+bool overwrite_keeps(const struct session *session)
+{
+    return policy_of(session) == CONFIG_OVERWRITE_NO;
+}
+
 unsigned *overwrite_number(struct session *session)
 {
     session->number = 0;

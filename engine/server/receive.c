@@ -37,7 +37,7 @@ static enum flow step_failed(struct session *session)
 }
 
 /* Answers with `status` (0: breaks the connection off) once nothing of the upload is left. */
-static enum flow fail(struct session *session, unsigned status, const char *why)
+enum flow receive_fail(struct session *session, unsigned status, const char *why)
 {
     if (session->part)
         return partial_failed(session, status, why);
@@ -89,15 +89,15 @@ unsigned receive_status(int rc, const char **why)
     return 500;
 }
 
-static enum flow fail_file(struct session *session, int rc)
+enum flow receive_fail_file(struct session *session, int rc)
 {
     const char *why;
     unsigned status = receive_status(rc, &why);
 
-    return fail(session, status, why);
+    return receive_fail(session, status, why);
 }
 
-static enum flow fail_channel(struct session *session, int rc)
+enum flow receive_fail_channel(struct session *session, int rc)
 {
     const char *reason = channel_reason(session->channel);
 
@@ -105,12 +105,12 @@ static enum flow fail_channel(struct session *session, int rc)
         reason = "the peer ended the session in the middle of the body";
     if (rc == -EKEYEXPIRED)
         session_tell_failure(session, rc);
-    return fail(session, 0, reason[0] ? reason : strerror(-rc));
+    return receive_fail(session, 0, reason[0] ? reason : strerror(-rc));
 }
 
 static enum flow body_overdue(struct session *session)
 {
-    return fail(session, 0, "no progress for longer than idle_timeout");
+    return receive_fail(session, 0, "no progress for longer than idle_timeout");
 }
 
 /* -- before the body ----------------------------------------------------------------------------------------------- */
@@ -205,6 +205,8 @@ enum flow receive_begin(struct session *session)
         return request_refuse(session, 409, "this is the name of a directory");
     if (http_field(request, PARTIAL_FIELD))
         return partial_receive(session);
+    if (whole_may_take(session))
+        return whole_receive(session);
     session_set_deadline(session, 0, NULL);
     session->step = step_prepared;
     return session_wait_job(session, session->worker->server->files, prepare_run);
@@ -215,7 +217,7 @@ static enum flow step_prepared(struct session *session)
     if (session->result == 412)
         return request_refuse(session, 412, "the file is not the one that was asked for");
     if (session->result < 0)
-        return fail_file(session, session->result);
+        return receive_fail_file(session, session->result);
     return receive_body(session);
 }
 
@@ -270,7 +272,7 @@ static enum flow step_set_aside(struct session *session)
 static enum flow step_digested(struct session *session)
 {
     if (session->result < 0)
-        return fail_file(session, session->result);
+        return receive_fail_file(session, session->result);
     bool holds = !session->promised.known || session_digest_holds(session);
     session->step = holds ? step_committed : step_set_aside;
     return session_wait_job(session, session->worker->server->files, holds ? commit_run : set_aside_run);
@@ -309,8 +311,9 @@ static ssize_t decode(void *argument, char *bytes, size_t length, size_t *used, 
 static enum flow fail_decode(struct session *session)
 {
     session->close_after = true;
-    return fail(session, session->failure,
-                session->failure == 413 ? "the body is larger than max_upload" : "the chunked coding is malformed");
+    return receive_fail(session, session->failure,
+                        session->failure == 413 ? "the body is larger than max_upload"
+                                                : "the chunked coding is malformed");
 }
 
 static enum flow write_piece(struct session *session)
@@ -325,7 +328,7 @@ static enum flow write_piece(struct session *session)
 static enum flow step_piece(struct session *session)
 {
     if (session->result <= 0)
-        return fail_file(session, session->result < 0 ? session->result : -EIO);
+        return receive_fail_file(session, session->result < 0 ? session->result : -EIO);
     size_t written = (size_t)session->result;
     session->stored += written;
     session->piece -= written;
@@ -369,7 +372,7 @@ static enum flow pump_body(struct session *session)
         session->pump.length = request->length - session->stored;
     } else {
         if (!session->in && !(session->in = malloc(SESSION_IN_SIZE)))
-            return fail(session, 503, "no memory");
+            return receive_fail(session, 503, "no memory");
         session->pump.length = PUMP_TO_END;
         session->pump.filter = decode;
         session->pump.filter_argument = session;
@@ -395,12 +398,12 @@ static enum flow step_body(struct session *session)
     if (rc >= 0)
         return pump_body(session);
     if (rc != -EAGAIN)
-        return fail_channel(session, rc);
+        return receive_fail_channel(session, rc);
     ssize_t n = session_read(session);
     if (n == -EAGAIN)
         return session_wait_socket(session);
     if (n <= 0)
-        return fail_channel(session, (int)n);
+        return receive_fail_channel(session, (int)n);
     return FLOW_GO;
 }
 
@@ -415,14 +418,14 @@ static enum flow step_pumped(struct session *session)
     if (session->failure)
         return fail_decode(session);
     if (session->pump.fault == PUMP_FAULT_FILE)
-        return fail_file(session, session->result);
-    return fail_channel(session, session->result);
+        return receive_fail_file(session, session->result);
+    return receive_fail_channel(session, session->result);
 }
 
 static enum flow step_committed(struct session *session)
 {
     if (session->result < 0)
-        return fail_file(session, session->result);
+        return receive_fail_file(session, session->result);
     return receive_answer(session);
 }
 

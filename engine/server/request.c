@@ -28,6 +28,7 @@ void request_release(struct session *session)
     if (session->uploading)
         store_upload_abandon(&session->upload);
     session->uploading = false;
+    whole_release(session);
     manifest_free(session->manifest);
     session->manifest = NULL;
     rate_end(session);

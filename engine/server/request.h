@@ -32,6 +32,7 @@ void request_part_ended(struct session *session, uint64_t bytes, const char *why
 
 /* overwrite.c: an upload whose name is taken. */
 int overwrite_judge(struct session *session, bool present); /* 0, or -EALREADY: it may not be replaced */
+bool overwrite_keeps(const struct session *session);        /* what is there is never replaced */
 unsigned *overwrite_number(struct session *session);        /* for struct store_upload: where it may get another name */
 void overwrite_named(struct session *session);              /* it has its name: session->path becomes that */
 void overwrite_write_name(const struct session *session, struct http_writer *out);
@@ -71,6 +72,14 @@ int receive_conditions(struct session *session);
 enum flow receive_body(struct session *session);
 void receive_dress(struct session *session, int fd);
 enum flow receive_answer(struct session *session);
+/* It has failed: answers with `status` (0: breaks the connection off) once nothing of the upload is left. */
+enum flow receive_fail(struct session *session, unsigned status, const char *why);
+enum flow receive_fail_file(struct session *session, int rc); /* as receive_status() has it */
+enum flow receive_fail_channel(struct session *session, int rc);
+/* whole.c: a small upload, gathered in memory. */
+bool whole_may_take(const struct session *session);
+enum flow whole_receive(struct session *session);
+void whole_release(struct session *session);
 #define RECEIVE_OTHER_DIGEST "what arrived is not what was sent: the digests differ, and the file did not get its name"
 /* The status for an upload or a deletion that failed with -errno, or with 412, and its reason. */
 unsigned receive_status(int rc, const char **why);

@@ -104,6 +104,7 @@ struct session {
     struct part *part;   /* of an upload that comes in parts; NULL: none */
     uint64_t base;       /* where in the file the body's first byte stands */
     uint64_t stored;     /* body bytes written to the file so far; the pump's come on top when it ends */
+    char *whole;         /* or gathered here, where the file is small; NULL: it is not */
     uint64_t decoded;    /* body bytes that came out of the chunked coding; not all of them need be written yet */
     size_t piece, taken; /* of what stands in `in`: body bytes being written, and input bytes they were made of */
     bool body_ended;

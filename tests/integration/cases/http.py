@@ -49,6 +49,33 @@ def takes_a_body_and_the_next_request_in_one_piece(t):
     equal(wire.response().body, b"hello", "body")
 
 
+@test("host", each=["yes", "no", "rename"])
+def a_small_upload_that_is_refused_leaves_the_connection_to_the_next(t, overwrite):
+    root = t.make_folder("store")
+    server = setup.server(t, more={"store main": {"root": root, "overwrite": overwrite}})
+    (root / "file").write_bytes(BODY)
+    (root / "elsewhere").symlink_to("/etc")
+    (root / "passwd").symlink_to("/etc/passwd")
+    wire = Wire(t, server.port)
+    for number in range(3):
+        if overwrite != "yes":
+            answer = wire.request("PUT", "/file", body=b"x" * 16384)
+            equal(answer.status, 409 if overwrite == "no" else 201, "of a name that is taken")
+        equal(wire.request("PUT", "/elsewhere/passwd", body=b"x").status, 403, "of a path that leads out")
+        equal(wire.request("PUT", "/passwd", body=b"x").status, 403, "of a link that leads out")
+        equal(wire.request("PUT", "/file", {"If-Match": '"other"'}, b"x").status, 412, "of another file than is there")
+        equal(wire.request("PUT", "/bad", {"Repr-Digest": "sha-256=:" + "A" * 43 + "=:"}, b"x").status, 422, "of other bytes")
+        equal(wire.request("PUT", f"/new/{number}", body=BODY[:number + 1]).status, 201, "of a new name")
+        equal(wire.request("GET", f"/new/{number}").body, BODY[:number + 1], "what it holds")
+    equal(len(server.find("Y14I")), 1, "sessions")
+    equal((root / "file").read_bytes(), BODY, "what was there")
+    check((root / "passwd").is_symlink(), "the link is gone")
+    bad = [name for name in os.listdir(root) if name.startswith(".sluice-")]
+    check(len(bad) == 1 and bad[0].startswith(".sluice-bad-"), f"what was left: {bad}")
+    equal(sorted(name for name in os.listdir(root) if name.startswith("file.")),
+          ["file.1", "file.2", "file.3"] if overwrite == "rename" else [], "numbered ones")
+
+
 @test("host")
 def head_has_the_fields_of_get_and_no_body(t):
     _, wire = site(t)
