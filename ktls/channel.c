@@ -131,6 +131,9 @@ void channel_drop_ssl(struct channel *channel)
      */
     if (channel->established)
         SSL_set_shutdown(channel->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    /* What was read was wiped where it stood (set_wiping()), so the buffer needs no wiping of its own. */
+    if (channel->established && !channel->way[CHANNEL_RX].broken && !SSL_has_pending(channel->ssl))
+        SSL_clear_options(channel->ssl, SSL_OP_CLEANSE_PLAINTEXT);
     SSL_free(channel->ssl);
     channel->ssl = NULL;
 }
@@ -480,6 +483,11 @@ int channel_close_notify(struct channel *channel)
         channel->close_sent = true;
     }
     return channel_flush(channel);
+}
+
+bool channel_heard_close(const struct channel *channel)
+{
+    return channel->close_received;
 }
 
 void channel_trim(struct channel *channel)

@@ -87,6 +87,11 @@ char *channel_peer_chain(const struct channel *channel);
 /* Goes on with the handshake: 0 when it is done. Signing happens in here, so call it off the threads that move bytes.
  */
 int channel_handshake(struct channel *channel);
+/*
+ * What is left of a server's handshake is little: the peer's Finished and our tickets; no signature, no key exchange,
+ * no certificate. Then it may go on wherever the caller stands.
+ */
+bool channel_handshake_is_light(const struct channel *channel);
 
 int channel_fd(const struct channel *channel);
 short channel_events(const struct channel *channel); /* POLLIN or POLLOUT, for the last -EAGAIN */
@@ -169,6 +174,9 @@ bool channel_worn(const struct channel *channel);
 
 /* Sends close_notify in whatever mode TX is in. 0 sent (or plain: nothing to send), -EAGAIN, or an error. Once only. */
 int channel_close_notify(struct channel *channel);
+
+/* The peer said that nothing more will come: its close_notify was read. */
+bool channel_heard_close(const struct channel *channel);
 
 /*
  * The kernel sends at most so many bytes a second from here on (SO_MAX_PACING_RATE, socket(7); TCP paces by itself

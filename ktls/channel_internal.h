@@ -66,6 +66,7 @@ struct wire {
     struct record_tracker seen[2]; /* by enum channel_way: what passed between OpenSSL and here */
     bool bulk;
     bool ahead;     /* a head is expected: what stands in the socket may be read with it, up to a bound */
+    bool once;      /* a socket that was emptied is not asked again */
     bool drained;   /* the last read found less than it had room for */
     bool sealed[2]; /* the kernel has the direction: OpenSSL's reads find nothing, its writes go nowhere */
     bool ended;     /* the peer's FIN */
@@ -129,7 +130,7 @@ struct channel {
 
     bool server;
     bool established; /* the handshake is done */
-    bool saw_certificate_request, sent_certificate;
+    bool saw_certificate_request, sent_certificate_request, sent_certificate, sent_finished;
     bool close_sent, close_received;
 
     const struct ktls_suite *suite; /* NULL: the kernel has none for it */

@@ -71,7 +71,6 @@ static bool set_common(SSL_CTX *ssl, const struct config_profile *profile)
                      SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     /* Read-ahead would take bytes past the record boundary at which a direction is switched. */
     SSL_CTX_set_read_ahead(ssl, 0);
-    SSL_CTX_set_keylog_callback(ssl, channel_keylog);
     return SSL_CTX_set_min_proto_version(ssl, (int)profile->min_version) &&
            SSL_CTX_set_max_proto_version(ssl, (int)profile->max_version) && SSL_CTX_set_max_early_data(ssl, 0) &&
            SSL_CTX_set_recv_max_early_data(ssl, 0);
@@ -163,6 +162,12 @@ static void warn_of_save_chain(const struct config_profile *profile, struct conf
                          profile->save_chain);
 }
 
+/* OpenSSL writes each secret out as a line of text, which takes as long as a twentieth of a handshake. */
+static void follow_secrets(struct tls_context *context)
+{
+    SSL_CTX_set_keylog_callback(context->ssl, tls_context_tries_kernel(context) ? channel_keylog : NULL);
+}
+
 struct tls_context *tls_context_new(const struct config_profile *profile, const char *scope,
                                     struct config_errors *errors)
 {
@@ -182,6 +187,7 @@ struct tls_context *tls_context_new(const struct config_profile *profile, const 
     rules_load(&context->rules, context->ssl, context->fips.library, profile, errors);
     context->staple = ocsp_load(context->ssl, context->fips.library, profile, errors);
     warn_of_save_chain(profile, errors);
+    follow_secrets(context);
     context->own = own_load(context->ssl);
     if (!context->own)
         config_errors_add_at(errors, CONFIG_ERROR, profile->section, NULL, "no memory for the certificates");
@@ -223,6 +229,7 @@ enum config_offload tls_context_offload(const struct tls_context *context)
 void tls_context_without_kernel(struct tls_context *context)
 {
     context->without_kernel = context->offload == CONFIG_OFFLOAD_AUTO;
+    follow_secrets(context);
 }
 
 bool tls_context_tries_kernel(const struct tls_context *context)

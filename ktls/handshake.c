@@ -182,6 +182,28 @@ static int fail_unsent(struct channel *channel, int error)
     return channel_fail_socket(channel, CHANNEL_TX, error);
 }
 
+/* Before TLS 1.3 a server's Finished is its last message, and where it resumes the first that is told of. */
+bool channel_handshake_is_light(const struct channel *channel)
+{
+    return channel->server && channel->sent_finished && SSL_version(channel->ssl) == TLS1_3_VERSION &&
+           !channel->sent_certificate_request && !SSL_get0_peer_certificate(channel->ssl);
+}
+
+/*
+ * A client's flight is several records, and came whole or has to be waited for: a server reads what is there at once.
+ * What is behind it is the head of a request.
+ */
+static int go_on(struct channel *channel)
+{
+    struct wire *wire = &channel->wire;
+
+    wire->ahead = wire->once = channel->server;
+    wire->drained = false;
+    int result = SSL_do_handshake(channel->ssl);
+    wire->ahead = wire->once = false;
+    return result;
+}
+
 int channel_handshake(struct channel *channel)
 {
     if (!channel->ssl || channel->established)
@@ -191,7 +213,7 @@ int channel_handshake(struct channel *channel)
             return channel->way[way].broken;
 
     ERR_clear_error();
-    int result = SSL_do_handshake(channel->ssl);
+    int result = go_on(channel);
     int ssl_error = SSL_get_error(channel->ssl, result);
     int unsent = wire_flush(&channel->wire);
     if (unsent && unsent != -EAGAIN && (result == 1 || ssl_error == SSL_ERROR_WANT_READ))

@@ -70,10 +70,12 @@ static void observe_handshake(struct channel *channel, enum channel_way way, con
 {
     struct direction *direction = &channel->way[way];
 
-    if (message[0] == MESSAGE_CERTIFICATE_REQUEST && way == CHANNEL_RX)
-        channel->saw_certificate_request = true;
+    if (message[0] == MESSAGE_CERTIFICATE_REQUEST)
+        *(way == CHANNEL_RX ? &channel->saw_certificate_request : &channel->sent_certificate_request) = true;
     if (message[0] == MESSAGE_CERTIFICATE && way == CHANNEL_TX)
         channel->sent_certificate = length > CERTIFICATE_EMPTY;
+    if (message[0] == MESSAGE_FINISHED && way == CHANNEL_TX)
+        channel->sent_finished = true;
     if (message[0] == MESSAGE_FINISHED)
         direction->sequence = SSL_version(channel->ssl) == TLS1_3_VERSION ? 0 : 1;
     if (message[0] != MESSAGE_KEY_UPDATE || SSL_version(channel->ssl) != TLS1_3_VERSION)

@@ -187,6 +187,8 @@ static ssize_t take(struct wire *wire, void *buffer, size_t size)
 {
     bool buffered = wire->bulk || wire->ahead || filled(&wire->in) > 0;
 
+    if (wire->once && wire->drained && filled(&wire->in) == 0)
+        return -EAGAIN;
     return buffered ? take_buffered(wire, buffer, size) : wire_receive(wire, buffer, size);
 }
 

@@ -190,6 +190,10 @@ static enum flow step_handshake(struct session *session)
     session->handshake_left = session->deadline > now ? (unsigned)(session->deadline - now) : 1;
     session_set_deadline(session, 0, NULL);
     session->step = handshake_answer;
+    if (channel_handshake_is_light(session->channel)) {
+        session->result = channel_handshake(session->channel);
+        return FLOW_GO;
+    }
     return session_wait_job(session, session->worker->server->handshakes, handshake_run);
 }
 

@@ -51,7 +51,9 @@ static enum flow step_close(struct session *session)
 
     if (rc == -EAGAIN)
         return session_wait_socket(session);
-    return rc < 0 ? FLOW_GONE : linger(session);
+    if (rc < 0 || channel_heard_close(session->channel))
+        return FLOW_GONE; /* who will say nothing more cannot be cut off */
+    return linger(session);
 }
 
 enum flow session_close(struct session *session)
