@@ -16,65 +16,15 @@ import subprocess
 import sys
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from harness import sites  # noqa: E402
+
 PERIOD = 65521
 REST = 0.02  # of the guest's seconds: a server that used nothing for so long is at rest
 STARTING = 60
 PROFILE_REPORTS = (("--no-children", "-s", "comm,dso"), ("--no-children", "-s", "dso,symbol"), ("--children", "-s", "symbol"))
-
-SITE = """
-[server]
-workers = 1
-idle_timeout = 1h
-[store main]
-root = {root}
-anonymous = write
-[server-profile p]
-certificate = leaf.pem
-key = leaf.key
-verify = none
-ciphers = TLS_AES_128_GCM_SHA256
-min_version = 1.3
-offload = {offload}
-[protocol main]
-listen = 127.0.0.1:{port}
-profile = p
-store = main
-"""
-
-NGINX = """
-user root;
-daemon off;
-pid {folder}/nginx.pid;
-error_log /dev/null crit;
-worker_processes 1;
-events {{ worker_connections 1024; }}
-http {{
-    access_log off;
-    sendfile on;
-    tcp_nopush on;
-    keepalive_requests 10000000;
-    keepalive_timeout 1h;
-    client_header_timeout 1h;
-    client_body_timeout 1h;
-    send_timeout 1h;
-    client_max_body_size 0;
-    client_body_temp_path {root}/.body;
-    proxy_temp_path {folder}/nginx-proxy;
-    fastcgi_temp_path {folder}/nginx-fastcgi;
-    uwsgi_temp_path {folder}/nginx-uwsgi;
-    scgi_temp_path {folder}/nginx-scgi;
-    server {{
-        listen 127.0.0.1:{port} ssl;
-        ssl_protocols TLSv1.3;
-        ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
-        {more}
-        ssl_certificate {folder}/leaf.pem;
-        ssl_certificate_key {folder}/leaf.key;
-        root {root};
-    }}
-}}
-"""
-
+SUITE = "TLS_AES_128_GCM_SHA256"
 
 # While the machine beneath reads a page from its disk the guest idles, and its clock leaps to its next timer; so a pause can be
 # of any length. What TCP has learned of a connection must survive that, and windows are as large as they get from the start.
@@ -106,27 +56,32 @@ class Place:
                 out.write(period[: size - at])
 
 
-def sluice(place, port, offload):
+def _ours(place, port, offload):
     site = place.folder / "site.ini"
-    site.write_text(SITE.format(root=place.root, port=port, offload=offload) + place.order.get("more", ""))
-    return [place.order["binary"], "serve", "-c", site]
+    site.write_text(sites.sluice(root=place.root, port=port, certificate="leaf.pem", key="leaf.key", suite=SUITE, offload=offload,
+                                 server={"workers": 1, "idle_timeout": "1h"}, store={"anonymous": "write"}))
+    return site
+
+
+def sluice(place, port, offload):
+    return [place.order["binary"], "serve", "-c", _ours(place, port, offload)]
 
 
 def floor(place, port, _):
-    site = place.folder / "site.ini"
-    site.write_text(SITE.format(root=place.root, port=port, offload="required"))
-    return [place.order["floor"], site, str(port), place.root]
+    return [place.order["floor"], _ours(place, port, "required"), str(port), place.root]
 
 
 def nginx(place, port, options):
     conf = place.folder / "nginx.conf"
-    conf.write_text(NGINX.format(folder=place.folder, root=place.root, port=port, more=options))
+    conf.write_text(sites.nginx(own=place.folder, root=place.root, port=port, certificate=place.folder / "leaf.pem",
+                                key=place.folder / "leaf.key", suite=SUITE, user="root", errors="/dev/null crit",
+                                bodies=place.root / ".body", more=["tcp_nopush on;", *options]))
     return ["nginx", "-c", conf, "-e", "/dev/null"]
 
 
 SERVERS = {
     "sluice": (sluice, "auto"), "sluice-user": (sluice, "off"), "floor": (floor, None),
-    "nginx": (nginx, ""), "nginx-ktls": (nginx, "ssl_conf_command Options KTLS;"),
+    "nginx": (nginx, []), "nginx-ktls": (nginx, [sites.KTLS]),
 }
 
 

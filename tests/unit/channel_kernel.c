@@ -209,6 +209,24 @@ static void a_switched_end_keeps_no_secret_it_has_no_use_for(void **state)
     close_scene(&scene);
 }
 
+/* The peer writes a record of 100 bytes, and OpenSSL takes its header and no more. */
+static void part_of_a_record_comes(struct scene *scene, uint8_t bytes[100])
+{
+    assert_int_equal(tls_write_all(scene->peer, bytes, 100), 100);
+    scene->soft.shorten = 5;
+    scene->soft.refuse = SOFT_RECEIVE;
+    scene->soft.refusal = EAGAIN;
+    scene->soft.spared = 1;
+    assert_int_equal(channel_read(scene->ours, bytes, 100), -EAGAIN);
+}
+
+static void the_rest_comes(struct scene *scene, uint8_t bytes[100])
+{
+    scene->soft.refuse = SOFT_NONE;
+    scene->soft.shorten = 0;
+    assert_int_equal(read_soon(scene->ours, bytes, 100), 100);
+}
+
 static void waits_for_a_record_boundary(void **state)
 {
     (void)state;
@@ -224,18 +242,10 @@ static void waits_for_a_record_boundary(void **state)
     assert_true(channel_pending(scene.ours));
     assert_int_equal(channel_read(scene.ours, bytes, 6), 6);
 
-    /* OpenSSL took a header whose body is still under way. */
-    assert_int_equal(tls_write_all(scene.peer, bytes, 100), 100);
-    scene.soft.shorten = 5;
-    scene.soft.refuse = SOFT_RECEIVE;
-    scene.soft.refusal = EAGAIN;
-    scene.soft.spared = 1;
-    assert_int_equal(channel_read(scene.ours, bytes, 100), -EAGAIN);
+    part_of_a_record_comes(&scene, bytes);
     assert_false(channel_pending(scene.ours));
     assert_int_equal(channel_switch(scene.ours, CHANNEL_RX, UINT64_MAX), -EAGAIN);
-    scene.soft.refuse = SOFT_NONE;
-    scene.soft.shorten = 0;
-    assert_int_equal(read_soon(scene.ours, bytes, 100), 100);
+    the_rest_comes(&scene, bytes);
     assert_int_equal(channel_switch(scene.ours, CHANNEL_RX, UINT64_MAX), 0);
     assert_int_equal(tls_carry(scene.peer, scene.ours, 100000), 0);
     close_scene(&scene);
@@ -274,16 +284,9 @@ static void an_idle_channel_keeps_what_it_has_of_a_record(void **state)
     open_scene(&scene, true, suites[0].suite, 0x0304, CONFIG_OFFLOAD_AUTO);
     exchange_heads(&scene);
     channel_busy(scene.ours);
-    assert_int_equal(tls_write_all(scene.peer, bytes, 100), 100);
-    scene.soft.shorten = 5;
-    scene.soft.refuse = SOFT_RECEIVE;
-    scene.soft.refusal = EAGAIN;
-    scene.soft.spared = 1;
-    assert_int_equal(channel_read(scene.ours, bytes, 100), -EAGAIN);
+    part_of_a_record_comes(&scene, bytes);
     channel_idle(scene.ours);
-    scene.soft.refuse = SOFT_NONE;
-    scene.soft.shorten = 0;
-    assert_int_equal(read_soon(scene.ours, bytes, 100), 100);
+    the_rest_comes(&scene, bytes);
     assert_memory_equal(bytes, "0123456789", 10);
     channel_idle(scene.ours);
     assert_int_equal(tls_carry(scene.peer, scene.ours, 100000), 0);

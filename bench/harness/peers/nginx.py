@@ -3,41 +3,9 @@ import functools
 import getpass
 import os
 
+from harness import sites
 from harness.machine import has_ktls
 from harness.peers import base
-
-SITE = """
-{user}
-daemon off;
-pid {own}/nginx.pid;
-error_log stderr;
-worker_processes {workers};
-worker_rlimit_nofile 20000;
-events {{ worker_connections 15000; }}
-http {{
-    access_log off;
-    sendfile on;
-    client_max_body_size 0;
-    keepalive_timeout 600;
-    keepalive_requests 1000000000;
-    client_body_temp_path {own}/nginx-body;
-    proxy_temp_path {own}/nginx-proxy;
-    fastcgi_temp_path {own}/nginx-fastcgi;
-    uwsgi_temp_path {own}/nginx-uwsgi;
-    scgi_temp_path {own}/nginx-scgi;
-    server {{
-        listen 127.0.0.1:{port} ssl;
-        ssl_protocols TLSv1.3;
-        ssl_conf_command Ciphersuites {suite};
-        {more}
-        ssl_certificate {place.certificate};
-        ssl_certificate_key {place.key};
-        {verify}
-        root {place.folder};
-        location /{own.name}/ {{ dav_methods PUT; }}
-    }}
-}}
-"""
 
 
 @functools.cache
@@ -46,7 +14,7 @@ def _said():
 
 
 class Server(base.Server):
-    name, program, more = "nginx", "nginx", ""
+    name, program, more = "nginx", "nginx", ()
 
     def version(self):
         return base.version(base.program("nginx"), "-v")
@@ -56,18 +24,19 @@ class Server(base.Server):
             raise base.Skip("this nginx was built without its dav module")
 
     def command(self):
-        verify = "" if self.anonymous else f"ssl_client_certificate {self.place.authority}; ssl_verify_client on;"
         site = self.own / "nginx.conf"
-        site.write_text(SITE.format(user=f"user {getpass.getuser()};" if os.geteuid() == 0 else "", own=self.own,
-                                    workers=self.scenario.cores or "auto", port=self.port, suite=self.scenario.suite,
-                                    more=self.more, place=self.place, verify=verify))
+        site.write_text(sites.nginx(
+            own=self.own, root=self.place.folder, port=self.port, certificate=self.place.certificate, key=self.place.key,
+            suite=self.scenario.suite, trust=None if self.anonymous else self.place.authority,
+            workers=self.scenario.cores or "auto", user=getpass.getuser() if os.geteuid() == 0 else None,
+            more=[*self.more, f"location /{self.own.name}/ {{ dav_methods PUT; }}"]))
         return [base.program("nginx"), "-c", site, "-e", "stderr"]
 
 
 class WithKtls(Server):
     """The same, and sendfile(2) goes into the socket: the kernel encrypts."""
 
-    name, more = "nginx", "ssl_conf_command Options KTLS;"
+    name, more = "nginx", (sites.KTLS,)
 
     def skip(self):
         super().skip()

@@ -5,31 +5,11 @@ import json
 import os
 import subprocess
 
+from harness import sites
 from harness.peers import base
 
-SITE = """
-[server]
-events = json
-max_connections = 100000
-max_connections_per_address = 100000
-max_requests = 1000000000
-idle_timeout = 10m
-{workers}
-[store main]
-root = {root}
-{store}
-[server-profile p]
-certificate = {place.certificate}
-key = {place.key}
-{trust}
-ciphers = {suite}
-min_version = 1.3
-offload = {offload}
-[protocol bulk]
-listen = 127.0.0.1:{port}
-profile = p
-store = main
-"""
+SETTINGS = {"events": "json", "max_connections": 100000, "max_connections_per_address": 100000, "max_requests": 1000000000,
+            "idle_timeout": "10m"}
 PARTNER = """
 [client-profile p]
 certificate = {place.certificate}
@@ -73,14 +53,12 @@ class Server(base.Server):
     def command(self):
         site = self.own / "server.ini"
         path = self.contender.options.get("path")
-        site.write_text(SITE.format(
-            place=self.place, root=self.place.folder, port=self.port, suite=self.scenario.suite,
-            workers=f"workers = {self.scenario.cores}" if self.scenario.cores else "",
-            store=("anonymous = read\n" if self.anonymous else "") + (f"path = {path}\n" if path else ""),
-            offload=self.contender.options.get("offload", "auto"),
-            trust="verify = none" if self.anonymous else f"trust = {self.place.authority}"))
+        site.write_text(sites.sluice(
+            root=self.place.folder, port=self.port, certificate=self.place.certificate, key=self.place.key,
+            suite=self.scenario.suite, trust=None if self.anonymous else self.place.authority,
+            offload=self.contender.options.get("offload", "auto"), server={**SETTINGS, "workers": self.scenario.cores or None},
+            store={"anonymous": "read" if self.anonymous else None, "path": path}))
         return [self.place.binary, "serve", "-c", site]
-
 
     @property
     def log(self):

@@ -52,6 +52,16 @@ def end_get(wire, size):
     equal(came, size, "bytes that came")
 
 
+def long_gets(t, count):
+    """A server with two workers, and so many connections that one of them took, each with a long body under way."""
+    server = setup.server(t, workers=2)
+    hollow(server.root / "long", LONG)
+    wires, _ = on_one_worker(t, server, count)
+    for wire in wires:
+        begin_get(wire, "/long")
+    return server, wires
+
+
 def told(server, wires, direction, *ids):
     peers = {"{}:{}".format(*wire.socket.getsockname()) for wire in wires}
 
@@ -64,11 +74,7 @@ def told(server, wires, direction, *ids):
 
 @test("host", limit=60)
 def long_bodies_that_begin_on_one_worker_are_spread(t):
-    server = setup.server(t, workers=2)
-    hollow(server.root / "long", LONG)
-    wires, _ = on_one_worker(t, server, 4)
-    for wire in wires:
-        begin_get(wire, "/long")
+    server, wires = long_gets(t, 4)
     for wire in wires:
         end_get(wire, LONG)
     equal(told(server, wires, "out"), {0: 2, 1: 2}, "bodies by worker")
@@ -117,11 +123,7 @@ def a_digest_that_is_computed_meanwhile_is_heard_of_by_whoever_has_the_session(t
 
 @test("host", limit=60)
 def bodies_that_were_handed_over_end_before_the_server_does(t):
-    server = setup.server(t, workers=2)
-    hollow(server.root / "long", LONG)
-    wires, _ = on_one_worker(t, server, 3)
-    for wire in wires:
-        begin_get(wire, "/long")
+    server, wires = long_gets(t, 3)
     server.process.terminate()
     for wire in wires:
         end_get(wire, LONG)
@@ -131,11 +133,7 @@ def bodies_that_were_handed_over_end_before_the_server_does(t):
 
 @test("host", limit=60)
 def bodies_that_were_handed_over_end_with_a_server_in_a_hurry(t):
-    server = setup.server(t, workers=2)
-    hollow(server.root / "long", LONG)
-    wires, _ = on_one_worker(t, server, 3)
-    for wire in wires:
-        begin_get(wire, "/long")
+    server, wires = long_gets(t, 3)
     server.process.send_signal(signal.SIGTERM)
     server.process.send_signal(signal.SIGINT)  # and there is no time for bodies
     server.stop()
