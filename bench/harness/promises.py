@@ -2,6 +2,9 @@
 import dataclasses
 
 from harness.page import known
+from harness.results import ALONE, held
+
+AGAINST = {"fair_within": "an equal share for each connection", "keeps_cache": "a page cache that is left alone"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -11,14 +14,18 @@ class Verdict:
     of: str
     against: str
     promised: float
-    kind: str               # at_least, at_most, fair_within
+    kind: str               # at_least, at_most, or one of results.ALONE
     found: dict | None
     met: bool | None
     why: str = ""
 
     @property
+    def is_floor(self):
+        return self.kind in ("at_least", "keeps_cache")
+
+    @property
     def missed_by(self):
-        if self.kind == "at_least":
+        if self.is_floor:
             return 1 - self.found["median"] / self.promised
         return self.found["median"] / self.promised - 1
 
@@ -43,17 +50,23 @@ def _absent(scenario, *names):
     return "it was not part of this run"
 
 
+def _alone(scenario, of, kind, promised):
+    """A promise that is not about anybody else."""
+    median = contenders(scenario).get(of, {}).get("median")
+    value = known((median or {}).get(ALONE[kind][0]))
+    why = "this machine has no program that tells it (fincore)" if median and kind == "keeps_cache" else _absent(scenario, of)
+    return Verdict(title_of(scenario), of, AGAINST[kind], promised, kind,
+                   None if value is None else {"median": value, "lowest": value, "highest": value},
+                   None if value is None else held(kind, median, promised), "" if value is not None else why)
+
+
 def _of_scenario(scenario):
     found = {(one["of"], one["against"]): one for one in scenario["ratios"]}
     for target in scenario["targets"] or ():
         of = target["of"]
-        if target.get("fair_within") is not None:
-            median = contenders(scenario).get(of, {}).get("median") or {}
-            fair = known(median.get("fairness"))
-            yield Verdict(title_of(scenario), of, "an equal share for each connection", target["fair_within"], "fair_within",
-                          None if fair is None else {"median": fair, "lowest": fair, "highest": fair},
-                          None if fair is None else fair <= target["fair_within"],
-                          "" if fair is not None else _absent(scenario, of))
+        alone = next((key for key in ALONE if target.get(key) is not None), None)
+        if alone:
+            yield _alone(scenario, of, alone, target[alone])
             continue
         kind = "at_least" if target.get("at_least") is not None else "at_most"
         one = found.get((of, target["against"]))

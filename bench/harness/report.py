@@ -17,6 +17,7 @@ from harness.promises import verdicts
 
 STYLE = pathlib.Path(__file__).with_name("report.css")
 SCENARIOS = pathlib.Path(__file__).parent.with_name("scenarios.ini")
+ALONE = {"fair_within": "within", "keeps_cache": "at least"}
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -70,14 +71,15 @@ def _smaller(arguments):
 
 
 def _ratio_words(verdict):
-    if verdict.kind == "fair_within":
+    if verdict.kind in results_of.ALONE:
         return f"{verdict.found['median']:.0%}"
     return times(verdict.found["median"])
 
+
 def _promise(verdict, least="≥ ", most="≤ "):
-    if verdict.kind == "fair_within":
-        return f"within {verdict.promised:.0%}"
-    return (least if verdict.kind == "at_least" else most) + times(verdict.promised)
+    if verdict.kind in results_of.ALONE:
+        return f"{ALONE[verdict.kind]} {verdict.promised:.0%}"
+    return (least if verdict.is_floor else most) + times(verdict.promised)
 
 
 def _badge(verdict):
@@ -99,7 +101,7 @@ def _summary(found):
                 class_="tiles")
     missed = [tag("li", f"{one.title}: ", tag("strong", f"{_ratio_words(one)}{sections.spread(one.found)}"),
                   f" for {one.of} against {one.against}; promised was {_promise(one, 'at least ', 'at most ')}, ",
-                  ("so it falls short by " if one.kind == "at_least" else "so it is above by "), f"{one.missed_by:.1%}.")
+                  ("so it falls short by " if one.is_floor else "so it is above by "), f"{one.missed_by:.1%}.")
               for one in groups[False]]
     parts = [tiles]
     if missed:

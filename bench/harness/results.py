@@ -16,7 +16,8 @@ A file of results is one object. What is not known, or does not apply, is null; 
                   round of its own before anything was timed)
       series, x   scenarios of one plot have the same series; x is its number on the horizontal axis
       targets     [{"of", "against", "at_least" or "at_most": ratio, "met"}], and {"of", "fair_within": part, "met"} for
-                  connections; met is null where one of the two did not run
+                  connections, {"of", "keeps_cache": part, "met"} for files beyond the memory; met is null where one of the
+                  two did not run, or nobody knows
       contenders  in the order in which they took turns; each has
         name      as in scenarios.ini: "sluice", "sluice:digests", "sluice:user", "nginx+curl", "scp"
         version   of its programs, server first
@@ -49,6 +50,10 @@ import statistics
 FORMAT = 1
 ROUND = ("seconds", "bytes", "requests", "cpu_server", "cpu_client", "cpu_machine", "switches_server", "switches_client",
          "peak_server_kib", "peak_client_kib", "fairness", "cache_kept", "cache_grown_kib")
+
+
+# Promises that are about one contender alone: the fact that is held against them, and whether that is kept.
+ALONE = {"fair_within": ("fairness", float.__le__), "keeps_cache": ("cache_kept", float.__ge__)}
 
 
 class Unusable(Exception):
@@ -119,13 +124,19 @@ def met(found, at_least=None, at_most=None):
     return None
 
 
+def held(alone, median, promised):
+    """Of a promise of ALONE: was it kept? null where that is not known."""
+    fact, keeps = ALONE[alone]
+    if not median or median.get(fact) is None:
+        return None
+    return keeps(float(median[fact]), float(promised))
+
+
 def targets(scenario):
     """What was promised, of an object of scenarios.py."""
     found = [{"of": scenario.of, "against": against, key: value} for key in ("at_least", "at_most")
              for against, value in getattr(scenario, key)]
-    if scenario.fair_within:
-        found.append({"of": scenario.of, "fair_within": scenario.fair_within})
-    return found
+    return found + [{"of": scenario.of, key: getattr(scenario, key)} for key in ALONE if getattr(scenario, key)]
 
 
 def _against(name, one, everything):
@@ -151,9 +162,9 @@ def conclude(everything):
             mine = _against(promise["of"], one, everything)
             if not mine:
                 continue
-            if "fair_within" in promise:
-                if mine["median"] and mine["median"]["fairness"] is not None:
-                    promise["met"] = mine["median"]["fairness"] <= promise["fair_within"]
+            alone = next((key for key in ALONE if key in promise), None)
+            if alone:
+                promise["met"] = held(alone, mine["median"], promise[alone])
                 continue
             other = _against(promise["against"], one, everything)
             found = ratio(one["unit"], mine["rounds"], other["rounds"]) if other else None

@@ -87,7 +87,7 @@ KEYS = {
     "title": _text, "direction": _one_of(*DIRECTIONS), "unit": _one_of(*COUNTED), "contenders": _words, "size": size,
     "files": _count, "connections": _count, "requests": _count, "volume": size, "seconds": _part, "suite": _one_of(*SUITES),
     "to": _one_of("file", "null"), "cores": _count, "of": _text, "at_least": _promises, "at_most": _promises,
-    "fair_within": _part, "series": _text, "vary": _one_of(*VARIED), "values": _text, "rounds": _count, "quick": _yes,
+    "fair_within": _part, "keeps_cache": _part, "series": _text, "vary": _one_of(*VARIED), "values": _text, "rounds": _count, "quick": _yes,
 }
 NEEDED = ("title", "direction", "contenders")
 
@@ -113,6 +113,7 @@ class Scenario:
     at_least: tuple = ()
     at_most: tuple = ()
     fair_within: float = 0.0
+    keeps_cache: float = 0.0  # at least this part of another file is still in the page cache afterwards
     series: str = ""
     x: int | None = None
     rounds: int = 0

@@ -1,7 +1,11 @@
 """Results as text: tables in Markdown, which can be read in a terminal and stand in a README."""
+from harness.results import ALONE
 from harness.scenarios import size_word
 
 SIDE = {"bytes": ("GB/s", 1e-9, 2), "requests": ("requests/s", 1, 0), "memory": ("server, MiB", 1 / 1024, 1)}
+
+SAID = {"fair_within": "the share farthest from the mean is off by {}; within {}",
+        "keeps_cache": "of another file in the page cache {} was still there; at least {}"}
 
 
 def _number(value, digits, scale=1.0):
@@ -57,13 +61,14 @@ def describe(what):
 
 
 def _others(one):
-    """Promises about another scenario of the section, and fairness: they have no row of their own."""
+    """Promises about another scenario of the section, and about nobody else: they have no row of their own."""
     for target in one["targets"]:
         kept = {True: "yes", False: "NO", None: "not measured"}[target["met"]]
-        if "fair_within" in target:
-            worst = next((c["median"] for c in one["contenders"] if c["name"] == target["of"]), None)
-            share = f"{worst['fairness']:.2f}" if worst and worst["fairness"] is not None else "?"
-            yield f"{target['of']}: the share farthest from the mean is off by {share}; within {target['fair_within']:g}: {kept}"
+        alone = next((key for key in ALONE if key in target), None)
+        if alone:
+            median = next((c["median"] for c in one["contenders"] if c["name"] == target["of"]), None)
+            value = median and median[ALONE[alone][0]]
+            yield f"{target['of']}: {SAID[alone].format('?' if value is None else f'{value:.2f}', f'{target[alone]:g}')}: {kept}"
         elif "@" in target["against"]:
             ratio = next((r for r in one["ratios"] if r["against"] == target["against"]), None)
             if ratio:

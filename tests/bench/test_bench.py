@@ -116,6 +116,12 @@ class Promises(unittest.TestCase):
             one = self.concluded(scene(ours(*rounds(1, fairness=off)), targets=[{"of": "sluice", "fair_within": 0.2}]))
             self.assertIs(one["targets"][0]["met"], met)
 
+    def test_the_page_cache_is_held_against_what_should_be_left_of_it(self):
+        for kept, met, said in ((0.95, True, "0.95"), (0.25, False, "0.25"), (None, None, "?")):
+            one = self.concluded(scene(ours(*rounds(1, cache_kept=kept)), targets=[{"of": "sluice", "keeps_cache": 0.9}]))
+            self.assertIs(one["targets"][0]["met"], met)
+            self.assertIn(f"page cache {said} was still there; at least 0.9", table.scenario(one))
+
     def test_only_ours_is_compared_to_others(self):
         one = self.concluded(scene(ours(*rounds(1)), contender("scp", *rounds(1)), contender("rsync", *rounds(1))))
         self.assertEqual({ratio["of"] for ratio in one["ratios"]}, {"sluice"})

@@ -239,6 +239,18 @@ class Promises(unittest.TestCase):
                     one["median"]["fairness"] = 0.21
         self.assertIs(self.verdict("sluice+crowd", "an equal share for each connection").met, False)
 
+    def test_a_page_cache_that_was_not_left_alone_is_told_with_what_was_left(self):
+        get = self.found["scenarios"][0]
+        get["targets"] = [{"of": "sluice", "keeps_cache": 0.9}]
+        left_alone = "a page cache that is left alone"
+        self.assertIn("fincore", self.verdict("sluice", left_alone).why)
+        get["contenders"][0]["median"]["cache_kept"] = 0.45
+        self.assertAlmostEqual(self.verdict("sluice", left_alone).missed_by, 0.5)
+        with without_gnuplot():
+            self.assertIn("promised was at least 90%, so it falls short by 50.0%", Reader(report.render(self.found)).words)
+        get["contenders"][0]["median"]["cache_kept"] = 0.9
+        self.assertIs(self.verdict("sluice", left_alone).met, True)
+
     def test_instructions_that_were_not_counted_are_not_measured(self):
         nothing = promises.verdicts({**self.found, "scenarios": []}, costs.Counted(None))
         self.assertEqual({one.met for one in nothing}, {None})
