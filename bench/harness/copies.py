@@ -5,12 +5,14 @@ perf puts a breakpoint on each (they are assembly, where kernels have no other t
 server's processes alone. What is counted is exact: a read of a known size comes first, and has to come out at its size.
 Encryption that reads user memory and writes kernel memory, or the reverse, is no copy and is not counted as one.
 
-    copies.py ORDER.json        this half runs in the guest; count() is the half that does not
+    copies.py ORDER.json        this half runs in the guest; count() is the half that does not. Exit status 77: copies cannot
+                                be seen there, for lack of perf, of its breakpoints, or of a function that is known to copy
 """
 import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +26,7 @@ from harness.common import make_certificates  # noqa: E402
 
 GUEST = ROOT / "tests" / "guest" / "guest"
 SIZE = 4 * 2**20
+UNSEEN = 77
 NEAR = 0.01     # of a body: what is copied of handshakes, heads and events may be as much
 # The function, and the register that has the number of bytes: Linux 6.1; since 6.4.
 PLACES = (("copy_user_generic_unrolled", "DX"), ("copy_user_generic_string", "DX"), ("copy_user_enhanced_fast_string", "DX"),
@@ -31,6 +34,10 @@ PLACES = (("copy_user_generic_unrolled", "DX"), ("copy_user_generic_string", "DX
 # What goes which way, from or to whom.
 CASES = (("get", "sluice"), ("get", "floor"), ("get", "nginx-ktls"), ("get", "sluice-user"), ("get", "nginx"),
          ("put", "sluice"), ("put", "floor"), ("put", "sluice-user"))
+
+
+class Unseen(Exception):
+    """Copies cannot be seen on this machine; the text says why."""
 
 
 class Trouble(Exception):
@@ -87,7 +94,7 @@ class Watch:
     def __init__(self, folder, pids):
         self.places = places(pathlib.Path("/proc/kallsyms").read_text())
         if not self.places:
-            sys.exit("copies: this kernel copies in none of the functions that are known")
+            raise Unseen("this kernel copies in none of the functions that are known")
         options = ["-c", "1", f"--intr-regs={','.join(sorted({register.lower() for register in self.places.values()}))}"]
         for address in self.places:
             options += ["-e", f"mem:0x{address}:x"]
@@ -101,7 +108,7 @@ class Watch:
         os.close(told[1])
         os.write(wish[1], b"enable\n")
         if not os.read(told[0], 16):
-            sys.exit(f"copies: perf ended with {self.perf.wait()}")
+            raise Unseen(f"perf sets no breakpoints: it ended with {self.perf.wait()}")
         self.ends = wish[1], told[0]
 
     def end(self):
@@ -141,7 +148,7 @@ def calibrate(place):
         reader.communicate("end\n")
     print("a read of", SIZE, found, flush=True)
     if abs(found / SIZE - 1) > NEAR:
-        sys.exit(f"copies: of a read of {SIZE} bytes {found} were seen: this kernel copies where nobody looks")
+        raise Unseen(f"of a read of {SIZE} bytes {found} were seen: this kernel copies where nobody looks")
 
 
 def copied(place, direction, contender):
@@ -173,7 +180,7 @@ def main():
     calibrate(place)
     place.make_body("get", SIZE)
     os.link(place.root / "get", place.folder / "body")
-    for direction, contender in CASES:
+    for direction, contender in order.get("cases", CASES):
         number = copied(place, direction, contender)
         found.append({"direction": direction, "contender": contender, "bytes": SIZE, "copied": number, "each": number / SIZE})
         print(direction, contender, number, flush=True)
@@ -181,4 +188,11 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    if not shutil.which("perf"):
+        print("copies: perf is not installed (Debian: linux-perf)")
+        sys.exit(UNSEEN)
+    try:
+        main()
+    except Unseen as problem:
+        print(f"copies: {problem}")
+        sys.exit(UNSEEN)

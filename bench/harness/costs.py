@@ -17,9 +17,15 @@ class Counted:
     def __init__(self, rows):
         from harness import instructions
 
+        self.crowds = {row["scenario"]: row for row in instructions.crowds(rows or ())}
         self.rows = [row for row in rows or () if (known(row.get("each")) or 0) > 0]
         self.ratios = instructions.ratios(self.rows)
+        full = {one["id"]: instructions.work_of(one) for one in instructions.SCENARIOS if one["what"] != "crowd"}
+        self.smaller = any(row["work"] < full[row["scenario"]] for row in self.rows if row["scenario"] in full)
         self.goals = instructions.GOALS
+        self.crowd_goals = [(f"crowd-{count}", instructions.CROWD_RATE, instructions.CROWD_UNFAIR)
+                            for count, _ in instructions.CROWDS]
+        self.crowd_reference = instructions.CROWD_REFERENCE
         self.titles = {one["id"]: one["title"] for one in instructions.SCENARIOS}
         self.sizes = {one["id"]: one["bytes"] for one in instructions.SCENARIOS}
 

@@ -78,14 +78,33 @@ def _of_scenario(scenario):
                       "" if usable else _absent(scenario, of, target["against"]))
 
 
+def _once(value):
+    return None if value is None else {"median": value, "lowest": None, "highest": None}
+
+
 def _of_instructions(counted):
     measured = {(one["scenario"], one["contender"], one["against"]): one["ratio"] for one in counted.ratios}
     for scenario, contender, _, against, goal in counted.goals:
         ratio = measured.get((scenario, contender, against))
         yield Verdict(f"guest, instructions: {counted.titles.get(scenario, scenario)}", contender, against, goal, "at_most",
-                      None if ratio is None else {"median": ratio, "lowest": None, "highest": None},
+                      _once(ratio),
                       None if ratio is None else ratio <= goal,
                       "" if ratio is not None else "its instructions were not counted in this run")
+
+
+def _of_crowds(counted):
+    """Connections that fetch at once in the guest, where the kernel encrypts."""
+    for scenario, rate, unfair in counted.crowd_goals:
+        row = counted.crowds.get(scenario) or {}
+        title = f"guest: {counted.titles[scenario]}"
+        promised = [("fair_within", AGAINST["fair_within"], unfair, known(row.get("unfair")))]
+        if scenario != counted.crowd_reference:
+            four = f"sluice with {counted.crowd_reference.rpartition('-')[2]}"
+            promised.insert(0, ("at_least", four, rate, known(row.get("against"))))
+        for kind, against, value, found in promised:
+            met = None if found is None else found >= value if kind == "at_least" else found <= value
+            yield Verdict(title, "sluice", against, value, kind, _once(found), met,
+                          "" if found is not None else "not measured in this run (--instructions)")
 
 
 def verdicts(results, counted, promised=()):
@@ -95,4 +114,4 @@ def verdicts(results, counted, promised=()):
     for scenario in promised:
         if scenario["id"] not in there:
             found += _of_scenario({**scenario, "ratios": [], "contenders": []})
-    return found + list(_of_instructions(counted))
+    return found + list(_of_instructions(counted)) + list(_of_crowds(counted))

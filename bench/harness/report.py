@@ -45,26 +45,29 @@ def _day(date):
         return escape(date)
 
 
-def _method(results):
+def _method(results, counted):
     timed = [scenario for scenario in results["scenarios"] if sections.ran(scenario)]
     rounds = [len(one["rounds"]) for scenario in timed for one in sections.ran(scenario)]
     least, most = (min(rounds), max(rounds)) if rounds else (0, 0)
     checked = sum(bool(scenario["what"].get("verified")) for scenario in timed)
     return join([paragraph(
-        f"{_count(len(timed), 'scenario', 'scenarios')} ran, each in ", str(least) if least == most else f"{least} to {most}",
-        " rounds in which all contenders took turns, so that what else the machine did met all of them alike. A figure is the "
+        f"{_count(len(timed), 'scenario', 'scenarios')} ran, each in ",
+        _count(least, "round", "rounds") if least == most else f"{least} to {most} rounds",
+        " in which all contenders took turns, so that what else the machine did met all of them alike. A figure is the "
         "median of the rounds, the bracket behind it the lowest and the highest; a ratio is taken round by round. In ",
         "all of them" if checked == len(timed) else _count(checked, "scenario", "scenarios"),
-        " the bytes that arrived were compared before anything was timed."), _smaller(results.get("arguments") or {})])
+        " the bytes that arrived were compared before anything was timed."), _smaller(results.get("arguments") or {}, counted)])
 
 
-def _smaller(arguments):
+def _smaller(arguments, counted):
     """A run that was asked to do less says so where its targets stand."""
     limits = []
     if arguments.get("size"):
         limits.append(f"no file was larger than {size(arguments['size'])} (--size)")
     if arguments.get("count"):
         limits.append(f"there were no more than {arguments['count']} files, requests or idle connections (--count)")
+    if counted.smaller:
+        limits.append("instructions were counted of less of each than its title says (--quick, --short)")
     if not limits:
         return Html("")
     return paragraph(tag("strong", "This was a smaller run than the targets are about: "), "; ".join(limits), ".", class_="note")
@@ -133,7 +136,7 @@ def render(results, promised=(), book=None):
                 sections.section("What a link needs", *costs.section(results, counted, number))]
     chapters = [chapter for chapter in chapters if chapter]
     note = tag("p", f"There are no pictures in this report: {book.missing}.", class_="note", role="note") if book.missing else ""
-    first = tag("section", tag("h1", "Sluice, measured"), _machine(results["machine"]), _method(results),
+    first = tag("section", tag("h1", "Sluice, measured"), _machine(results["machine"]), _method(results, counted),
                 _summary(verdicts(results, counted, promised)), note, _contents(chapters), class_="first")
     command = " ".join(f"{key}={','.join(map(str, value)) if isinstance(value, list) else value}"
                        for key, value in sorted((results.get("arguments") or {}).items()) if value)

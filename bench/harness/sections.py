@@ -232,7 +232,7 @@ def _copies(rows):
 
 def floor(counted, copies, book):
     if not counted.rows:
-        return section("The floor", _copies(copies)) if copies else Html("")
+        return section("The floor", _crowds(counted), _copies(copies)) if copies or counted.crowds else Html("")
     parts = [paragraph(
         "Counted in the QEMU guest with Debian's stock kernel, whose clock counts instructions: the same run gives the same "
         "figure within half a percent, on any machine. The floor does only what the physics needs: handshake, keys to the "
@@ -251,7 +251,18 @@ def floor(counted, copies, book):
         parts.append(table(f"Instructions for each {unit}", ("what", "server", f"for each {unit}", "in all", "kernel threads"),
                            [(counted.titles.get(one["scenario"], one["scenario"]), one["contender"], number(one["each"], digits),
                              whole(one.get("instructions")), whole(one.get("kernel_threads"))) for one in rows], (2, 3, 4)))
-    return section("The floor", *parts, _copies(copies))
+    return section("The floor", *parts, _crowds(counted), _copies(copies))
+
+
+def _crowds(counted):
+    """Connections at once, in the guest: it has kTLS, which the machine of the other scenarios may not have."""
+    if not counted.crowds:
+        return Html("")
+    rows = [(f"{one['connections']}", one["contender"], number(one["rate"] / 1e6), times(one["against"]),
+             "–" if known(one["unfair"]) is None else f"{one['unfair']:.1%}") for one in counted.crowds.values()]
+    return table("Connections that fetch at once, the kernel encrypts: bytes for 10⁹ instructions of both ends together, and how "
+                 "far the one that is farthest from its share is from it",
+                 ("connections", "server", "MB", "to four connections", "farthest share"), rows, (2, 3, 4))
 
 
 def _what(scenario):

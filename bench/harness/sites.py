@@ -62,12 +62,14 @@ def _keys(given):
 def sluice(*, root, port, certificate, key, suite, trust=None, offload="auto", server=None, store=None):
     """site.ini, as text. `trust`: who signs clients; None: nobody is asked. `server`, `store`: more keys of these sections."""
     return SLUICE.format(root=root, port=port, certificate=certificate, key=key, suite=suite, offload=offload,
-                         server=_keys(server or {}), store=_keys(store or {}), trust=f"trust = {trust}" if trust else "verify = none")
+                         server=_keys(server or {}), store=_keys(store or {}),
+                         trust=f"trust = {trust}" if trust else "verify = none")
 
 
 def nginx(*, own, root, port, certificate, key, suite, trust=None, workers=1, user=None, errors="stderr", bodies=None, more=()):
     """nginx.conf, as text. `own`: a folder for what it writes; `bodies`: for those that come; `more`: lines for its server."""
     if trust:
         more = [f"ssl_client_certificate {trust};", "ssl_verify_client on;", *more]
-    return NGINX.format(own=own, root=root, port=port, certificate=certificate, key=key, suite=suite, workers=workers, errors=errors,
-                        user=f"user {user};" if user else "", bodies=bodies or f"{own}/nginx-body", more="\n        ".join(more))
+    return NGINX.format(own=own, root=root, port=port, certificate=certificate, key=key, suite=suite, workers=workers,
+                        errors=errors, user=f"user {user};" if user else "", bodies=bodies or f"{own}/nginx-body",
+                        more="\n        ".join(more))

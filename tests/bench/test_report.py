@@ -149,11 +149,26 @@ class Page(unittest.TestCase):
             self.assertIn("–", self.read().words)
 
     def test_a_run_that_did_less_than_the_targets_are_about_says_so(self):
+        counted, self.found["instructions"] = self.found["instructions"], None
         with without_gnuplot():
             self.assertFalse("smaller run" in self.read().words)
             self.found["arguments"].update(size=64 * 2**20, count=200)
             words = self.read().words
+            self.found["instructions"] = counted
+            counts = self.read().words
         self.assertTrue("no file was larger than 64 MiB (--size); there were no more than 200 files" in words)
+        self.assertFalse("less of each" in words)
+        self.assertTrue("instructions were counted of less of each" in counts)
+
+    def test_one_round_is_not_called_rounds(self):
+        with without_gnuplot():
+            self.assertTrue("1 scenario ran, each in 1 round in which" in self.in_one_round())
+
+    def in_one_round(self):
+        get = json.loads(json.dumps(self.found["scenarios"][0]))
+        for one in get["contenders"]:
+            one["rounds"] = one["rounds"][:1]
+        return Reader(report.render({**self.found, "scenarios": [get]})).words
 
     def test_says_who_was_left_out_and_why(self):
         with without_gnuplot():
@@ -254,7 +269,23 @@ class Promises(unittest.TestCase):
     def test_instructions_that_were_not_counted_are_not_measured(self):
         nothing = promises.verdicts({**self.found, "scenarios": []}, costs.Counted(None))
         self.assertEqual({one.met for one in nothing}, {None})
-        self.assertEqual(len(nothing), len(costs.Counted(None).goals))
+        counted = costs.Counted(None)
+        self.assertEqual(len(nothing), len(counted.goals) + 2 * len(counted.crowd_goals) - 1)
+
+    def test_connections_of_the_guest_are_held_against_four_and_an_equal_share(self):
+        rows = [{"scenario": f"crowd-{count}", "contender": "sluice", "unit": "second", "connections": count, "rate": rate,
+                 "unfair": unfair, "each": None, "work": 1} for count, rate, unfair in ((4, 100e6, 0.0), (64, 80e6, 0.3))]
+        counted = costs.Counted(rows)
+        found = {(one.title, one.kind): one for one in promises.verdicts({"scenarios": []}, counted)}
+        four, many = ("guest: 4 connections that fetch at once, the kernel encrypts",
+                      "guest: 64 connections that fetch at once, the kernel encrypts")
+        self.assertNotIn((four, "at_least"), found)
+        self.assertIs(found[four, "fair_within"].met, True)
+        self.assertAlmostEqual(found[many, "at_least"].found["median"], 0.8)
+        self.assertEqual([found[many, kind].met for kind in ("at_least", "fair_within")], [False, False])
+        self.found["instructions"] = {"results": rows}
+        with without_gnuplot():
+            self.assertIn("64 sluice 80.0 0.80× 30.0%", Reader(report.render(self.found)).words)
 
     def test_counts_that_make_no_sense_are_left_out(self):
         rows = [{"scenario": "get-kernel", "contender": name, "unit": "byte", "each": each, "instructions": 1, "work": 1}
