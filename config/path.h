@@ -4,7 +4,7 @@
 
 #include "config/model.h"
 
-#define CONFIG_PATH_WORDS "auto, sendfile, splice, fixed, direct or recv" /* all of them, for messages */
+#define CONFIG_PATH_WORDS "auto, sendfile, splice, splice-hybrid, fixed, direct or recv" /* all of them, for messages */
 
 /* NULL for CONFIG_PATH_AUTO. */
 const char *config_path_word(enum config_path path);

@@ -66,6 +66,7 @@ const struct config_choice config_path_choices[] = {
     { "auto", CONFIG_PATH_AUTO },
     { "sendfile", CONFIG_PATH_SENDFILE },
     { "splice", CONFIG_PATH_SPLICE },
+    { "splice-hybrid", CONFIG_PATH_SPLICE_HYBRID },
     { "fixed", CONFIG_PATH_FIXED },
     { "direct", CONFIG_PATH_DIRECT },
     { "recv", CONFIG_PATH_RECV },

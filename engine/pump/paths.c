@@ -3,9 +3,17 @@
 #include <stdio.h>
 
 const struct pump_path *const pump_paths[] = {
-    &pump_path_splice,      &pump_path_sendfile,     &pump_path_fixed,
-    &pump_path_direct_send, &pump_path_recv,         &pump_path_direct_receive,
-    &pump_path_user_send,   &pump_path_user_receive, NULL,
+    &pump_path_splice,
+    &pump_path_splice_hybrid,
+    &pump_path_sendfile,
+    &pump_path_fixed,
+    &pump_path_direct_send,
+    &pump_path_recv,
+    &pump_path_direct_receive,
+    &pump_path_splice_receive,
+    &pump_path_user_send,
+    &pump_path_user_receive,
+    NULL,
 };
 
 /* No rows of the table: nobody can ask for them, and no pump takes them. */

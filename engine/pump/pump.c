@@ -8,6 +8,7 @@
 #define NUDGE_MILLISECONDS 10
 #define STEPS_A_SECOND 4 /* of a send that is held back */
 #define STEP_MIN 4096
+#define FRUITLESS_MAX 64 /* errors in a row that say "control record" and bring no data after it */
 
 static void flow_run(struct flow *flow);
 
@@ -139,6 +140,19 @@ uint64_t flow_file_offset(const struct flow *flow, uint64_t done)
 int flow_channel_error(struct flow *flow, int error)
 {
     return channel_socket_failed(flow->pump->channel, flow_channel_way(flow), error);
+}
+
+bool flow_says_control_record(const struct flow *flow, int error)
+{
+    return channel_mode(flow->pump->channel, CHANNEL_RX) == CHANNEL_KERNEL &&
+           (error == -EIO || error == -EINVAL || error == -EKEYEXPIRED);
+}
+
+int flow_control_record(struct flow *flow, int error, unsigned *fruitless)
+{
+    int result = channel_control(flow->pump->channel);
+    bool goes_on = result == 0 || result == -EAGAIN;
+    return goes_on && ++*fruitless == FRUITLESS_MAX ? flow_channel_error(flow, error) : result;
 }
 
 static struct flow *flow_new(struct pump *pump)

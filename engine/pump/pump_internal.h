@@ -18,9 +18,10 @@
 
 #define PUMP_BUFFER_SIZE ((size_t)512 << 10)
 #define PUMP_PIPE_SIZE ((size_t)1 << 20)
-#define PUMP_STEP ((size_t)1 << 20)    /* moved by a call of our own before other pumps have their turn */
-#define PUMP_RECORD ((size_t)16 << 10) /* a TLS record's bytes (RFC 8446, 5.1) */
-#define PUMP_THREADS 4                 /* of a pool, for steps that wait for a disk */
+#define PUMP_STEP ((size_t)1 << 20)           /* moved by a call of our own before other pumps have their turn */
+#define PUMP_RECORD ((size_t)16 << 10)        /* a TLS record's bytes (RFC 8446, 5.1) */
+#define PUMP_CROWDED_TURN ((size_t)128 << 10) /* filled before a buffer or a pipe goes to whoever waits for one */
+#define PUMP_THREADS 4                        /* of a pool, for steps that wait for a disk */
 
 struct flow;
 
@@ -100,6 +101,14 @@ uint64_t flow_file_offset(const struct flow *flow, uint64_t done); /* as the rin
 
 /* An operation on the channel's socket failed: the error in the channel's terms, which has the sentence then. */
 int flow_channel_error(struct flow *flow, int error);
+
+/*
+ * Receiving from the kernel: what an operation on the socket failed with says that a control record stands first in the
+ * queue (Documentation/networking/tls.rst). It is read then: 0: go on; 1: the stream is over; -EAGAIN: there was none
+ * yet; else an error in the channel's terms. `fruitless` counts how often that brought no data after it, and bounds it.
+ */
+bool flow_says_control_record(const struct flow *flow, int error);
+int flow_control_record(struct flow *flow, int error, unsigned *fruitless);
 
 /* The threads for steps that may wait for a disk, made when they are first needed. NULL: they cannot be. */
 struct jobs *pool_threads(struct pump_pool *pool);
@@ -190,9 +199,9 @@ struct relay {
     uint64_t unread;                        /* from the source, or PUMP_TO_END */
     uint64_t fetched;                       /* from the source */
     bool source_over;
-    int verdict;        /* why the source is over; what had arrived by then goes on to the sink first */
-    size_t turn;        /* filled since it got its first lane: where others wait for one, no more than CROWDED_TURN */
-    size_t budget;      /* bytes that may still be moved at once before others have their turn */
+    int verdict;   /* why the source is over; what had arrived by then goes on to the sink first */
+    size_t turn;   /* filled since it got its first lane: where others wait for one, no more than PUMP_CROWDED_TURN */
+    size_t budget; /* bytes that may still be moved at once before others have their turn */
     unsigned fruitless; /* control records announced since the last byte */
     uint64_t held_at;   /* pump->moved when `hold` began */
     bool held_long;     /* what is there goes out, however little it is */
@@ -235,7 +244,8 @@ void recv_fill_over(struct relay *relay, int result);
 void recv_slow(struct relay *relay);
 void recv_release(struct flow *flow);
 
-extern const struct pump_path pump_path_splice, pump_path_sendfile, pump_path_fixed, pump_path_direct_send,
-    pump_path_recv, pump_path_direct_receive, pump_path_user_send, pump_path_user_receive;
+extern const struct pump_path pump_path_splice, pump_path_splice_hybrid, pump_path_sendfile, pump_path_fixed,
+    pump_path_direct_send, pump_path_recv, pump_path_direct_receive, pump_path_splice_receive, pump_path_user_send,
+    pump_path_user_receive;
 
 #endif

@@ -14,8 +14,6 @@
 #define WAKE_LATE ((int)256 << 10)
 #define FAST ((uint64_t)1 << 20) /* came without a pause */
 
-#define FRUITLESS_MAX 64 /* errors in a row that say "control record" and bring no data after it */
-
 static void wake_late(struct relay *relay, bool late)
 {
     int bytes = late ? WAKE_LATE : 1;
@@ -51,26 +49,15 @@ bool recv_fill(struct relay *relay, uint8_t *room, size_t size)
     return false;
 }
 
-/* A control record stands first in the queue (Documentation/networking/tls.rst). */
 static void recv_control(struct relay *relay, int error)
 {
-    struct channel *channel = relay->flow.pump->channel;
-    int result = channel_control(channel);
-    bool goes_on = result == 0 || result == -EAGAIN;
-    if (goes_on && ++relay->fruitless == FRUITLESS_MAX)
-        relay_source_failed(relay, flow_channel_error(&relay->flow, error));
-    else if (result == 1)
+    int result = flow_control_record(&relay->flow, error, &relay->fruitless);
+    if (result == 1)
         relay_source_ended(relay);
     else if (result == -EAGAIN)
-        relay_wait_in(relay, channel_fd(channel), POLLIN);
+        relay_wait_in(relay, channel_fd(relay->flow.pump->channel), POLLIN);
     else if (result != 0)
         relay_source_failed(relay, result);
-}
-
-static bool says_control_record(const struct pump *pump, int error)
-{
-    return channel_mode(pump->channel, CHANNEL_RX) == CHANNEL_KERNEL &&
-           (error == -EIO || error == -EINVAL || error == -EKEYEXPIRED);
 }
 
 void recv_fill_over(struct relay *relay, int result)
@@ -88,7 +75,7 @@ void recv_fill_over(struct relay *relay, int result)
         relay_channel_fill(relay, room, size);
         return;
     }
-    if (says_control_record(pump, result))
+    if (flow_says_control_record(&relay->flow, result))
         recv_control(relay, result);
     else if (result == -EAGAIN)
         relay_wait_in(relay, channel_fd(pump->channel), POLLIN);

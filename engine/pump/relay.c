@@ -6,9 +6,8 @@
 
 #include "engine/pump/cache.h"
 
-#define TURN_BYTES ((size_t)1 << 20)     /* moved by calls of our own before other pumps have their turn */
-#define CROWDED_TURN ((size_t)128 << 10) /* filled before a lane goes to whoever waits for one, longest first */
-#define ROOM_MIN ((size_t)16 << 10)      /* one TLS record: less room than that is not worth a call */
+#define TURN_BYTES ((size_t)1 << 20) /* moved by calls of our own before other pumps have their turn */
+#define ROOM_MIN ((size_t)16 << 10)  /* one TLS record: less room than that is not worth a call */
 
 /*
  * What is received is written in pieces of this many bytes, or as much as came within so long. One TLS record at a
@@ -351,8 +350,8 @@ uint8_t *relay_room(struct relay *relay, size_t *size)
     size_t room = PUMP_BUFFER_SIZE - lane->end;
     if (room > relay->unread)
         room = (size_t)relay->unread;
-    if (pool_contended(relay->flow.pump->pool, POOL_BUFFER) && room > CROWDED_TURN)
-        room = CROWDED_TURN;
+    if (pool_contended(relay->flow.pump->pool, POOL_BUFFER) && room > PUMP_CROWDED_TURN)
+        room = PUMP_CROWDED_TURN;
     if (relay->flow.pump->filter && room > relay->flow.pump->excess_capacity)
         room = relay->flow.pump->excess_capacity;
     *size = relay_is_paced(relay) ? pace_room(&relay->pace, room) : room;
@@ -361,7 +360,7 @@ uint8_t *relay_room(struct relay *relay, size_t *size)
 
 bool relay_makes_way(const struct relay *relay)
 {
-    return relay->turn >= CROWDED_TURN && pool_contended(relay->flow.pump->pool, POOL_BUFFER);
+    return relay->turn >= PUMP_CROWDED_TURN && pool_contended(relay->flow.pump->pool, POOL_BUFFER);
 }
 
 static bool relay_fill(struct relay *relay)

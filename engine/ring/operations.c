@@ -189,6 +189,24 @@ void ring_splice_out(struct ring *ring, struct ring_op *op, int pipe_read, int s
     ring_start(ring, op, &sqe);
 }
 
+void ring_splice_in(struct ring *ring, struct ring_op *op, int file, uint64_t offset, int pipe_write, size_t length)
+{
+    if (!ring_admit(ring, op, RING_SPLICE, &length))
+        return;
+    struct io_uring_sqe sqe;
+    ring_prep_splice(&sqe, op, file, offset, pipe_write, length, false);
+    ring_start(ring, op, &sqe);
+}
+
+void ring_splice_to_file(struct ring *ring, struct ring_op *op, int pipe_read, int file, uint64_t offset, size_t length)
+{
+    if (!ring_admit(ring, op, RING_WRITE, &length))
+        return;
+    struct io_uring_sqe sqe = { 0 };
+    io_uring_prep_splice(&sqe, pipe_read, -1, file, (int64_t)offset, (unsigned)length, SPLICE_F_MOVE);
+    ring_start(ring, op, &sqe);
+}
+
 void ring_open(struct ring *ring, struct ring_op *op, int directory, const char *path, const struct open_how *how)
 {
     size_t length = 0;

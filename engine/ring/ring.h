@@ -98,6 +98,11 @@ void ring_splice_through(struct ring *ring, struct ring_op *in, struct ring_op *
                          const int pipe[2], int socket, size_t length, bool more);
 void ring_splice_out(struct ring *ring, struct ring_op *op, int pipe_read, int socket, size_t length, bool more);
 
+/* A file's bytes into a pipe, which may wait for a disk; and a pipe's into a file: to the seam that is RING_WRITE. */
+void ring_splice_in(struct ring *ring, struct ring_op *op, int file, uint64_t offset, int pipe_write, size_t length);
+void ring_splice_to_file(struct ring *ring, struct ring_op *op, int pipe_read, int file, uint64_t offset,
+                         size_t length);
+
 /* Opens beneath `directory` with openat2: `how` as in openat2(2), lent until done. */
 struct open_how;
 void ring_open(struct ring *ring, struct ring_op *op, int directory, const char *path, const struct open_how *how);

@@ -1,6 +1,8 @@
 // rooms: pump ktls config support
 #include "tests/unit/pump_rig.h"
 
+#include "engine/pump/pump_internal.h"
+
 static const size_t sizes[] = { 0, 1, 16383, 16384, 16385, 65536, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, BODY_MAX };
 static const uint64_t offsets[] = { 0, 13 };
 
@@ -595,6 +597,8 @@ static void a_stopped_pump_leaves_nothing_to_the_next(void **state)
 {
     (void)state;
     struct world world;
+    if (asked && asked_way != PUMP_SEND)
+        return;
     world_open(&world, NULL, 1, 1);
     for (unsigned i = 0; i < 5; i++) {
         struct rig first, second;
@@ -653,19 +657,20 @@ static void stop_the_silent(struct pump *pump, int result)
         pump_stop(&silent[i].pump);
 }
 
-/* Peers that say nothing hold no buffer where OpenSSL decrypts: another goes on, and only its end stops them. */
-static void silent_peers_do_not_use_up_the_pool(void **state)
+/* Another goes on, and only its end stops those whose peers say nothing. */
+static void receive_beside_the_silent(enum channel_mode mode, const char *path)
 {
-    (void)state;
     struct world world;
     struct rig busy;
     world_open(&world, NULL, 1, 1);
     int nothing = file_with(NULL, 0), file = file_with(NULL, 0);
     for (size_t i = 0; i < CROWD; i++) {
-        rig_open(&silent[i], &world, CHANNEL_USER, (struct peer){ .role = PEER_SENDS });
+        rig_open(&silent[i], &world, mode, (struct peer){ .role = PEER_SENDS });
+        silent[i].pump.asked = path;
         rig_start(&silent[i], nothing, 0, 100);
     }
-    rig_open(&busy, &world, CHANNEL_USER, (struct peer){ .role = PEER_SENDS, .bytes = body, .length = BODY_MAX });
+    rig_open(&busy, &world, mode, (struct peer){ .role = PEER_SENDS, .bytes = body, .length = BODY_MAX });
+    busy.pump.asked = path;
     busy.pump.done = stop_the_silent;
     rig_start(&busy, file, 0, BODY_MAX);
     world_run(&world);
@@ -679,6 +684,63 @@ static void silent_peers_do_not_use_up_the_pool(void **state)
     close(nothing);
     close(file);
     world_close(&world);
+}
+
+/* They hold no buffer where OpenSSL decrypts, and no pipe. */
+static void silent_peers_do_not_use_up_the_pool(void **state)
+{
+    (void)state;
+    receive_beside_the_silent(CHANNEL_USER, NULL);
+    receive_beside_the_silent(CHANNEL_PLAIN, "splice");
+}
+
+/* As the kernel grants them beyond pipe-user-pages-soft (pipe(7)). */
+static void shrink_pipes(struct pump_pool *pool, unsigned pipes)
+{
+    struct pool_item *items[2];
+    for (unsigned i = 0; i < pipes; i++) {
+        items[i] = pool_try(pool, POOL_PIPE);
+        assert_non_null(items[i]);
+        int granted = fcntl(items[i]->pipe[1], F_SETPIPE_SZ, 4096);
+        assert_true(granted > 0);
+        items[i]->pipe_size = (size_t)granted;
+    }
+    for (unsigned i = 0; i < pipes; i++)
+        pool_give_back(pool, POOL_PIPE, items[i], false);
+}
+
+static void pipes_of_one_page_will_do(void **state)
+{
+    static const struct {
+        enum peer_role role;
+        const char *path;
+    } cases[] = { { PEER_TAKES, "splice" }, { PEER_TAKES, "splice-hybrid" }, { PEER_SENDS, "splice" } };
+    const size_t length = 300001;
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+        bool sends = cases[i / 2].role == PEER_TAKES;
+        unsigned pipes = i % 2 + 1;
+        struct world world;
+        struct rig rig;
+        world_open(&world, NULL, 1, pipes);
+        shrink_pipes(world.pool, pipes);
+        int file = file_with(body, sends ? length + 13 : 0);
+        enum channel_mode mode = kernel_has_tls ? CHANNEL_KERNEL : CHANNEL_PLAIN;
+        rig_open(&rig, &world, mode, (struct peer){ .role = cases[i / 2].role, .bytes = body + 13, .length = length });
+        rig.pump.asked = cases[i / 2].path;
+        rig_start(&rig, file, sends ? 13 : 0, length);
+        world_run(&world);
+        assert_int_equal(rig.result, 0);
+        assert_string_equal(pump_path_name(&rig.pump), cases[i / 2].path);
+        rig_close(&rig);
+        if (sends)
+            assert_peer_has(&rig, body + 13, length);
+        else
+            assert_file_holds(file, 0, body + 13, length);
+        rig_forget(&rig);
+        close(file);
+        world_close(&world);
+    }
 }
 
 static void a_pool_has_at_least_one_of_each(void **state)
@@ -722,6 +784,7 @@ int main(void)
         cmocka_unit_test(a_stopped_pump_leaves_nothing_to_the_next),
         cmocka_unit_test(one_who_waits_for_the_pool_can_be_stopped),
         cmocka_unit_test(silent_peers_do_not_use_up_the_pool),
+        cmocka_unit_test(pipes_of_one_page_will_do),
         cmocka_unit_test(a_pool_has_at_least_one_of_each),
     };
     const struct CMUnitTest of_paths[] = {
@@ -737,6 +800,8 @@ int main(void)
         cmocka_unit_test(a_filter_decodes_and_keeps_what_follows_the_body),
         cmocka_unit_test(stops_at_any_moment),
         cmocka_unit_test(stops_while_the_peer_takes_or_sends_nothing),
+        cmocka_unit_test(many_share_one_buffer_and_one_pipe),
+        cmocka_unit_test(a_stopped_pump_leaves_nothing_to_the_next),
     };
     int failures = 0;
     RUN_FOR_EACH_PATH(tests, of_paths, failures)

@@ -23,22 +23,33 @@ static int disk_file(const void *bytes, size_t length)
     return fd;
 }
 
-static void move(struct rig *rig, enum channel_mode mode, enum peer_role role, const char *path, int file)
+static void carry(const struct ring_seam *seam, struct rig *rig, enum channel_mode mode, enum peer_role role,
+                  const char *path, int file)
 {
     struct world world;
-    world_open(&world, NULL, 4, 2);
+    world_open(&world, seam, 4, 2);
     rig_open(rig, &world, mode, (struct peer){ .role = role, .bytes = body, .length = LENGTH });
     rig->pump.asked = path;
     rig_start(rig, file, 0, LENGTH);
     world_run(&world);
     assert_int_equal(rig->result, 0);
     rig_close(rig);
-    if (role == PEER_TAKES)
+    world_close(&world);
+}
+
+static void assert_arrived(struct rig *rig, int file)
+{
+    if (rig->pump.way == PUMP_SEND)
         assert_peer_has(rig, body, LENGTH);
     else
         assert_file_holds(file, 0, body, LENGTH);
     rig_forget(rig);
-    world_close(&world);
+}
+
+static void move(struct rig *rig, enum channel_mode mode, enum peer_role role, const char *path, int file)
+{
+    carry(NULL, rig, mode, role, path, file);
+    assert_arrived(rig, file);
 }
 
 static void assert_told(const struct rig *rig, const char *expected)
@@ -73,55 +84,80 @@ static void a_path_of_the_other_direction_changes_nothing(void **state)
     close(other);
 }
 
+static ssize_t refuse_all(void *argument, char *bytes, size_t length, size_t *used, bool *end)
+{
+    (void)argument;
+    (void)bytes;
+    (void)length;
+    (void)used;
+    (void)end;
+    return -EBADMSG;
+}
+
 static void what_cannot_be_had_is_told_with_the_reason(void **state)
 {
     struct rig rig;
     (void)state;
-    int file = file_with(body, LENGTH);
+    int file = file_with(body, LENGTH), other = file_with(NULL, 0);
     move(&rig, CHANNEL_USER, PEER_TAKES, "sendfile", file);
     assert_told(&rig, "user: not sendfile as asked for: OpenSSL does the cryptography");
     close(file);
 
     int pipe[2];
     assert_int_equal(pipe2(pipe, O_CLOEXEC), 0);
-    assert_int_equal(fcntl(pipe[1], F_SETPIPE_SZ, 1 << 20), 1 << 20);
-    struct pump pump = { .way = PUMP_SEND, .file = pipe[0], .length = 1, .asked = "sendfile" };
-    pump_choose(&pump, CHANNEL_KERNEL);
-    char told[PUMP_TOLD_SIZE];
-    assert_string_equal(pump_told(&pump.choice, told), "splice: not sendfile as asked for: the source has no offsets");
+    const struct {
+        struct pump pump;
+        const char *told;
+    } cases[] = {
+        { { .way = PUMP_SEND, .file = pipe[0], .length = 1, .asked = "sendfile" },
+          "splice: not sendfile as asked for: the source has no offsets" },
+        { { .way = PUMP_SEND, .file = pipe[0], .length = 1, .asked = "splice-hybrid" },
+          "splice: not splice-hybrid as asked for: the source has no offsets" },
+        { { .way = PUMP_RECEIVE, .file = pipe[1], .length = 1, .asked = "splice" },
+          "recv: not splice as asked for: the target is not a regular file" },
+        { { .way = PUMP_RECEIVE, .file = other, .length = PUMP_TO_END, .filter = refuse_all, .asked = "splice" },
+          "recv: not splice as asked for: the body comes in chunks, which must be read" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct pump pump = cases[i].pump;
+        char told[PUMP_TOLD_SIZE];
+        pump_choose(&pump, CHANNEL_KERNEL);
+        assert_string_equal(pump_told(&pump.choice, told), cases[i].told);
+    }
     close(pipe[0]);
     close(pipe[1]);
+    close(other);
 }
 
-static int refuse_sendfile(const struct ring_seam *seam, enum ring_call call, size_t *length)
+static int refuse_splices(const struct ring_seam *seam, enum ring_call call, size_t *length)
 {
     (void)seam;
     (void)length;
-    return call == RING_SENDFILE ? -EINVAL : 0;
+    return call == RING_SENDFILE || call == RING_SPLICE ? -EINVAL : 0;
 }
 
 static void what_turns_out_not_to_work_is_told_too(void **state)
 {
-    struct ring_seam seam = { refuse_sendfile };
-    struct world world;
-    struct rig rig;
+    static const struct ring_seam seam = { refuse_splices };
+    static const struct {
+        enum peer_role role;
+        const char *asked, *told;
+    } cases[] = {
+        { PEER_TAKES, NULL, "fixed: this file system has no sendfile" },
+        { PEER_TAKES, "sendfile", "fixed: not sendfile as asked for: this file system has no sendfile" },
+        { PEER_TAKES, "splice-hybrid", "fixed: not splice-hybrid as asked for: this file system cannot splice" },
+        { PEER_SENDS, "splice", "recv: not splice as asked for: this file system cannot splice" },
+    };
     (void)state;
-    int file = file_with(body, LENGTH);
-    for (int ask = 0; ask < 2; ask++) {
-        world_open(&world, &seam, 4, 2);
-        rig_open(&rig, &world, CHANNEL_PLAIN, (struct peer){ .role = PEER_TAKES });
-        rig.pump.asked = ask ? "sendfile" : NULL;
-        rig_start(&rig, file, 0, LENGTH);
-        world_run(&world);
-        assert_int_equal(rig.result, 0);
-        assert_told(&rig, ask ? "fixed: not sendfile as asked for: this file system has no sendfile"
-                              : "fixed: this file system has no sendfile");
-        rig_close(&rig);
-        assert_peer_has(&rig, body, LENGTH);
-        rig_forget(&rig);
-        world_close(&world);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct rig rig;
+        bool sends = cases[i].role == PEER_TAKES;
+        int file = file_with(body, sends ? LENGTH : 0);
+        carry(&seam, &rig, CHANNEL_PLAIN, cases[i].role, cases[i].asked, file);
+        assert_arrived(&rig, file);
+        assert_told(&rig, cases[i].told);
+        close(file);
     }
-    close(file);
 }
 
 static void every_configured_name_is_a_path_and_every_path_has_its_name(void **state)
@@ -244,27 +280,14 @@ static void assert_cache_is_left_alone(enum peer_role role)
         print_message("skipped: /var/tmp is not on a disk\n");
         skip();
     }
-    asked = "direct";
-    struct world world;
-    world_open(&world, NULL, 4, 2);
-    rig_open(&rig, &world, CHANNEL_PLAIN, (struct peer){ .role = role, .bytes = body, .length = LENGTH });
-    rig_start(&rig, file, 0, LENGTH);
-    world_run(&world);
-    asked = NULL;
-    assert_int_equal(rig.result, 0);
-    rig_close(&rig);
-    world_close(&world);
+    carry(NULL, &rig, CHANNEL_PLAIN, role, "direct", file);
     if (rig.pump.choice.refused) {
         assert_string_not_equal(rig.pump.choice.why, "");
     } else {
         assert_int_equal(cache_holds(file, 0, LENGTH / 2), CACHED_NO);
         assert_int_equal(cache_holds(file, LENGTH / 2, LENGTH / 2), CACHED_NO);
     }
-    if (role == PEER_TAKES)
-        assert_peer_has(&rig, body, LENGTH);
-    else
-        assert_file_holds(file, 0, body, LENGTH);
-    rig_forget(&rig);
+    assert_arrived(&rig, file); /* reads the file */
     close(file);
 }
 

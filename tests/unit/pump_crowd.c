@@ -15,10 +15,10 @@ static void note_the_first(struct pump *pump, int result)
     pump_is_done(pump, result);
 }
 
-static void move_all(enum channel_mode mode, const char *path, unsigned buffers)
+static void move_all(enum channel_mode mode, const char *path, unsigned lanes)
 {
     struct world world;
-    world_open(&world, NULL, buffers, 1);
+    world_open(&world, NULL, lanes, lanes);
     int file = file_with(body, BODY_MAX);
     least = BODY_MAX;
     for (size_t i = 0; i < BODIES; i++) {
@@ -137,6 +137,13 @@ static void peers_that_read_nothing_keep_no_buffer_that_the_kernel_encrypts_from
     serve_a_reader_among_silent_ones(CHANNEL_KERNEL, "fixed", 2);
 }
 
+static void bodies_that_go_through_pipes_take_turns(void **state)
+{
+    (void)state;
+    move_all(CHANNEL_PLAIN, "splice-hybrid", 1);
+    move_all(CHANNEL_PLAIN, "splice-hybrid", 3);
+}
+
 /* ---- short steps ---- */
 
 #define STEP ((size_t)128 << 10)
@@ -174,7 +181,7 @@ static size_t longest_step(const char *path, size_t step)
 
 static void steps_are_no_longer_than_they_may(void **state)
 {
-    static const char *const paths[] = { "sendfile", "splice", "fixed" };
+    static const char *const paths[] = { "sendfile", "splice", "splice-hybrid", "fixed" };
     (void)state;
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         assert_true(longest_step(paths[i], 0) > STEP);
@@ -192,6 +199,7 @@ int main(void)
         cmocka_unit_test(peers_that_read_nothing_keep_no_registered_buffer_from_one_that_reads),
         cmocka_unit_test(peers_that_read_nothing_keep_no_buffer_of_a_disk_from_one_that_reads),
         cmocka_unit_test(peers_that_read_nothing_keep_no_buffer_that_the_kernel_encrypts_from),
+        cmocka_unit_test(bodies_that_go_through_pipes_take_turns),
         cmocka_unit_test(steps_are_no_longer_than_they_may),
     };
     return cmocka_run_group_tests(tests, rig_group_setup, rig_group_teardown);

@@ -37,7 +37,7 @@ static int low_water(const struct channel *channel)
 }
 
 /* The peer sends so much of a longer body, and then nothing. */
-static void what_came_is_written(enum channel_mode mode, size_t sent, size_t pace)
+static void what_came_is_written_by(const char *path, enum channel_mode mode, size_t sent, size_t pace)
 {
     struct world world;
     struct rig rig;
@@ -46,6 +46,7 @@ static void what_came_is_written(enum channel_mode mode, size_t sent, size_t pac
     world_open(&world, NULL, 2, 1);
     int file = file_with(NULL, 0);
     rig_open(&rig, &world, mode, (struct peer){ .role = PEER_SENDS, .bytes = body, .length = sent, .pace = pace });
+    rig.pump.asked = path;
     struct looker looker = { .op.done = look, .rig = &rig, .wanted = sent };
     rig_start(&rig, file, 0, BODY_MAX);
     world.left++;
@@ -59,6 +60,20 @@ static void what_came_is_written(enum channel_mode mode, size_t sent, size_t pac
     rig_close(&rig);
     close(file);
     world_close(&world);
+}
+
+static void what_came_is_written(enum channel_mode mode, size_t sent, size_t pace)
+{
+    what_came_is_written_by(NULL, mode, sent, pace);
+}
+
+static void what_came_through_a_pipe_is_written_at_once(void **state)
+{
+    (void)state;
+    what_came_is_written_by("splice", CHANNEL_PLAIN, 100, 0);
+    what_came_is_written_by("splice", CHANNEL_PLAIN, SENT + 1, 70001);
+    what_came_is_written_by("splice", CHANNEL_KERNEL, 100, 0);
+    what_came_is_written_by("splice", CHANNEL_KERNEL, SENT + 1, 70001);
 }
 
 static void a_little_that_came_is_written_although_more_is_due(void **state)
@@ -112,6 +127,7 @@ int main(void)
         cmocka_unit_test(a_little_that_came_is_written_although_more_is_due),
         cmocka_unit_test(a_fast_peer_that_falls_silent_is_not_waited_for),
         cmocka_unit_test(a_peer_that_is_fast_and_slow_in_turns_is_followed),
+        cmocka_unit_test(what_came_through_a_pipe_is_written_at_once),
         cmocka_unit_test(after_a_body_the_socket_wakes_for_every_byte),
     };
     return cmocka_run_group_tests(tests, rig_group_setup, rig_group_teardown);

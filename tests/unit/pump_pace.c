@@ -18,7 +18,7 @@ static double seconds_since(const struct timespec *began)
 #define LENGTH ((size_t)2 << 20)
 #define LEAST 0.25 /* seconds; at RATE it is half a second, but for what is allowed at once */
 
-static void receive_slowly(enum channel_mode mode)
+static void receive_slowly(enum channel_mode mode, const char *path)
 {
     struct world world;
     struct rig rig;
@@ -26,6 +26,7 @@ static void receive_slowly(enum channel_mode mode)
     world_open(&world, NULL, 4, 2);
     int file = file_with(NULL, 0);
     rig_open(&rig, &world, mode, (struct peer){ .role = PEER_SENDS, .bytes = body, .length = LENGTH });
+    rig.pump.asked = path;
     rig.pump.rate = RATE;
     clock_gettime(CLOCK_MONOTONIC, &began);
     rig_start(&rig, file, 0, LENGTH);
@@ -42,22 +43,23 @@ static void a_body_is_received_no_faster_than_it_may_by_the_kernel(void **state)
 {
     (void)state;
     SKIP_WITHOUT_KTLS(CHANNEL_KERNEL);
-    receive_slowly(CHANNEL_KERNEL);
+    receive_slowly(CHANNEL_KERNEL, NULL);
 }
 
 static void a_body_is_received_no_faster_than_it_may_by_openssl(void **state)
 {
     (void)state;
-    receive_slowly(CHANNEL_USER);
+    receive_slowly(CHANNEL_USER, NULL);
 }
 
 static void a_plain_body_is_received_no_faster_than_it_may(void **state)
 {
     (void)state;
-    receive_slowly(CHANNEL_PLAIN);
+    receive_slowly(CHANNEL_PLAIN, NULL);
+    receive_slowly(CHANNEL_PLAIN, "splice");
 }
 
-static void send_slowly(enum channel_mode mode)
+static void send_slowly(enum channel_mode mode, const char *path)
 {
     struct world world;
     struct rig rig;
@@ -65,6 +67,7 @@ static void send_slowly(enum channel_mode mode)
     world_open(&world, NULL, 4, 2);
     int file = file_with(body, LENGTH);
     rig_open(&rig, &world, mode, (struct peer){ .role = PEER_TAKES });
+    rig.pump.asked = path;
     assert_int_equal(channel_pace(rig.channel, RATE), 0);
     rig.pump.rate = RATE;
     clock_gettime(CLOCK_MONOTONIC, &began);
@@ -82,10 +85,11 @@ static void send_slowly(enum channel_mode mode)
 static void a_body_is_sent_no_faster_than_it_may_in_every_mode(void **state)
 {
     (void)state;
-    send_slowly(CHANNEL_PLAIN);
-    send_slowly(CHANNEL_USER);
+    send_slowly(CHANNEL_PLAIN, NULL);
+    send_slowly(CHANNEL_PLAIN, "splice-hybrid");
+    send_slowly(CHANNEL_USER, NULL);
     if (!mode_is_missing(CHANNEL_KERNEL))
-        send_slowly(CHANNEL_KERNEL);
+        send_slowly(CHANNEL_KERNEL, NULL);
 }
 
 struct stopping {
@@ -194,6 +198,8 @@ static void what_is_allowed_grows_with_time_and_no_further_than_a_moments_worth(
 
 struct told {
     struct ktls_sys sys;
+    struct channel *channel;
+    int peer;
     unsigned calls;
     unsigned long rate;
     int unsent, refuse;
@@ -213,89 +219,89 @@ static int note_option(const struct ktls_sys *sys, int fd, int level, int option
     return 0;
 }
 
-static void the_kernel_is_told_once_and_told_again_that_there_is_no_limit(void **state)
+static void told_open(struct told *told, int refuse)
 {
     int pair[2];
-    struct told told = { .sys = ktls_sys_linux };
-    (void)state;
-    told.sys.setsockopt = note_option;
     tcp_pair(pair);
-    struct channel *channel = channel_plain(pair[0], &told.sys);
-    assert_int_equal(channel_pace(channel, 0), 0);
+    *told = (struct told){ .sys = ktls_sys_linux, .peer = pair[1], .refuse = refuse };
+    told->sys.setsockopt = note_option;
+    told->channel = channel_plain(pair[0], &told->sys);
+    assert_non_null(told->channel);
+}
+
+static void told_close(struct told *told)
+{
+    channel_free(told->channel);
+    close(told->peer);
+}
+
+static void the_kernel_is_told_once_and_told_again_that_there_is_no_limit(void **state)
+{
+    (void)state;
+    struct told told;
+    told_open(&told, 0);
+    assert_int_equal(channel_pace(told.channel, 0), 0);
     assert_int_equal(told.calls, 0);
-    assert_int_equal(channel_pace(channel, 8 << 20), 0);
+    assert_int_equal(channel_pace(told.channel, 8 << 20), 0);
     assert_int_equal(told.rate, 8 << 20);
     assert_int_equal(told.unsent, 1 << 20);
-    assert_int_equal(channel_pace(channel, 8 << 20), 0);
+    assert_int_equal(channel_pace(told.channel, 8 << 20), 0);
     assert_int_equal(told.calls, 2);
-    assert_int_equal(channel_pace(channel, 2048), 0);
+    assert_int_equal(channel_pace(told.channel, 2048), 0);
     assert_int_equal(told.unsent, 4096);
-    assert_int_equal(channel_pace(channel, UINT64_C(1) << 50), 0);
+    assert_int_equal(channel_pace(told.channel, UINT64_C(1) << 50), 0);
     assert_int_equal(told.unsent, INT32_MAX);
-    assert_int_equal(channel_pace(channel, 0), 0);
+    assert_int_equal(channel_pace(told.channel, 0), 0);
     assert_true(told.rate == ~0ul);
     assert_int_equal(told.unsent, 0);
-    channel_free(channel);
-    close(pair[1]);
+    told_close(&told);
 }
 
 static void a_kernel_that_refuses_is_asked_again(void **state)
 {
-    int pair[2];
-    struct told told = { .sys = ktls_sys_linux, .refuse = -EPERM };
     (void)state;
-    told.sys.setsockopt = note_option;
-    tcp_pair(pair);
-    struct channel *channel = channel_plain(pair[0], &told.sys);
-    assert_int_equal(channel_pace(channel, 8 << 20), -EPERM);
+    struct told told;
+    told_open(&told, -EPERM);
+    assert_int_equal(channel_pace(told.channel, 8 << 20), -EPERM);
     told.refuse = 0;
-    assert_int_equal(channel_pace(channel, 8 << 20), 0);
+    assert_int_equal(channel_pace(told.channel, 8 << 20), 0);
     assert_int_equal(told.rate, 8 << 20);
-    channel_free(channel);
-    close(pair[1]);
+    told_close(&told);
 }
 
 static void what_waits_unsent_is_the_least_of_what_a_rate_and_a_crowd_leave(void **state)
 {
-    int pair[2];
-    struct told told = { .sys = ktls_sys_linux };
     (void)state;
-    told.sys.setsockopt = note_option;
-    tcp_pair(pair);
-    struct channel *channel = channel_plain(pair[0], &told.sys);
-    assert_int_equal(channel_hold(channel, 0), 0);
+    struct told told;
+    told_open(&told, 0);
+    assert_int_equal(channel_hold(told.channel, 0), 0);
     assert_int_equal(told.calls, 0);
-    assert_int_equal(channel_hold(channel, 128 << 10), 0);
+    assert_int_equal(channel_hold(told.channel, 128 << 10), 0);
     assert_int_equal(told.unsent, 128 << 10);
-    assert_int_equal(channel_hold(channel, 128 << 10), 0);
+    assert_int_equal(channel_hold(told.channel, 128 << 10), 0);
     assert_int_equal(told.calls, 1);
-    assert_int_equal(channel_pace(channel, 8 << 20), 0);
+    assert_int_equal(channel_pace(told.channel, 8 << 20), 0);
     assert_int_equal(told.unsent, 128 << 10);
-    assert_int_equal(channel_pace(channel, 64 << 10), 0);
+    assert_int_equal(channel_pace(told.channel, 64 << 10), 0);
     assert_int_equal(told.unsent, 8 << 10);
-    assert_int_equal(channel_pace(channel, 0), 0);
+    assert_int_equal(channel_pace(told.channel, 0), 0);
     assert_int_equal(told.unsent, 128 << 10);
-    assert_int_equal(channel_pace(channel, 8 << 20), 0);
-    assert_int_equal(channel_hold(channel, 0), 0);
+    assert_int_equal(channel_pace(told.channel, 8 << 20), 0);
+    assert_int_equal(channel_hold(told.channel, 0), 0);
     assert_int_equal(told.unsent, 1 << 20);
-    channel_free(channel);
-    close(pair[1]);
+    told_close(&told);
 }
 
 static void a_kernel_that_refuses_to_hold_back_is_asked_again(void **state)
 {
-    int pair[2];
-    struct told told = { .sys = ktls_sys_linux, .refuse = -ENOPROTOOPT };
     (void)state;
-    told.sys.setsockopt = note_option;
-    tcp_pair(pair);
-    struct channel *channel = channel_plain(pair[0], &told.sys);
-    assert_int_equal(channel_hold(channel, 128 << 10), -ENOPROTOOPT);
+    struct told told;
+    told_open(&told, -ENOPROTOOPT);
+    assert_int_equal(channel_hold(told.channel, 128 << 10), -ENOPROTOOPT);
     told.refuse = 0;
-    assert_int_equal(channel_hold(channel, 128 << 10), 0);
+    assert_int_equal(channel_hold(told.channel, 128 << 10), 0);
     assert_int_equal(told.unsent, 128 << 10);
-    channel_free(channel);
-    close(pair[1]);
+    told_close(&told);
 }
 
 int main(void)

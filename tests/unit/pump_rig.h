@@ -49,9 +49,14 @@ static const struct {
     enum pump_way way;
     const char *title; /* of its group of tests, whose report is a file of that name */
 } all_paths[] = {
-    { "sendfile", PUMP_SEND, "send sendfile" }, { "splice", PUMP_SEND, "send splice" },
-    { "fixed", PUMP_SEND, "send fixed" },       { "direct", PUMP_SEND, "send direct" },
-    { "recv", PUMP_RECEIVE, "receive recv" },   { "direct", PUMP_RECEIVE, "receive direct" },
+    { "sendfile", PUMP_SEND, "send sendfile" },
+    { "splice", PUMP_SEND, "send splice" },
+    { "splice-hybrid", PUMP_SEND, "send splice-hybrid" },
+    { "fixed", PUMP_SEND, "send fixed" },
+    { "direct", PUMP_SEND, "send direct" },
+    { "recv", PUMP_RECEIVE, "receive recv" },
+    { "direct", PUMP_RECEIVE, "receive direct" },
+    { "splice", PUMP_RECEIVE, "receive splice" },
 };
 
 /*

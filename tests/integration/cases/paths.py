@@ -4,8 +4,8 @@ from harness import check, client, equal, files, setup, test
 from harness.peers import curl_options, tool
 
 SIZES = (1, 100_003, (3 << 20) + 7)
-SENDING = ("sendfile", "splice", "fixed", "direct")
-RECEIVING = ("recv", "direct")
+SENDING = ("sendfile", "splice", "splice-hybrid", "fixed", "direct")
+RECEIVING = ("recv", "direct", "splice")
 FIRST, LAST = 12_345, 2_345_678
 
 
