@@ -44,6 +44,7 @@ class Place:
 
     def __init__(self, order):
         self.order = order
+        self.path = None
         self.folder = pathlib.Path(order.get("place", "/tmp/bench"))
         self.root = self.folder / "root"
         self.root.mkdir(parents=True)
@@ -62,7 +63,7 @@ def _ours(place, port, offload):
     site = place.folder / "site.ini"
     site.write_text(sites.sluice(root=place.root, port=port, certificate="leaf.pem", key="leaf.key", suite=SUITE, offload=offload,
                                  server={"workers": 1, "idle_timeout": "1h", "max_connections": DESCRIPTORS,
-                                         "max_connections_per_address": DESCRIPTORS}, store={"anonymous": "write"}))
+                                         "max_connections_per_address": DESCRIPTORS}, store={"anonymous": "write", "path": place.path}))
     return site
 
 
@@ -173,8 +174,10 @@ class Profile:
 
 
 def serve(place, contender):
-    """(the server of this name, its port)"""
-    command, argument = SERVERS[contender]
+    """(the server of this name, its port). After a colon: the path that its store asks for."""
+    name, _, path = contender.partition(":")
+    place.path = path or None
+    command, argument = SERVERS[name]
     port = free_port()
     log = open(place.folder / "server.log", "w") if place.order.get("logs") else subprocess.DEVNULL
     server = subprocess.Popen(command(place, port, argument), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -246,7 +249,8 @@ def main():
     for scenario in order["scenarios"]:
         if scenario["what"] in ("get", "crowd"):
             place.make_body(scenario["id"], scenario["bytes"])
-    for contender in SERVERS:
+    with_paths = {name: None for scenario in order["scenarios"] for name in scenario["contenders"] if ":" in name}
+    for contender in (*SERVERS, *with_paths):
         asked = [scenario for scenario in order["scenarios"] if contender in scenario["contenders"]]
         if not asked:
             continue

@@ -74,7 +74,8 @@ class Trouble(Exception):
 
 
 def chosen(names=(), contenders=(), short=False):
-    """The scenarios of these ids (all without), with only these contenders, as inside.py takes them."""
+    """The scenarios of these ids (all without), with only these contenders, as inside.py takes them. A contender "sluice:NAME" is
+    sluice with the data path of that name; it counts only where it is asked for."""
     unknown = set(names) - {one["id"] for one in SCENARIOS}
     if unknown:
         raise Trouble(f"there is no scenario {', '.join(sorted(unknown))}: take {', '.join(one['id'] for one in SCENARIOS)}")
@@ -83,6 +84,7 @@ def chosen(names=(), contenders=(), short=False):
         if names and one["id"] not in names or short and one["short"] is None:
             continue
         taken = [name for name in one["contenders"] if not contenders or name in contenders]
+        taken += [name for name in contenders if name.partition(":")[1] and name.partition(":")[0] in one["contenders"]]
         if taken:
             result.append({**one, **(one["short"] if short else {}), "contenders": taken})
     return result
