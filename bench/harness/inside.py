@@ -230,7 +230,7 @@ def result(place, scenario, contender, server, port):
     about = {"scenario": scenario["id"], "contender": contender, "release": os.uname().release}
     if scenario["what"] == "crowd":
         found = together(place, scenario, port)
-        print(f"{scenario['id']} of {contender}: {found['bytes']} bytes", flush=True)
+        print(f"{scenario['id']} of {contender}: {found['bytes']} bytes, one of them {found['least']} to {found['most']}", flush=True)
         return {**about, **found}
     tries = [measure(place, scenario, server, port) for _ in range(scenario.get("tries", 1))]
     cheapest = min(tries, key=lambda found: found["server"])
