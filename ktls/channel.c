@@ -240,6 +240,7 @@ static void say_unsaid(struct channel *channel)
         channel_send_alert(channel, channel->unsaid.level, channel->unsaid.code);
     channel->unsaid.level = 0;
     (void)wire_flush(&channel->wire); /* a failure shows at the next write */
+    channel->owes = wire_unsent(&channel->wire) > 0;
 }
 
 static int read_failed(struct channel *channel, int ssl_error)
@@ -282,11 +283,12 @@ static ssize_t user_read(struct channel *channel, void *buffer, size_t size)
 
     set_wiping(channel, size);
     while (have < size && !channel->close_received) {
-        size_t got = 0;
+        size_t got = 0, unsent = wire_unsent(&channel->wire);
         ERR_clear_error();
         int done = SSL_read_ex(channel->ssl, (char *)buffer + have, size - have, &got);
         int ssl_error = SSL_get_error(channel->ssl, done);
-        if (channel->unsaid.level != 0 || wire_unsent(&channel->wire) > 0)
+        channel->owes |= wire_unsent(&channel->wire) > unsent; /* what was there before waits for its writer */
+        if (channel->unsaid.level != 0 || channel->owes)
             say_unsaid(channel);
         have += got;
         if (done != 1) {

@@ -124,6 +124,7 @@ struct channel {
     struct wire wire;
     struct direction way[2]; /* by enum channel_way */
     struct alert unsaid;     /* OpenSSL's, after TX went to the kernel: to be sent through it */
+    bool owes;               /* something that OpenSSL wrote on the side of a read is not sent yet */
     short events;
     uint64_t pace; /* as channel_pace() was last told; 0: no limit */
     unsigned unsent_most; /* as channel_hold() was; 0: none */

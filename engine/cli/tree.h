@@ -12,6 +12,7 @@
 #define SLUICE_CLI_TREE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include "engine/cli/command.h"
@@ -88,7 +89,7 @@ struct tree_run {
     struct timespec started;
 
     pthread_mutex_t lock; /* for all below, and for telling */
-    size_t next;
+    atomic_size_t next;
     struct tree_entry **small; /* what the lanes move */
     size_t small_count;
     uint64_t moved_bytes, total_bytes;

@@ -145,9 +145,9 @@ static void show_progress(struct tree_run *run)
     progress_update(&run->progress, run->moved_bytes, run->total_bytes, "");
 }
 
-void tree_run_moved(struct tree_run *run, struct tree_entry *entry, const struct client_transfer *transfer)
+/* Under the run's lock. */
+static void count_moved(struct tree_run *run, const struct tree_entry *entry, const struct client_transfer *transfer)
 {
-    pthread_mutex_lock(&run->lock);
     run->moved++;
     run->moved_bytes += transfer->bytes;
     run->command->succeeded++;
@@ -155,6 +155,12 @@ void tree_run_moved(struct tree_run *run, struct tree_entry *entry, const struct
     if (run->command->arguments->json)
         tell_json(run, entry, transfer, CLIENT_OK, "");
     show_progress(run);
+}
+
+void tree_run_moved(struct tree_run *run, struct tree_entry *entry, const struct client_transfer *transfer)
+{
+    pthread_mutex_lock(&run->lock);
+    count_moved(run, entry, transfer);
     pthread_mutex_unlock(&run->lock);
 }
 
@@ -275,13 +281,6 @@ static void say_local(struct tree_run *run, const struct tree_entry *entry, cons
     tree_run_failed(run, entry, CLIENT_LOCAL, why, transfer);
 }
 
-static void moved(struct lane *lane, struct tree_entry *entry, const struct client_transfer *transfer)
-{
-    lane->moved = true;
-    lane->last = *transfer;
-    tree_run_moved(lane->run, entry, transfer);
-}
-
 static void name_landed(struct lane *lane)
 {
     size_t count = lane->count;
@@ -290,13 +289,19 @@ static void name_landed(struct lane *lane)
         return;
     lane->count = lane->bytes = 0;
     store_upload_commit_all(lane->batch, count);
+    pthread_mutex_lock(&lane->run->lock);
+    for (size_t i = 0; i < count; i++) {
+        if (lane->batch[i].result == 0)
+            count_moved(lane->run, lane->landed[i].entry, &lane->landed[i].transfer);
+    }
+    pthread_mutex_unlock(&lane->run->lock);
     for (size_t i = 0; i < count; i++) {
         const struct landed *landed = &lane->landed[i];
-        if (lane->batch[i].result == 0)
-            moved(lane, landed->entry, &landed->transfer);
-        else
+        if (lane->batch[i].result != 0)
             say_local(lane->run, landed->entry, "finishing", lane->batch[i].result, &landed->transfer);
     }
+    lane->moved = true;
+    lane->last = lane->landed[count - 1].transfer;
 }
 
 static int write_all(int fd, const char *bytes, size_t length)
@@ -404,13 +409,19 @@ static bool next(void *argument, struct pipeline_item *item)
     struct tree_run *run = lane->run;
     struct tree_entry *entry = NULL;
 
-    pthread_mutex_lock(&run->lock);
-    if (run->next < run->small_count)
-        entry = run->small[run->next++];
-    pthread_mutex_unlock(&run->lock);
+    size_t index = atomic_fetch_add(&run->next, 1);
+    if (index < run->small_count)
+        entry = run->small[index];
     if (entry)
         *item = (struct pipeline_item){ .remote = entry->full, .tag = entry };
     return entry;
+}
+
+static void moved(struct lane *lane, struct tree_entry *entry, const struct client_transfer *transfer)
+{
+    lane->moved = true;
+    lane->last = *transfer;
+    tree_run_moved(lane->run, entry, transfer);
 }
 
 static void done(void *argument, const struct pipeline_item *item, int result, const char *reason, bool too_large,
@@ -447,12 +458,12 @@ int tree_run_begin(struct tree_run *run)
 
 static void say_untried(struct tree_run *run, int result, const char *reason)
 {
-    size_t left = run->small_count - run->next;
+    size_t next = atomic_load(&run->next), left = next < run->small_count ? run->small_count - next : 0;
 
     if (result == CLIENT_OK)
         return;
     run->failed += left;
-    run->next = run->small_count;
+    atomic_store(&run->next, run->small_count);
     if (left > 0)
         command_fail(run->command, result, "%zu more files were not tried: %s", left, reason);
     else

@@ -277,6 +277,8 @@ static int hear_some(struct pipeline *pipeline, bool *moved)
 
     while (error == 0 && pipeline->asked > 0) {
         if (!pipeline->in_body) {
+            if (client->taken == client->filled && channel_drained(client->channel))
+                break; /* the last read found less than it had room for */
             error = pipeline_prepare_reading(pipeline);
             if (error == 0)
                 error = client_hear(client);

@@ -111,6 +111,7 @@ static enum flow wait_for(struct session *session, struct session_ask *asking)
         free(asking);
         return cannot_ask(session, error);
     }
+    (void)session_let_go(session);
     session->asking = asking;
     session->waiting = WAIT_JOB;
     return FLOW_WAIT;

@@ -3,6 +3,7 @@
 #include "engine/server/server_internal.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -394,6 +395,8 @@ static enum flow step_body(struct session *session)
     if (session->in_start < session->in_end)
         return take_piece(session);
     session->in_start = session->in_end = 0;
+    if (session_let_go(session) == -EAGAIN) /* a pump only waits for what comes */
+        return session_wait_events(session, POLLOUT);
     int rc = channel_switch(session->channel, CHANNEL_RX, left);
     if (rc >= 0)
         return pump_body(session);

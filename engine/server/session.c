@@ -3,6 +3,7 @@
 #include "engine/server/server_internal.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include "config/path.h"
 
 #define TURNS_WITHOUT_PAUSE 16
+#define HELD_MOST (64u << 10)     /* bytes of answers that may wait for the next ones */
 #define CROWDED_STEP (128u << 10) /* bytes at a time, and waiting in the socket: see bench/README.md */
 #define QUIET_TICKS 2             /* between requests, after which OpenSSL keeps no buffers */
 
@@ -35,6 +37,7 @@ static void session_free(struct session *session)
     session_digest_release(session);
     request_release(session);
     identify_forget(session);
+    (void)session_let_go(session);
     if (session->channel)
         channel_free(session->channel);
     else if (session->fd >= 0)
@@ -106,14 +109,27 @@ struct session *session_of_job(struct job *job)
     return session_of(job, job);
 }
 
+int session_let_go(struct session *session)
+{
+    int rc = session->held ? channel_flush(session->channel) : 0;
+
+    if (rc != -EAGAIN)
+        session->held = 0;
+    return rc;
+}
+
+/* What went wrong with an answer that is let go of here shows at the next. */
 enum flow session_wait_op(struct session *session)
 {
+    (void)session_let_go(session);
     session->waiting = WAIT_OP;
     return FLOW_WAIT;
 }
 
 enum flow session_wait_events(struct session *session, short events)
 {
+    if (session_let_go(session) == -EAGAIN)
+        events |= POLLOUT;
     session->op.done = session_op_done;
     ring_poll(session->worker->ring, &session->op, session->fd, events);
     return session_wait_op(session);
@@ -121,11 +137,14 @@ enum flow session_wait_events(struct session *session, short events)
 
 enum flow session_wait_socket(struct session *session)
 {
-    return session_wait_events(session, channel_events(session->channel));
+    short events = channel_events(session->channel); /* letting go of something may change them */
+
+    return session_wait_events(session, events);
 }
 
 enum flow session_wait_job(struct session *session, struct jobs *jobs, void (*run)(struct job *job))
 {
+    (void)session_let_go(session);
     session->waiting = WAIT_JOB;
     session->job = (struct job){ .run = run, .done = job_done, .home = session->worker->ring };
     jobs_submit(jobs, &session->job);
@@ -379,6 +398,7 @@ static enum flow step_head(struct session *session)
         ssize_t n = channel_drained(session->channel) ? -EAGAIN : session_read(session);
         if (n == -EAGAIN) {
             session->turns = 0;
+            (void)session_let_go(session);
             if (!http_reader_began(session->reader))
                 session_rest(session);
             return session_wait_socket(session);
@@ -411,6 +431,19 @@ static enum flow send_failed(struct session *session, int rc)
     return FLOW_GONE;
 }
 
+/*
+ * Where the next request stands there already its answer comes soon, and goes with this one in one system call, which
+ * wakes the peer once. Whatever a session waits for, it lets go first.
+ */
+static bool may_hold(const struct session *session)
+{
+    bool is_over = session->after_send == session_next || session->after_send == small_body_sent;
+    bool more = session->in_start < session->in_end || channel_pending(session->channel);
+
+    return is_over && more && !session->close_after && channel_mode(session->channel, CHANNEL_TX) == CHANNEL_USER &&
+           session->held + session->out.length <= HELD_MOST;
+}
+
 static enum flow step_send(struct session *session)
 {
     while (session->out_sent < session->out.length) {
@@ -422,6 +455,12 @@ static enum flow step_send(struct session *session)
             return send_failed(session, (int)n);
         session->out_sent += (size_t)n;
     }
+    if (may_hold(session)) {
+        session->held += session->out.length;
+        session->step = session->after_send;
+        return FLOW_GO;
+    }
+    session->held = 0;
     int rc = channel_flush(session->channel);
     if (rc == -EAGAIN)
         return session_wait_socket(session);

@@ -63,6 +63,7 @@ struct session {
     struct http_writer out;
     char *out_bytes;
     size_t out_sent, out_room; /* of what `out_bytes` has */
+    size_t held;               /* bytes of answers that wait in the channel for those behind them */
     enum flow (*after_send)(struct session *session);
     unsigned requests;
     unsigned quiet_ticks; /* without a request */
@@ -143,6 +144,8 @@ enum flow session_wait_events(struct session *session, short events); /* on the 
 enum flow session_wait_op(struct session *session);                   /* session->op has been started */
 void session_op_done(struct ring_op *op, int result, unsigned flags); /* the usual end of session->op */
 enum flow session_wait_job(struct session *session, struct jobs *jobs, void (*run)(struct job *job));
+/* Answers that were held back for the next ones go out, as far as they can. 0, -EAGAIN or -errno. */
+int session_let_go(struct session *session);
 enum flow session_wait_pump(struct session *session); /* perhaps on another worker, who goes on with `step` */
 void session_start_pump(struct session *session);
 struct session *session_of_job(struct job *job);

@@ -106,7 +106,10 @@ static int take_name(struct store_upload *upload, int parent, const char *leaf, 
     return must_be_new ? rename_new(upload, parent, leaf, created) : rename_over(upload, parent, leaf, created);
 }
 
-/* What takes a name that is free need not look whether it is: linkat(2) does. -EEXIST: it must be looked at. */
+/*
+ * What takes a name that is free need not look whether it is, for linkat(2) does, nor keep others from looking: who saw
+ * something there has it kept from being deleted. -EEXIST: it must be looked at.
+ */
 static int take_free_name(struct store_upload *upload, int parent, const char *leaf, const char *expected,
                           bool *created)
 {
@@ -120,13 +123,13 @@ static int give_name(struct store_upload *upload, int parent, const char *leaf, 
 {
     pthread_mutex_t *naming = &upload->store->naming->lock;
 
-    pthread_mutex_lock(naming);
     int rc = take_free_name(upload, parent, leaf, expected, created);
-    if (rc == -EEXIST) {
-        rc = may_name(upload, expected);
-        if (rc == 0)
-            rc = take_name(upload, parent, leaf, upload->numbered ? "" : expected, created);
-    }
+    if (rc != -EEXIST)
+        return rc;
+    pthread_mutex_lock(naming);
+    rc = may_name(upload, expected);
+    if (rc == 0)
+        rc = take_name(upload, parent, leaf, upload->numbered ? "" : expected, created);
     pthread_mutex_unlock(naming);
     return rc;
 }

@@ -41,6 +41,22 @@ def answers_pipelined_requests_in_order(t):
         equal(wire.response().body, b"%d" % number * 3000, f"answer {number}")
 
 
+@test("host", "guest")
+def an_answer_does_not_wait_for_a_request_that_is_not_whole(t):
+    server, wire = site(t)
+    get = "GET /file HTTP/1.1\r\nHost: localhost\r\n"
+    for rest in (get[:20], "PUT /small HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\n",
+                 "PUT /large HTTP/1.1\r\nHost: localhost\r\nContent-Length: 300000\r\n\r\n"):
+        wire.send(get + "\r\n" + get + "\r\n" + rest)
+        for number in range(2):
+            equal(wire.response().body, BODY, f"answer {number}")
+        wire.send(get[20:] + "\r\n" if rest.startswith("GET") else b"x" * (3 if "small" in rest else 300000))
+        check(wire.response().status in (200, 201), "of the last")
+    wire.send((get + "\r\n") * 400)  # more than sockets hold
+    for number in range(400):
+        equal(wire.response().body, BODY, f"answer {number}")
+
+
 @test("host")
 def takes_a_body_and_the_next_request_in_one_piece(t):
     server, wire = site(t)
