@@ -146,6 +146,9 @@ void channel_free(struct channel *channel)
     wire_clear(&channel->wire);
     for (enum channel_way way = CHANNEL_TX; way <= CHANNEL_RX; way++)
         ktls_secret_wipe(&channel->way[way].secret);
+    for (enum channel_way way = CHANNEL_TX; way <= CHANNEL_RX; way++)
+        aead_free(channel->way[way].aead);
+    OPENSSL_clear_free(channel->aside.bytes, TLS_RECORD_PLAINTEXT_MAX);
     /* A ring that has not yet put away its last operation still holds the socket: the peer must not wait for that. */
     shutdown(channel->wire.fd, SHUT_RDWR);
     close(channel->wire.fd);
@@ -169,7 +172,7 @@ short channel_events(const struct channel *channel)
 
 enum channel_mode channel_mode(const struct channel *channel, enum channel_way way)
 {
-    return channel->way[way].mode;
+    return channel->way[way].aead ? CHANNEL_USER : channel->way[way].mode;
 }
 
 const struct channel_facts *channel_facts(const struct channel *channel)
@@ -295,7 +298,7 @@ static ssize_t user_read(struct channel *channel, void *buffer, size_t size)
             result = read_failed(channel, ssl_error);
             break;
         }
-        if (!channel->wire.bulk || is_empty(channel))
+        if (!channel->wire.bulk || channel_may_cut(channel, CHANNEL_RX) || is_empty(channel))
             break;
     }
     /* What fails here is kept, and told once this data is taken. */
@@ -316,6 +319,8 @@ ssize_t channel_read(struct channel *channel, void *buffer, size_t size)
         return rx->broken;
     if (size == 0 || channel->close_received)
         return 0;
+    if (rx->aead)
+        return channel_cut_read(channel, buffer, size);
     if (rx->mode == CHANNEL_KERNEL)
         return kernel_read(channel, buffer, size);
     return rx->mode == CHANNEL_USER ? user_read(channel, buffer, size) : plain_read(channel, buffer, size);
@@ -323,6 +328,8 @@ ssize_t channel_read(struct channel *channel, void *buffer, size_t size)
 
 bool channel_pending(const struct channel *channel)
 {
+    if (channel->way[CHANNEL_RX].aead)
+        return channel_cut_pending(channel);
     return channel->way[CHANNEL_RX].mode == CHANNEL_USER &&
            (SSL_pending(channel->ssl) > 0 || wire_has_record(&channel->wire));
 }
@@ -398,6 +405,14 @@ static int send_gathered(struct channel *channel)
     return failed == -EAGAIN ? 0 : failed;
 }
 
+static ssize_t openssl_write(struct channel *channel, const void *bytes, size_t size)
+{
+    size_t written = 0;
+    ERR_clear_error();
+    int done = SSL_write_ex(channel->ssl, bytes, size, &written);
+    return done == 1 ? (ssize_t)written : channel_fail_ssl(channel, CHANNEL_TX, SSL_get_error(channel->ssl, done));
+}
+
 /* Room is made before OpenSSL encrypts, so that its write never stops half way and never has to be repeated. */
 static ssize_t user_write(struct channel *channel, const void *bytes, size_t size)
 {
@@ -413,19 +428,18 @@ static ssize_t user_write(struct channel *channel, const void *bytes, size_t siz
         return channel_fail(channel, ENOMEM, "no memory for the outgoing records");
     if (size > room / RECORD_ROOM * TLS_RECORD_PLAINTEXT_MAX)
         size = room / RECORD_ROOM * TLS_RECORD_PLAINTEXT_MAX;
+    if (channel->unsent_most > 0 && size > TLS_RECORD_PLAINTEXT_MAX)
+        size = TLS_RECORD_PLAINTEXT_MAX;
     int failed = channel_before_write(channel, size);
     if (failed)
-        return failed;
+        return failed == -EAGAIN ? channel_wait(channel, POLLOUT) : failed;
 
-    size_t written = 0;
-    ERR_clear_error();
-    int done = SSL_write_ex(channel->ssl, bytes, size, &written);
-    if (done != 1)
-        return channel_fail_ssl(channel, CHANNEL_TX, SSL_get_error(channel->ssl, done));
+    ssize_t written =
+        channel->way[CHANNEL_TX].aead ? channel_cut_write(channel, bytes, size) : openssl_write(channel, bytes, size);
+    if (written < 0)
+        return written;
     failed = send_gathered(channel);
-    if (failed)
-        return failed;
-    return (ssize_t)written;
+    return failed ? failed : written;
 }
 
 ssize_t channel_write(struct channel *channel, const void *bytes, size_t size)
@@ -438,9 +452,9 @@ ssize_t channel_write(struct channel *channel, const void *bytes, size_t size)
         return channel_fail(channel, EPROTO, "nothing can be sent after close_notify");
     if (size == 0)
         return 0;
-    if (tx->mode == CHANNEL_KERNEL)
+    if (tx->mode == CHANNEL_KERNEL && !tx->aead)
         return kernel_write(channel, bytes, size);
-    return tx->mode == CHANNEL_USER ? user_write(channel, bytes, size) : direct_write(channel, bytes, size);
+    return tx->mode != CHANNEL_PLAIN ? user_write(channel, bytes, size) : direct_write(channel, bytes, size);
 }
 
 int channel_flush(struct channel *channel)
@@ -495,6 +509,10 @@ bool channel_heard_close(const struct channel *channel)
 void channel_trim(struct channel *channel)
 {
     wire_trim(&channel->wire);
+    if (channel->aside.start < channel->aside.end)
+        return;
+    OPENSSL_clear_free(channel->aside.bytes, TLS_RECORD_PLAINTEXT_MAX);
+    channel->aside.bytes = NULL;
 }
 
 /*

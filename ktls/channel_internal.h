@@ -6,6 +6,7 @@
  *     observe.c    what OpenSSL tells of its records and secrets: the counts and keys that make a switch possible
  *     wire.c       the BIO between OpenSSL and the socket
  *     switch.c     from OpenSSL to the kernel
+ *     shortcut.c   past OpenSSL's record layer, where the kernel does not take over
  *     keys.c       how much a key has protected, and its renewal
  *     control.c    alerts and handshake messages on a direction that is in the kernel
  *     pace.c       how fast the kernel may send, and how much may wait in it
@@ -16,6 +17,7 @@
 
 #include <openssl/ssl.h>
 
+#include "ktls/aead.h"
 #include "ktls/channel.h"
 #include "ktls/context_internal.h"
 #include "ktls/peer_internal.h"
@@ -81,7 +83,16 @@ void wire_clear(struct wire *wire);
 size_t wire_reserve(struct wire *wire, size_t wanted);
 size_t wire_unsent(const struct wire *wire);
 int wire_flush(struct wire *wire); /* 0, -EAGAIN or -errno */
+/* Room for a record that is made in place, and what was made there. NULL: no memory, or full of what must go first. */
+uint8_t *wire_room(struct wire *wire, size_t size);
+void wire_add(struct wire *wire, size_t size);
 bool wire_has_record(const struct wire *wire);
+/*
+ * Past OpenSSL: the next whole record, as it stands in the buffer until wire_take(). Its length; 0: the peer's FIN;
+ * -EAGAIN, -EMSGSIZE (longer than TLS allows) or what broke the socket.
+ */
+ssize_t wire_record(struct wire *wire, const uint8_t **record);
+void wire_take(struct wire *wire, size_t size);
 size_t wire_unread(const struct wire *wire); /* bytes that OpenSSL has not asked for yet */
 void wire_trim(struct wire *wire);
 
@@ -98,7 +109,8 @@ struct alert {
 enum renewal { RENEWAL_NONE, RENEWAL_DUE, RENEWAL_DUE_WITH_REQUEST /* and the peer is asked for the same */ };
 
 struct direction {
-    enum channel_mode mode;
+    enum channel_mode mode; /* CHANNEL_KERNEL also where `aead` is there: what OpenSSL says has no way out */
+    struct aead *aead;      /* our records, with OpenSSL's ciphers; NULL: not taken over */
     bool settled; /* stays `user` for good; `why` has the reason */
     char why[160];
     int broken;                /* -errno of what ended it */
@@ -143,6 +155,8 @@ struct channel {
     bool peer_asked;                                          /* the peer was asked to renew its key, and has not yet */
     unsigned hasty_updates, messages, warnings;
     struct message_reader reader;
+    struct wire_buffer aside; /* of a record past OpenSSL, what its reader had no room for */
+    unsigned empty_records;   /* in a row */
 
     char *key; /* "name:port", for the context's sessions */
     struct channel_facts facts;
@@ -167,9 +181,21 @@ void channel_observe(int write, int version, int type, const void *bytes, size_t
 
 /* switch.c: hands keys to the kernel. Wipes them, whatever happens. 0 or what setsockopt said. */
 int channel_install(struct channel *channel, enum channel_way way, struct ktls_keys *keys);
+int channel_at_boundary(struct channel *channel, enum channel_way way); /* 0, -EAGAIN, or an error */
+void channel_seal(struct channel *channel, enum channel_way way);      /* OpenSSL is no longer asked in this direction */
+
+/* shortcut.c */
+bool channel_may_cut(const struct channel *channel, enum channel_way way);
+int channel_cut(struct channel *channel, enum channel_way way, uint64_t bytes); /* 0 whichever way; -EAGAIN; error */
+int channel_cut_key(struct channel *channel, enum channel_way way, const struct ktls_keys *keys); /* 0, -ENOMEM */
+int channel_cut_control(struct channel *channel, uint8_t type, const void *bytes, size_t size);
+ssize_t channel_cut_write(struct channel *channel, const uint8_t *bytes, size_t size);
+ssize_t channel_cut_read(struct channel *channel, uint8_t *buffer, size_t size);
+bool channel_cut_pending(const struct channel *channel);
 
 /* keys.c */
 uint64_t channel_records_left(const struct channel *channel, enum channel_way way);
+bool channel_in_kernel(const struct channel *channel, enum channel_way way); /* and not past OpenSSL only */
 bool channel_kernel_rekeys(const struct channel *channel); /* as far as one can know without trying */
 int channel_ask_sequence(struct channel *channel, enum channel_way way);
 int channel_renew_user(struct channel *channel, bool request); /* TLS 1.3, TX in OpenSSL: sends a KeyUpdate */
@@ -181,6 +207,7 @@ int channel_follow_update(struct channel *channel, bool requested); /* RX in the
 int channel_count_update(struct channel *channel); /* 0, or an error: the peer renews its key too often */
 
 /* control.c */
+int channel_take_control(struct channel *channel, uint8_t type, const uint8_t *record, size_t length); /* 1: closed */
 int channel_send_control(struct channel *channel, uint8_t type, const void *bytes, size_t length);
 void channel_send_alert(struct channel *channel, uint8_t level, uint8_t code); /* TX in the kernel; best effort */
 

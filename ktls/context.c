@@ -162,10 +162,14 @@ static void warn_of_save_chain(const struct config_profile *profile, struct conf
                          profile->save_chain);
 }
 
-/* OpenSSL writes each secret out as a line of text, which takes as long as a twentieth of a handshake. */
+/*
+ * OpenSSL writes each secret out as a line of text, which takes as long as a twentieth of a handshake: only for the
+ * kernel and for the short cut, which a library of one's own (fips) has no part in.
+ */
 static void follow_secrets(struct tls_context *context)
 {
-    SSL_CTX_set_keylog_callback(context->ssl, tls_context_tries_kernel(context) ? channel_keylog : NULL);
+    bool wanted = tls_context_tries_kernel(context) || !context->fips.library;
+    SSL_CTX_set_keylog_callback(context->ssl, wanted ? channel_keylog : NULL);
 }
 
 struct tls_context *tls_context_new(const struct config_profile *profile, const char *scope,

@@ -32,6 +32,8 @@ int channel_send_control(struct channel *channel, uint8_t type, const void *byte
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
     ssize_t sent;
 
+    if (channel->way[CHANNEL_TX].aead)
+        return channel_cut_control(channel, type, bytes, length);
     header->cmsg_level = SOL_TLS;
     header->cmsg_type = TLS_SET_RECORD_TYPE;
     header->cmsg_len = CMSG_LEN(sizeof(type));
@@ -223,12 +225,21 @@ static int control_failed(struct channel *channel, int error)
     return channel_fail_socket(channel, CHANNEL_RX, error);
 }
 
+int channel_take_control(struct channel *channel, uint8_t type, const uint8_t *record, size_t length)
+{
+    if (type == RECORD_ALERT)
+        return take_alert(channel, record, length);
+    if (type == RECORD_HANDSHAKE)
+        return take_handshake(channel, record, length);
+    return violated(channel, ALERT_UNEXPECTED_MESSAGE, "a record of a type that may not come now");
+}
+
 int channel_control(struct channel *channel)
 {
     struct direction *rx = &channel->way[CHANNEL_RX];
     uint8_t record[TLS_RECORD_PLAINTEXT_MAX], type;
 
-    if (rx->mode != CHANNEL_KERNEL)
+    if (rx->mode != CHANNEL_KERNEL || rx->aead)
         return -EINVAL;
     if (rx->broken)
         return rx->broken;
@@ -245,9 +256,5 @@ int channel_control(struct channel *channel)
     got = receive_record(channel, record, sizeof(record), 0, &type);
     if (got < 0)
         return control_failed(channel, (int)-got);
-    if (type == RECORD_ALERT)
-        return take_alert(channel, record, (size_t)got);
-    if (type == RECORD_HANDSHAKE)
-        return take_handshake(channel, record, (size_t)got);
-    return violated(channel, ALERT_UNEXPECTED_MESSAGE, "a record of a type that may not come now");
+    return channel_take_control(channel, type, record, (size_t)got);
 }

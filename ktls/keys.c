@@ -56,6 +56,11 @@ uint64_t channel_records_left(const struct channel *channel, enum channel_way wa
     return end > channel->way[way].sequence ? end - channel->way[way].sequence : 0;
 }
 
+bool channel_in_kernel(const struct channel *channel, enum channel_way way)
+{
+    return channel->way[way].mode == CHANNEL_KERNEL && !channel->way[way].aead;
+}
+
 bool channel_kernel_rekeys(const struct channel *channel)
 {
     struct utsname kernel;
@@ -88,6 +93,8 @@ int channel_ask_sequence(struct channel *channel, enum channel_way way)
 {
     struct direction *direction = &channel->way[way];
     uint8_t info[KTLS_INFO_MAX] = { 0 };
+    if (direction->aead)
+        return 0; /* it is counted as records go by */
     int failed = read_installed(channel, way, info);
 
     if (!failed) {
@@ -106,7 +113,7 @@ static void forget_rekey(struct channel *channel)
 {
     channel->rekey = REKEY_REFUSED;
     for (enum channel_way way = CHANNEL_TX; way <= CHANNEL_RX; way++)
-        if (channel->way[way].mode == CHANNEL_KERNEL)
+        if (channel_in_kernel(channel, way))
             ktls_secret_wipe(&channel->way[way].secret);
 }
 
@@ -119,6 +126,8 @@ static bool rehearse_rekey(struct channel *channel)
 {
     uint8_t info[KTLS_INFO_MAX] = { 0 };
 
+    if (channel->way[CHANNEL_TX].aead)
+        return true;
     if (channel->rekey != REKEY_UNKNOWN)
         return channel->rekey == REKEY_WORKS;
     int failed = read_installed(channel, CHANNEL_TX, info);
@@ -147,7 +156,8 @@ static int install_next(struct channel *channel, enum channel_way way)
         failed = channel_install(channel, way, &keys);
     if (failed)
         return failed;
-    channel->rekey = REKEY_WORKS;
+    if (!direction->aead)
+        channel->rekey = REKEY_WORKS;
     direction->sequence = direction->unasked = 0;
     return 0;
 }
@@ -255,13 +265,13 @@ static int ask_peer(struct channel *channel)
 {
     if (channel->peer_asked || channel->version != TLS_1_3)
         return 0;
-    bool can_follow = channel->way[CHANNEL_RX].mode == CHANNEL_USER || channel_kernel_rekeys(channel);
+    bool can_follow = !channel_in_kernel(channel, CHANNEL_RX) || channel_kernel_rekeys(channel);
     if (!can_follow)
         return 0;
     channel->peer_asked = true;
     if (channel->way[CHANNEL_TX].mode == CHANNEL_USER)
         return channel_renew_user(channel, true);
-    if (channel_kernel_rekeys(channel))
+    if (!channel_in_kernel(channel, CHANNEL_TX) || channel_kernel_rekeys(channel))
         channel->way[CHANNEL_TX].renewal = RENEWAL_DUE_WITH_REQUEST;
     return 0;
 }
@@ -296,7 +306,7 @@ int channel_account(struct channel *channel, enum channel_way way, uint64_t byte
     struct direction *direction = &channel->way[way];
     int failed = 0;
 
-    if (direction->mode != CHANNEL_KERNEL)
+    if (!channel_in_kernel(channel, way))
         return 0;
     if (direction->broken)
         return direction->broken;
@@ -319,7 +329,7 @@ static bool renewable(const struct channel *channel, enum channel_way way)
 {
     if (channel->version != TLS_1_3)
         return false;
-    return channel->way[way].mode == CHANNEL_USER || channel_kernel_rekeys(channel);
+    return !channel_in_kernel(channel, way) || channel_kernel_rekeys(channel);
 }
 
 bool channel_worn(const struct channel *channel)

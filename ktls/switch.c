@@ -44,7 +44,8 @@ static int stay_user(struct channel *channel, enum channel_way way, const char *
     struct direction *direction = &channel->way[way];
 
     direction->settled = true;
-    ktls_secret_wipe(&direction->secret);
+    if (!channel_may_cut(channel, way))
+        ktls_secret_wipe(&direction->secret);
     snprintf(direction->why, sizeof(direction->why), "user: %s", phrase);
     if (way == CHANNEL_RX)
         channel->wire.bulk = true;
@@ -124,6 +125,11 @@ static int current_keys(const struct channel *channel, enum channel_way way, str
 int channel_install(struct channel *channel, enum channel_way way, struct ktls_keys *keys)
 {
     uint8_t info[KTLS_INFO_MAX];
+    if (channel->way[way].aead) {
+        int failed = channel_cut_key(channel, way, keys);
+        ktls_keys_wipe(keys);
+        return failed;
+    }
     size_t length = ktls_suite_info(channel->suite, channel->version, keys, info);
 
     ktls_keys_wipe(keys);
@@ -154,7 +160,7 @@ static const char *why_never(const struct channel *channel, enum channel_way way
     return NULL;
 }
 
-static int stand_at_boundary(struct channel *channel, enum channel_way way)
+int channel_at_boundary(struct channel *channel, enum channel_way way)
 {
     if (way == CHANNEL_TX) {
         /* A KeyUpdate that the peer asked for must leave with the key that is known here. */
@@ -163,7 +169,7 @@ static int stand_at_boundary(struct channel *channel, enum channel_way way)
             failed = channel_flush(channel);
         if (failed)
             return failed;
-    } else if (SSL_has_pending(channel->ssl) || SSL_in_init(channel->ssl) || wire_unread(&channel->wire) > 0) {
+    } else if (SSL_has_pending(channel->ssl) || SSL_in_init(channel->ssl)) {
         return -EAGAIN;
     }
     return record_tracker_at_boundary(&channel->wire.seen[way]) ? 0 : -EAGAIN;
@@ -179,13 +185,20 @@ static int attach(struct channel *channel)
     return failed;
 }
 
-static void seal(struct channel *channel, enum channel_way way)
+void channel_seal(struct channel *channel, enum channel_way way)
+{
+    channel->way[way].mode = CHANNEL_KERNEL;
+    channel->way[way].unasked = 0;
+    channel->wire.sealed[way] = true;
+    if (channel->way[CHANNEL_TX].mode == CHANNEL_KERNEL && channel->way[CHANNEL_RX].mode == CHANNEL_KERNEL)
+        channel_drop_ssl(channel);
+}
+
+static void in_the_kernel(struct channel *channel, enum channel_way way)
 {
     struct direction *direction = &channel->way[way];
 
-    direction->mode = CHANNEL_KERNEL;
-    direction->unasked = 0;
-    channel->wire.sealed[way] = true;
+    channel_seal(channel, way);
     snprintf(direction->why, sizeof(direction->why), "kernel");
     if (channel->version == TLS_1_3 && way == CHANNEL_RX) {
         /* Lets the kernel decrypt straight into the reader's buffer; where it cannot, it goes on as it did. */
@@ -193,11 +206,9 @@ static void seal(struct channel *channel, enum channel_way way)
         (void)channel->wire.sys->setsockopt(channel->wire.sys, channel->wire.fd, SOL_TLS, TLS_RX_EXPECT_NO_PAD, &no_pad,
                                             sizeof(no_pad));
     }
-    if (channel->way[CHANNEL_TX].mode == CHANNEL_KERNEL && channel->way[CHANNEL_RX].mode == CHANNEL_KERNEL)
-        channel_drop_ssl(channel);
 }
 
-int channel_switch(struct channel *channel, enum channel_way way, uint64_t bytes)
+static int into_kernel(struct channel *channel, enum channel_way way, uint64_t bytes)
 {
     struct direction *direction = &channel->way[way];
     struct ktls_keys keys;
@@ -218,7 +229,9 @@ int channel_switch(struct channel *channel, enum channel_way way, uint64_t bytes
     const char *never = why_never(channel, way, bytes);
     if (never)
         return stay_user(channel, way, never);
-    int failed = stand_at_boundary(channel, way);
+    int failed = channel_at_boundary(channel, way);
+    if (!failed && way == CHANNEL_RX && wire_unread(&channel->wire) > 0)
+        failed = -EAGAIN;
     if (failed)
         return failed;
     failed = attach(channel);
@@ -233,8 +246,19 @@ int channel_switch(struct channel *channel, enum channel_way way, uint64_t bytes
     failed = channel_install(channel, way, &keys);
     if (failed)
         return refuse(channel, way, STEP_KEY, -failed);
-    seal(channel, way);
+    in_the_kernel(channel, way);
     return 0;
+}
+
+int channel_switch(struct channel *channel, enum channel_way way, uint64_t bytes)
+{
+    if (channel->way[way].aead)
+        return channel->way[way].broken ? channel->way[way].broken : 1;
+    int result = into_kernel(channel, way, bytes);
+    if (result != 1)
+        return result;
+    int failed = channel_cut(channel, way, bytes);
+    return failed ? failed : 1;
 }
 
 void channel_stay(struct channel *channel, enum channel_way way, const char *phrase)

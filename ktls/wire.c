@@ -74,7 +74,8 @@ static bool grow(struct wire_buffer *buffer, size_t capacity)
 
 static void move_to_front(struct wire_buffer *buffer)
 {
-    memmove(buffer->bytes, buffer->bytes + buffer->start, filled(buffer));
+    if (filled(buffer) > 0)
+        memmove(buffer->bytes, buffer->bytes + buffer->start, filled(buffer));
     buffer->end -= buffer->start;
     buffer->start = 0;
 }
@@ -117,6 +118,18 @@ int wire_flush(struct wire *wire)
     }
     out->start = out->end = 0;
     return 0;
+}
+
+uint8_t *wire_room(struct wire *wire, size_t size)
+{
+    if (make_room(&wire->out, size, OUT_MOST + OUT_SPARE) < size)
+        return NULL;
+    return wire->out.bytes + wire->out.end;
+}
+
+void wire_add(struct wire *wire, size_t size)
+{
+    wire->out.end += size;
 }
 
 static int bio_write(BIO *bio, const char *bytes, int length)
@@ -230,6 +243,50 @@ bool wire_has_record(const struct wire *wire)
         return false;
     record_tracker_feed(&ahead, wire->in.bytes + wire->in.start, header);
     return record_tracker_at_boundary(&ahead) || left - header >= ahead.body_left;
+}
+
+/* Reads behind the front of a record that stands there. What grew full at once gets more room. */
+static ssize_t read_more(struct wire *wire)
+{
+    struct wire_buffer *in = &wire->in;
+    bool grows = in->capacity < IN_MOST && in->capacity > 0 && in->end == in->capacity && !wire->drained;
+    size_t capacity = in->capacity < IN_FIRST ? IN_FIRST : grows ? in->capacity * 2 : in->capacity;
+
+    move_to_front(in);
+    if (capacity > in->capacity && !grow(in, capacity))
+        return -ENOMEM;
+    ssize_t got = wire_receive(wire, in->bytes + in->end, in->capacity - in->end);
+    if (got > 0)
+        in->end += (size_t)got;
+    return got;
+}
+
+ssize_t wire_record(struct wire *wire, const uint8_t **record)
+{
+    struct wire_buffer *in = &wire->in;
+    for (;;) { /* ends: each round reads, and what is read is a record sooner or later, or too long for one */
+        if (filled(in) >= TLS_RECORD_HEADER) {
+            const uint8_t *header = in->bytes + in->start;
+            size_t body = (size_t)header[3] << 8 | header[4];
+            if (body > AEAD_BODY_MAX)
+                return -EMSGSIZE;
+            *record = header;
+            if (filled(in) >= TLS_RECORD_HEADER + body)
+                return (ssize_t)(TLS_RECORD_HEADER + body);
+        }
+        if (wire->error[CHANNEL_RX])
+            return -wire->error[CHANNEL_RX];
+        ssize_t got = read_more(wire);
+        if (got < 0 && got != -EAGAIN)
+            wire->error[CHANNEL_RX] = (int)-got;
+        if (got <= 0)
+            return got;
+    }
+}
+
+void wire_take(struct wire *wire, size_t size)
+{
+    wire->in.start += size;
 }
 
 /* ---- the BIO ---- */

@@ -126,24 +126,6 @@ static void what_stands_behind_the_last_flight_is_not_lost(void **state)
     tls_end_free(&client);
 }
 
-static void openssl_tells_secrets_only_where_the_kernel_may_get_them(void **state)
-{
-    (void)state;
-    struct tls_end off = server_new(TLS_1_3, CONFIG_VERIFY_NONE, CONFIG_OFFLOAD_OFF);
-    struct tls_end automatic = server_new(TLS_1_3, CONFIG_VERIFY_NONE, CONFIG_OFFLOAD_AUTO);
-    struct tls_end required = server_new(TLS_1_3, CONFIG_VERIFY_NONE, CONFIG_OFFLOAD_REQUIRED);
-
-    assert_null(SSL_CTX_get_keylog_callback(tls_context_ssl(off.context)));
-    assert_non_null(SSL_CTX_get_keylog_callback(tls_context_ssl(automatic.context)));
-    tls_context_without_kernel(automatic.context);
-    tls_context_without_kernel(required.context);
-    assert_null(SSL_CTX_get_keylog_callback(tls_context_ssl(automatic.context)));
-    assert_non_null(SSL_CTX_get_keylog_callback(tls_context_ssl(required.context)));
-    tls_end_free(&off);
-    tls_end_free(&automatic);
-    tls_end_free(&required);
-}
-
 static void says_when_the_peer_has_said_that_nothing_more_will_come(void **state)
 {
     (void)state;
@@ -183,7 +165,6 @@ int main(void)
         cmocka_unit_test(what_is_left_is_light_where_no_certificate_and_no_key_exchange_is),
         cmocka_unit_test(a_flight_is_read_with_one_call),
         cmocka_unit_test(what_stands_behind_the_last_flight_is_not_lost),
-        cmocka_unit_test(openssl_tells_secrets_only_where_the_kernel_may_get_them),
         cmocka_unit_test(says_when_the_peer_has_said_that_nothing_more_will_come),
     };
     return cmocka_run_group_tests(tests, make_pki, remove_pki);

@@ -238,6 +238,9 @@ static void keeps_the_kernel_out_unless_it_is_in_fips_mode(void **state)
         assert_int_equal(channel_switch(pair.server, CHANNEL_TX, 1 << 20), kernel ? 0 : 1);
         assert_string_equal(channel_why(pair.server, CHANNEL_TX),
                             kernel ? "kernel" : "user: fips = yes, and this kernel is not in FIPS mode");
+        /* Nor is there a short cut, and so nobody who would need the secrets. */
+        assert_null(pair.server->way[CHANNEL_TX].aead);
+        assert_int_equal(SSL_CTX_get_keylog_callback(tls_context_ssl(server.context)) != NULL, kernel);
         assert_int_equal(tls_carry(pair.server, pair.client, 100000), 0);
         tls_pair_free(&pair);
         tls_end_free(&server);
