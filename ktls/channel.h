@@ -2,7 +2,7 @@
  * A channel: one connected socket and, for each direction, who encrypts it.
  *
  *     plain    nobody
- *     user     OpenSSL, in this process
+ *     user     OpenSSL, in this process: its record layer or, for a large body, its ciphers alone (shortcut.c)
  *     kernel   kTLS (Documentation/networking/tls.rst): what is written to the socket is plaintext
  *
  * A channel begins as `user` (or `plain`), and each direction may be *switched* to `kernel` once, at a record boundary.
