@@ -43,9 +43,9 @@ SCENARIOS = [
     {"id": "get-small", "title": "20,000 GETs of 4 KiB on 16 connections", "what": "get", "unit": "request", "bytes": 4096,
      "count": 20000, "connections": 16, "contenders": ["sluice", "nginx", "nginx-ktls"], "short": {"count": 800}},
     {"id": "handshake-full", "title": "full TLS 1.3 handshakes, P-256", "what": "full", "unit": "handshake", "bytes": 0,
-     "count": 200, "connections": 1, "contenders": ["sluice", "nginx"], "short": {"count": 40}},
+     "count": 200, "connections": 1, "contenders": ["sluice", "sluice-user", "nginx"], "short": {"count": 40}},
     {"id": "handshake-resumed", "title": "resumed TLS 1.3 handshakes", "what": "resumed", "unit": "handshake", "bytes": 0,
-     "count": 200, "connections": 1, "contenders": ["sluice", "nginx"], "short": {"count": 40}},
+     "count": 200, "connections": 1, "contenders": ["sluice", "sluice-user", "nginx"], "short": {"count": 40}},
 ]
 
 # Connections, and seconds of the guest's clock: enough for each to get some ten of the server's steps.

@@ -2,7 +2,8 @@
  * The server: listens where the model's protocols say, and serves their stores.
  *
  * One worker thread per core with its own ring and its own listening sockets (SO_REUSEPORT); handshakes run on a pool
- * of threads of their own, and so do calls on files that may block.
+ * of threads of their own (but for a client's last flight that holds no certificate), and so do calls on files that may
+ * block.
  */
 #ifndef SLUICE_SERVER_H
 #define SLUICE_SERVER_H
