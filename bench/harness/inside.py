@@ -30,7 +30,8 @@ SUITE = "TLS_AES_128_GCM_SHA256"
 
 # While the machine beneath reads a page from its disk the guest idles, and its clock leaps to its next timer; so a pause can be
 # of any length. What TCP has learned of a connection must survive that, and windows are as large as they get from the start.
-SETTINGS = {"net/ipv4/tcp_slow_start_after_idle": "0", "net/ipv4/tcp_rmem": "4096 6291456 6291456"}
+WINDOWS = "net/ipv4/tcp_rmem"
+SETTINGS = {"net/ipv4/tcp_slow_start_after_idle": "0", WINDOWS: "4096 6291456 6291456"}
 
 
 def free_port():
@@ -217,10 +218,15 @@ def measure(place, scenario, server, port):
 
 
 def together(place, scenario, port):
-    """What connections get that fetch at once. What it costs is not counted: they shake hands meanwhile."""
+    """What connections get that fetch at once. What it costs is not counted: they shake hands meanwhile. With windows that begin
+    large the first would have more under way than its share of so short a time is."""
+    windows = pathlib.Path("/proc/sys", WINDOWS)
+    large = windows.read_text()
+    windows.write_text(place.order["windows"])
     done = subprocess.run([place.order["crowd"], str(scenario["connections"]), "1", str(scenario["seconds"]), str(port),
                            f"/{scenario['id']}", str(scenario["bytes"]), SUITE], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           text=True)
+    windows.write_text(large)
     if done.returncode:
         sys.exit(f"inside: the crowd ended with {done.returncode}")
     return json.loads(done.stdout)
@@ -243,6 +249,7 @@ def main():
     if "SLUICE_GUEST" not in os.environ:
         sys.exit("inside: this is for the guest, tests/guest/guest -i")
     resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
+    order["windows"] = pathlib.Path("/proc/sys", WINDOWS).read_text()
     for name, value in SETTINGS.items():
         pathlib.Path("/proc/sys", name).write_text(value)
     place, results = Place(order), []
