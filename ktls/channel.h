@@ -211,4 +211,11 @@ void channel_trim(struct channel *channel);
 void channel_busy(struct channel *channel);
 void channel_idle(struct channel *channel);
 
+/*
+ * Nothing has moved for so long that OpenSSL's part of the channel is not worth its memory: where profile, suite and
+ * kernel allow it both directions go to the kernel, as channel_switch() does it, and it is freed. Somebody may wait for
+ * the socket meanwhile. True: that was tried, which takes as long as a small request.
+ */
+bool channel_retire(struct channel *channel);
+
 #endif

@@ -261,6 +261,31 @@ int channel_switch(struct channel *channel, enum channel_way way, uint64_t bytes
     return failed ? failed : 1;
 }
 
+static bool may_retire(struct channel *channel)
+{
+    if (!channel->ssl || !channel->established || channel->close_sent || channel->close_received)
+        return false;
+    for (enum channel_way way = CHANNEL_TX; way <= CHANNEL_RX; way++) {
+        const struct direction *direction = &channel->way[way];
+        if (direction->aead || direction->settled || direction->broken)
+            return false;
+        if (direction->mode != CHANNEL_KERNEL && (why_never(channel, way, 0) || channel_at_boundary(channel, way)))
+            return false;
+    }
+    return wire_unread(&channel->wire) == 0;
+}
+
+bool channel_retire(struct channel *channel)
+{
+    /* That the peer has closed its side is for the next read to find. */
+    if (!may_retire(channel) || attach(channel) == -ENOTCONN)
+        return false;
+    /* What fails is for the next body to report. The kernel more often lacks RX: then TX stays, too. */
+    if (into_kernel(channel, CHANNEL_RX, 0) == 0)
+        (void)into_kernel(channel, CHANNEL_TX, 0);
+    return true;
+}
+
 void channel_stay(struct channel *channel, enum channel_way way, const char *phrase)
 {
     struct direction *direction = &channel->way[way];

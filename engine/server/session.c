@@ -14,6 +14,8 @@
 #define HELD_MOST (64u << 10)     /* bytes of answers that may wait for the next ones */
 #define CROWDED_STEP (128u << 10) /* bytes at a time, and waiting in the socket: see bench/README.md */
 #define QUIET_TICKS 2             /* between requests, after which OpenSSL keeps no buffers */
+#define RETIRE_TICKS 12           /* the same, after which the kernel has the connection, where it can */
+#define RETIRE_MOST 64            /* of a worker's, in a tick: each takes some 100 microseconds */
 
 #define session_of(pointer, member) ((struct session *)((char *)(pointer)-offsetof(struct session, member)))
 
@@ -231,16 +233,33 @@ void session_drain(struct session *session)
         session_end(session);
 }
 
+/* The longer no request comes, the less is kept for it. */
+static void heed_quiet(struct session *session)
+{
+    struct worker *worker = session->worker;
+
+    if (!is_idle(session) || session->quiet_ticks >= RETIRE_TICKS)
+        return;
+    session->quiet_ticks++;
+    if (session->quiet_ticks == QUIET_TICKS) {
+        channel_idle(session->channel);
+        http_reader_free(session->reader);
+        session->reader = NULL;
+    }
+    if (session->quiet_ticks < RETIRE_TICKS)
+        return;
+    if (worker->retired < RETIRE_MOST)
+        worker->retired += channel_retire(session->channel);
+    else
+        session->quiet_ticks--; /* others have kept the worker long enough */
+}
+
 void session_tick(struct session *session, uint64_t now)
 {
     const struct config_server *limits = &session->epoch->config->server;
 
     record_tick(session);
-    if (is_idle(session) && session->quiet_ticks < QUIET_TICKS && ++session->quiet_ticks == QUIET_TICKS) {
-        channel_idle(session->channel);
-        http_reader_free(session->reader);
-        session->reader = NULL;
-    }
+    heed_quiet(session);
     if (session_digest_unwanted(session)) {
         session_free(session);
         return;

@@ -28,6 +28,7 @@ struct worker {
     struct epoch *epoch;      /* held: what new sessions get */
     struct session *sessions; /* doubly linked */
     struct ring_op tick, grace;
+    unsigned retired, untrimmed; /* channels: in this tick; since the heap last gave memory back */
     struct ring_task stop, hurry, swap;
     unsigned grace_ms;
     unsigned closing;        /* listeners that a swap waits for */

@@ -150,6 +150,121 @@ static void both_directions_in_the_kernel_need_no_openssl(void **state)
     }
 }
 
+/* ---- retirement ---- */
+
+static void a_channel_that_retires_goes_on_in_the_kernel_with_each_suite(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < SUITES * 2; i++) {
+        struct scene scene;
+        open_scene(&scene, i & 1, suites[i / 2].suite, suites[i / 2].version, CONFIG_OFFLOAD_AUTO);
+        exchange_heads(&scene);
+        channel_expect_head(scene.ours);
+        channel_idle(scene.ours);
+        assert_true(channel_retire(scene.ours));
+        assert_null(scene.ours->ssl);
+        assert_string_equal(channel_why(scene.ours, CHANNEL_TX), "kernel");
+        assert_string_equal(channel_why(scene.ours, CHANNEL_RX), "kernel");
+        assert_false(channel_retire(scene.ours)); /* it is retired */
+        channel_busy(scene.ours);
+        channel_expect_head(scene.ours);
+        exchange_heads(&scene);
+        channel_idle(scene.ours);
+        assert_true(channel_facts(scene.ours)->peer_verified);
+        assert_non_null(channel_peer(scene.ours));
+        assert_int_equal(channel_close_notify(scene.peer), 0);
+        char byte;
+        assert_int_equal(read_soon(scene.ours, &byte, 1), 0);
+        close_scene(&scene);
+    }
+}
+
+static void what_came_before_a_channel_retired_is_read_afterwards(void **state)
+{
+    (void)state;
+    struct scene scene;
+    char head[8];
+    open_scene(&scene, true, suites[0].suite, suites[0].version, CONFIG_OFFLOAD_AUTO);
+    exchange_heads(&scene);
+    assert_int_equal(channel_write(scene.peer, "head", 4), 4);
+    assert_int_equal(channel_flush(scene.peer), 0);
+    assert_true(channel_retire(scene.ours));
+    assert_null(scene.ours->ssl);
+    assert_int_equal(read_soon(scene.ours, head, sizeof(head)), 4);
+    assert_memory_equal(head, "head", 4);
+    close_scene(&scene);
+}
+
+static void a_channel_that_has_something_in_hand_does_not_retire(void **state)
+{
+    (void)state;
+    struct scene scene;
+    char byte;
+    open_scene(&scene, true, suites[0].suite, suites[0].version, CONFIG_OFFLOAD_AUTO);
+    exchange_heads(&scene);
+    assert_int_equal(channel_write(scene.peer, "head", 4), 4);
+    assert_int_equal(channel_flush(scene.peer), 0);
+    assert_int_equal(read_soon(scene.ours, &byte, 1), 1);
+    assert_false(channel_retire(scene.ours)); /* three bytes are decrypted */
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(read_soon(scene.ours, &byte, 1), 1);
+    assert_true(channel_retire(scene.ours));
+    close_scene(&scene);
+}
+
+static void a_channel_that_the_kernel_refuses_to_retire_goes_on_with_openssl(void **state)
+{
+    static const enum soft_call refused[] = { SOFT_ULP, SOFT_RX, SOFT_TX };
+    (void)state;
+    for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
+        struct scene scene;
+        open_scene(&scene, true, suites[0].suite, suites[0].version, CONFIG_OFFLOAD_AUTO);
+        exchange_heads(&scene);
+        scene.soft.refuse = refused[i];
+        scene.soft.refusal = ENOENT;
+        assert_true(channel_retire(scene.ours));
+        assert_non_null(scene.ours->ssl);
+        assert_false(channel_retire(scene.ours)); /* it was heard once */
+        exchange_heads(&scene);
+        close_scene(&scene);
+    }
+}
+
+static void a_channel_whose_peer_has_gone_does_not_retire(void **state)
+{
+    (void)state;
+    struct scene scene;
+    char byte;
+    open_scene(&scene, true, suites[0].suite, suites[0].version, CONFIG_OFFLOAD_REQUIRED);
+    exchange_heads(&scene);
+    scene.soft.refuse = SOFT_ULP;
+    scene.soft.refusal = ENOTCONN;
+    assert_false(channel_retire(scene.ours));
+    assert_string_equal(channel_reason(scene.ours), "");
+    assert_int_equal(channel_close_notify(scene.peer), 0);
+    assert_int_equal(read_soon(scene.ours, &byte, 1), 0);
+    close_scene(&scene);
+}
+
+static void a_channel_that_may_not_go_to_the_kernel_does_not_retire(void **state)
+{
+    (void)state;
+    struct scene scene;
+    open_scene(&scene, true, suites[0].suite, suites[0].version, CONFIG_OFFLOAD_OFF);
+    exchange_heads(&scene);
+    assert_false(channel_retire(scene.ours));
+    assert_false(socket_of(&scene)->ulp);
+    close_scene(&scene);
+    open_scene(&scene, true, suites[0].suite, suites[0].version, CONFIG_OFFLOAD_AUTO);
+    tls_context_without_kernel(scene.server_end.context);
+    exchange_heads(&scene);
+    assert_false(channel_retire(scene.ours));
+    assert_false(socket_of(&scene)->ulp);
+    assert_int_equal(channel_close_notify(scene.ours), 0);
+    assert_false(channel_retire(scene.ours));
+    close_scene(&scene);
+}
+
 static uint64_t tail_of(const struct soft_key *key)
 {
     uint64_t value = 0;
@@ -945,6 +1060,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(openssl_understands_each_direction_of_each_end_with_each_suite),
         cmocka_unit_test(both_directions_in_the_kernel_need_no_openssl),
+        cmocka_unit_test(a_channel_that_retires_goes_on_in_the_kernel_with_each_suite),
+        cmocka_unit_test(what_came_before_a_channel_retired_is_read_afterwards),
+        cmocka_unit_test(a_channel_that_has_something_in_hand_does_not_retire),
+        cmocka_unit_test(a_channel_that_the_kernel_refuses_to_retire_goes_on_with_openssl),
+        cmocka_unit_test(a_channel_whose_peer_has_gone_does_not_retire),
+        cmocka_unit_test(a_channel_that_may_not_go_to_the_kernel_does_not_retire),
         cmocka_unit_test(hands_over_the_count_of_records_that_went_before),
         cmocka_unit_test(goes_on_after_the_last_explicit_nonce_that_openssl_used),
         cmocka_unit_test(a_switched_end_keeps_no_secret_it_has_no_use_for),

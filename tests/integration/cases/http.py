@@ -10,6 +10,7 @@ import time
 
 from harness import check, equal, files, setup, test, wait_for
 from harness.pki import Authority
+from harness.run import tls_counters
 from harness.wire import Wire
 
 BODY = bytes(range(256)) * 40
@@ -19,6 +20,26 @@ def site(t, **limits):
     server = setup.server(t, **limits)
     (server.root / "file").write_bytes(BODY)
     return server, Wire(t, server.port)
+
+
+@test("guest", each=("1.3", "1.2"))
+def a_connection_that_rests_goes_to_the_kernel_and_goes_on_there(t, version):
+    server = setup.server(t, server_profile={"offload": "auto", "min_version": "1.2"}, idle_timeout="5m")
+    (server.root / "file").write_bytes(BODY)
+    wire = Wire(t, server.port, version=version)
+    before = tls_counters()
+    equal(wire.request("GET", "/file").body, BODY, "body")
+    check(server.wait_event("T01I")["rx"].startswith("user"), "it was there before")
+    wait_for(lambda: all(tls_counters()[n] > before[n] for n in ("TlsCurrTxSw", "TlsCurrRxSw")), "both directions", 60)
+    wire.send_request("GET", "/file")  # two at once
+    wire.send_request("GET", "/file", {"Range": "bytes=5-9"})
+    equal((wire.response().body, wire.response().body), (BODY, BODY[5:10]), "bodies")
+    last = server.wait_event("T01I", status=206)
+    equal((last["tx"], last["rx"], last["version"]), ("kernel", "kernel", f"TLSv{version}"), "what is told of it")
+    check(wire.request("PUT", "/other", body=BODY[::-1]).status in (201, 204), "a PUT was refused")
+    equal((server.root / "other").read_bytes(), BODY[::-1], "what was sent")
+    server.stop()
+    wire.end()
 
 
 @test("host", "guest")
