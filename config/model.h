@@ -43,6 +43,7 @@ enum config_path {
 
 enum config_overwrite { CONFIG_OVERWRITE_YES, CONFIG_OVERWRITE_NO, CONFIG_OVERWRITE_RENAME };
 enum config_events { CONFIG_EVENTS_TEXT, CONFIG_EVENTS_JSON };
+enum config_transfer_events { CONFIG_TRANSFER_EVENTS_ALL, CONFIG_TRANSFER_EVENTS_FAILED };
 enum config_events_to { CONFIG_EVENTS_STDERR, CONFIG_EVENTS_JOURNAL };
 
 struct config_list {
@@ -113,6 +114,7 @@ struct config_server {
     unsigned idle_timeout;              /* milliseconds, between requests and without progress in a body */
     enum config_events events;
     enum config_events_to events_to;
+    enum config_transfer_events transfer_events; /* which of them are told as events: T01I, T14I */
     char *user, *group;           /* to become once the ports are taken; NULL: stay who we are */
     char *password_file;          /* NULL: nobody has a password */
     char *catalog;                /* where transfers are recorded; NULL: nowhere */

@@ -30,6 +30,12 @@ static const struct config_choice events_to[] = {
     { 0 },
 };
 
+static const struct config_choice transfer_events[] = {
+    { "all", CONFIG_TRANSFER_EVENTS_ALL },
+    { "failed", CONFIG_TRANSFER_EVENTS_FAILED },
+    { 0 },
+};
+
 static const struct config_choice key_usage[] = {
     { "verify", CONFIG_KEY_USAGE_VERIFY },
     { "none", CONFIG_KEY_USAGE_NONE },
@@ -155,6 +161,10 @@ static const struct config_key server_keys[] = {
       .help = "how events are written: `key=value`, or one JSON object a line" },
     { SERVER(events_to), .type = CONFIG_TYPE_CHOICE, .fallback = "stderr", .choices = events_to,
       .help = "where events go: standard error, or the journal with each field as a field of its own" },
+    { SERVER(transfer_events), .type = CONFIG_TYPE_CHOICE, .fallback = "all", .choices = transfer_events,
+      .help = "which transfers are told as an event each: `all`, or `failed`: where a great many small files move, what "
+              "went well (T01I, T14I) need not be told; refusals, warnings, errors and deletions always are, and a "
+              "`catalog` has all transfers" },
     { SERVER(user), .type = CONFIG_TYPE_WORD,
       .help =
           "the system's user to become once the ports are taken; a reload reads certificates and keys as that user" },

@@ -60,16 +60,16 @@ class Place:
                 out.write(period[: size - at])
 
 
-def _ours(place, port, offload):
+def _ours(place, port, offload, events="failed"):
     site = place.folder / "site.ini"
     site.write_text(sites.sluice(root=place.root, port=port, certificate="leaf.pem", key="leaf.key", suite=SUITE, offload=offload,
-                                 server={"workers": 1, "idle_timeout": "1h", "max_connections": DESCRIPTORS,
+                                 server={"workers": 1, "idle_timeout": "1h", "transfer_events": events, "max_connections": DESCRIPTORS,
                                          "max_connections_per_address": DESCRIPTORS}, store={"anonymous": "write", "path": place.path}))
     return site
 
 
-def sluice(place, port, offload):
-    return [place.order["binary"], "serve", "-c", _ours(place, port, offload)]
+def sluice(place, port, how):
+    return [place.order["binary"], "serve", "-c", _ours(place, port, *how)]
 
 
 def floor(place, port, _):
@@ -85,7 +85,7 @@ def nginx(place, port, options):
 
 
 SERVERS = {
-    "sluice": (sluice, "auto"), "sluice-user": (sluice, "off"), "floor": (floor, None),
+    "sluice": (sluice, ["auto"]), "sluice-events": (sluice, ["auto", "all"]), "sluice-user": (sluice, ["off"]), "floor": (floor, None),
     "nginx": (nginx, []), "nginx-ktls": (nginx, [sites.KTLS]),
 }
 

@@ -159,11 +159,20 @@ enum flow request_continue(struct session *session, enum flow (*then)(struct ses
     return session_send(session, then);
 }
 
+/* Who asked not to hear of each transfer that went well. */
+static bool is_untold(const struct session *session, const char *direction, const char *reason)
+{
+    return !reason && session->epoch->config->server.transfer_events == CONFIG_TRANSFER_EVENTS_FAILED &&
+           strcmp(direction, "delete") != 0;
+}
+
 static void report(struct session *session, const char *id, const char *direction, uint64_t bytes, const char *reason)
 {
     const struct channel_facts *facts = channel_facts(session->channel);
     char limit[CONFIG_RATE_SIZE], transfer[CATALOG_ID_SIZE], told[PUMP_TOLD_SIZE];
 
+    if (is_untold(session, direction, reason))
+        return;
     catalog_id_print(session->transfer, transfer);
     event(session->worker->server->log, id, EVENT_T("direction", direction), EVENT_T("path", session->path),
           EVENT_T("reason", reason), EVENT_N("status", session->status), EVENT_N("bytes", bytes),
