@@ -30,6 +30,18 @@ const char *head_guard_feed(struct head_guard *guard, unsigned char byte)
     return NULL;
 }
 
+size_t head_guard_run(struct head_guard *guard, const char *bytes, size_t length)
+{
+    size_t run = 0;
+
+    if (guard->cr || guard->column == 0)
+        return 0;
+    while (run < length && !control((unsigned char)bytes[run]))
+        run++;
+    guard->column += run;
+    return run;
+}
+
 static bool hexadecimal(unsigned char byte)
 {
     return (byte >= '0' && byte <= '9') || ((byte | 0x20) >= 'a' && (byte | 0x20) <= 'f');

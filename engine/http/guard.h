@@ -19,6 +19,8 @@ struct head_guard {
 };
 
 const char *head_guard_feed(struct head_guard *guard, unsigned char byte);
+/* Takes what it would take of `bytes` without another word, as far as one line goes. Returns how many; 0: feed it one. */
+size_t head_guard_run(struct head_guard *guard, const char *bytes, size_t length);
 
 /* What stands between the data of chunks: sizes, extensions, trailers. */
 enum chunk_place {

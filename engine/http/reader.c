@@ -54,6 +54,13 @@ void http_reader_free(struct http_reader *reader)
     free(reader);
 }
 
+/* Fields beyond the count are never looked at. */
+static void forget_head(struct http_head *head)
+{
+    memset(head, 0, offsetof(struct http_head, fields));
+    memset(&head->field_count, 0, sizeof *head - offsetof(struct http_head, field_count));
+}
+
 void http_reader_next(struct http_reader *reader, bool to_head)
 {
     parser_reset(reader->parser);
@@ -65,16 +72,18 @@ void http_reader_next(struct http_reader *reader, bool to_head)
     reader->guard = (struct head_guard){ 0 };
     reader->chunks = (struct chunk_guard){ .limit = reader->limit };
     reader->refusal = HTTP_ACCEPTED;
-    reader->head = (struct http_head){ 0 };
+    forget_head(&reader->head);
 }
 
 static struct http_refusal parse(struct http_reader *reader)
 {
     struct start_line start = { 0 };
-    struct parser_fields fields = { 0 };
+    struct parser_fields fields; /* the array is large, and only as much of it as counts is looked at */
     const char *line_end = memchr(reader->bytes, '\r', reader->length);
     const char *why = NULL;
 
+    fields.count = 0;
+    fields.too_many = false;
     struct http_refusal refusal =
         start_line_read(reader->side, reader->bytes, (size_t)(line_end - reader->bytes), &start);
     if (refusal.status)
@@ -125,11 +134,25 @@ static struct http_refusal feed(struct http_reader *reader, char byte)
     return parse(reader);
 }
 
+/* What stands within a line, in one go. Returns how many bytes. */
+static size_t feed_run(struct http_reader *reader, const char *bytes, size_t length)
+{
+    size_t room = reader->limit - reader->length;
+    size_t run = head_guard_run(&reader->guard, bytes, length < room ? length : room);
+
+    memcpy(reader->bytes + reader->length, bytes, run);
+    reader->length += run;
+    return run;
+}
+
 enum http_progress http_reader_head(struct http_reader *reader, const char *bytes, size_t length, size_t *used)
 {
     *used = 0;
-    while (*used < length && !reader->complete && !reader->refusal.status)
-        reader->refusal = feed(reader, bytes[(*used)++]);
+    while (*used < length && !reader->complete && !reader->refusal.status) {
+        *used += feed_run(reader, bytes + *used, length - *used);
+        if (*used < length)
+            reader->refusal = feed(reader, bytes[(*used)++]);
+    }
     if (reader->refusal.status)
         return HTTP_REFUSED;
     return reader->complete ? HTTP_COMPLETE : HTTP_MORE;

@@ -60,9 +60,13 @@ void http_write_field(struct http_writer *writer, const char *name, const char *
 
 void http_write_status(struct http_writer *writer, unsigned status)
 {
-    char date[HTTP_DATE_SIZE];
+    static _Thread_local time_t second = -1;
+    static _Thread_local char date[HTTP_DATE_SIZE]; /* a thread's last one, for as long as it is the same second */
+    time_t now = time(NULL);
 
-    http_date(time(NULL), date);
+    if (now != second)
+        http_date(now, date);
+    second = now;
     http_write_text(writer, "HTTP/1.1 ");
     http_write_number(writer, status);
     append(writer, " ", 1);
