@@ -1,8 +1,9 @@
 /*
  * A channel from the inside, and how the files behind channel.h share the work. Private to ktls/ and its tests.
  *
- *     channel.c    from birth to death; read, write, flush, close
+ *     channel.c    from birth to death; write, flush, close
  *     handshake.c  the handshake, and the facts it leaves
+ *     reading.c    what comes from the peer, whoever decrypts it
  *     observe.c    what OpenSSL tells of its records and secrets: the counts and keys that make a switch possible
  *     wire.c       the BIO between OpenSSL and the socket
  *     switch.c     from OpenSSL to the kernel
