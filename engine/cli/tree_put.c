@@ -181,7 +181,8 @@ static void dress_folders(struct sending *sending)
     struct tree_run *run = sending->run;
     struct tree *tree = run->tree;
 
-    run->small_count = run->next = 0;
+    run->small_count = 0;
+    run->next = 0;
     for (size_t i = tree->count; i-- > 0;) {
         struct tree_entry *entry = &tree->items[i];
         if (entry->kind == TREE_DIRECTORY && !entry->left_out && !entry->lacks &&
