@@ -136,6 +136,7 @@ struct config_store {
     struct config_list read, write, list, delete;
     enum config_path path;
     enum config_overwrite overwrite;
+    bool immutable; /* a file that has its name never changes any more */
 };
 
 struct config_profile {

@@ -69,14 +69,10 @@ static const struct config_choice access_rights[] = {
 };
 
 const struct config_choice config_path_choices[] = {
-    { "auto", CONFIG_PATH_AUTO },
-    { "sendfile", CONFIG_PATH_SENDFILE },
-    { "splice", CONFIG_PATH_SPLICE },
-    { "splice-hybrid", CONFIG_PATH_SPLICE_HYBRID },
-    { "fixed", CONFIG_PATH_FIXED },
-    { "direct", CONFIG_PATH_DIRECT },
-    { "recv", CONFIG_PATH_RECV },
-    { 0 },
+    { "auto", CONFIG_PATH_AUTO },     { "sendfile", CONFIG_PATH_SENDFILE },
+    { "splice", CONFIG_PATH_SPLICE }, { "splice-hybrid", CONFIG_PATH_SPLICE_HYBRID },
+    { "fixed", CONFIG_PATH_FIXED },   { "direct", CONFIG_PATH_DIRECT },
+    { "recv", CONFIG_PATH_RECV },     { 0 },
 };
 
 static const struct config_choice overwrite[] = {
@@ -162,9 +158,10 @@ static const struct config_key server_keys[] = {
     { SERVER(events_to), .type = CONFIG_TYPE_CHOICE, .fallback = "stderr", .choices = events_to,
       .help = "where events go: standard error, or the journal with each field as a field of its own" },
     { SERVER(transfer_events), .type = CONFIG_TYPE_CHOICE, .fallback = "all", .choices = transfer_events,
-      .help = "which transfers are told as an event each: `all`, or `failed`: where a great many small files move, what "
-              "went well (T01I, T14I) need not be told; refusals, warnings, errors and deletions always are, and a "
-              "`catalog` has all transfers" },
+      .help =
+          "which transfers are told as an event each: `all`, or `failed`: where a great many small files move, what "
+          "went well (T01I, T14I) need not be told; refusals, warnings, errors and deletions always are, and a "
+          "`catalog` has all transfers" },
     { SERVER(user), .type = CONFIG_TYPE_WORD,
       .help =
           "the system's user to become once the ports are taken; a reload reads certificates and keys as that user" },
@@ -210,6 +207,11 @@ static const struct config_key store_keys[] = {
       .help =
           "how bodies move between file and socket; `auto` chooses for each by what is known of it. What was chosen "
           "and why is told with each transfer; a path of one direction leaves the other to `auto`" },
+    { STORE(immutable), .type = CONFIG_TYPE_FLAG, .fallback = "no",
+      .help =
+          "promises that no file changes once it has its name (uploads replace files whole, and keep the promise): "
+          "where a network card encrypts, it may then send the page cache as it stands (`TLS_TX_ZEROCOPY_RO`, Linux "
+          "5.19). A file that does change while it is sent ends the session at the client" },
     { 0 },
 };
 

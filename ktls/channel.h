@@ -175,6 +175,14 @@ bool channel_worn(const struct channel *channel);
 /* Sends close_notify in whatever mode TX is in. 0 sent (or plain: nothing to send), -EAGAIN, or an error. Once only. */
 int channel_close_notify(struct channel *channel);
 
+/*
+ * The files sent from here on never change: where a network card encrypts, it may send their pages as they stand, and
+ * again where a segment is lost (TLS_TX_ZEROCOPY_RO, Documentation/networking/tls.rst; since Linux 5.19). Where the
+ * processor does, nothing differs. 0; -EINVAL: TX is not in the kernel; else -errno, and all stays as it was. What
+ * came of it is in channel_why().
+ */
+int channel_immutable(struct channel *channel, bool immutable);
+
 /* The peer said that nothing more will come: its close_notify was read. */
 bool channel_heard_close(const struct channel *channel);
 

@@ -141,6 +141,7 @@ struct channel {
     short events;
     uint64_t pace; /* as channel_pace() was last told; 0: no limit */
     unsigned unsent_most; /* as channel_hold() was; 0: none */
+    bool immutable;       /* as channel_immutable() was last told, and the kernel took */
 
     bool server;
     bool established; /* the handshake is done */

@@ -18,6 +18,9 @@
 #ifndef TLS_RX_EXPECT_NO_PAD
 #define TLS_RX_EXPECT_NO_PAD 4
 #endif
+#ifndef TLS_TX_ZEROCOPY_RO
+#define TLS_TX_ZEROCOPY_RO 3
+#endif
 
 enum step { STEP_ULP, STEP_KEY };
 
@@ -206,6 +209,26 @@ static void in_the_kernel(struct channel *channel, enum channel_way way)
         (void)channel->wire.sys->setsockopt(channel->wire.sys, channel->wire.fd, SOL_TLS, TLS_RX_EXPECT_NO_PAD, &no_pad,
                                             sizeof(no_pad));
     }
+}
+
+int channel_immutable(struct channel *channel, bool immutable)
+{
+    struct direction *tx = &channel->way[CHANNEL_TX];
+    unsigned value = immutable;
+
+    if (!channel_in_kernel(channel, CHANNEL_TX))
+        return -EINVAL;
+    if (channel->immutable == immutable)
+        return 0;
+    int failed = channel->wire.sys->setsockopt(channel->wire.sys, channel->wire.fd, SOL_TLS, TLS_TX_ZEROCOPY_RO, &value,
+                                               sizeof(value));
+    if (failed) {
+        snprintf(tx->why, sizeof(tx->why), "kernel, not told that files are immutable: %s", strerrordesc_np(-failed));
+        return failed;
+    }
+    channel->immutable = immutable;
+    snprintf(tx->why, sizeof(tx->why), immutable ? "kernel, files immutable" : "kernel");
+    return 0;
 }
 
 static int into_kernel(struct channel *channel, enum channel_way way, uint64_t bytes)

@@ -302,6 +302,9 @@ static enum flow step_sent(struct session *session)
         request_failed(session, "out", 0, channel_reason(session->channel));
         return session_abort(session);
     }
+    /* Only a promise: a kernel that does not take it sends as it always does. */
+    if (rc == 0)
+        (void)channel_immutable(session->channel, session->service->protocol->store->immutable);
     session->pump = (struct pump){
         .way = PUMP_SEND, .file = session->file, .offset = session->range.first, .length = session->range.length
     };

@@ -390,6 +390,12 @@ static int soft_setsockopt(const struct ktls_sys *sys, int fd, int level, int op
         return setsockopt(fd, level, option, value, length) == 0 ? 0 : -errno;
     if (option == TLS_RX_EXPECT_NO_PAD)
         return refused(soft, SOFT_NO_PAD);
+    if (option == TLS_TX_ZEROCOPY_RO) {
+        failed = length == sizeof(socket->zerocopy) ? refused(soft, SOFT_ZEROCOPY) : -EINVAL;
+        if (!failed)
+            memcpy(&socket->zerocopy, value, length);
+        return failed;
+    }
     failed = refused(soft, option == TLS_TX ? SOFT_TX : SOFT_RX);
     return failed ? failed : install(soft, socket, option == TLS_TX, value, length);
 }

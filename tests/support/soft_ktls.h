@@ -32,6 +32,7 @@ struct soft_key {
 struct soft_socket {
     int fd;
     bool ulp, update_pending, broken;
+    unsigned zerocopy; /* TLS_TX_ZEROCOPY_RO */
     struct soft_key tx, rx;
     uint8_t *raw, *out; /* bytes from and for the socket */
     size_t raw_size, out_size;
@@ -40,7 +41,7 @@ struct soft_socket {
     uint8_t record_type; /* 0: none */
 };
 
-enum soft_call { SOFT_NONE, SOFT_ULP, SOFT_TX, SOFT_RX, SOFT_NO_PAD, SOFT_ASK, SOFT_SEND, SOFT_RECEIVE };
+enum soft_call { SOFT_NONE, SOFT_ULP, SOFT_TX, SOFT_RX, SOFT_NO_PAD, SOFT_ZEROCOPY, SOFT_ASK, SOFT_SEND, SOFT_RECEIVE };
 
 struct soft_ktls {
     struct ktls_sys sys; /* first: what the channel gets */

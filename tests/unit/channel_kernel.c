@@ -491,6 +491,43 @@ static void goes_without_the_hint_about_padding(void **state)
     close_scene(&scene);
 }
 
+static void tells_the_kernel_that_files_are_immutable_and_takes_it_back(void **state)
+{
+    (void)state;
+    struct scene scene;
+    open_scene(&scene, true, suites[0].suite, 0x0304, CONFIG_OFFLOAD_AUTO);
+    struct soft_socket *socket = soft_ktls_socket(&scene.soft, channel_fd(scene.ours));
+    exchange_heads(&scene);
+    assert_int_equal(channel_immutable(scene.ours, true), -EINVAL);
+    assert_int_equal(channel_switch(scene.ours, CHANNEL_TX, UINT64_MAX), 0);
+    assert_int_equal(channel_immutable(scene.ours, false), 0);
+    assert_string_equal(channel_why(scene.ours, CHANNEL_TX), "kernel");
+    assert_int_equal(channel_immutable(scene.ours, true), 0);
+    assert_int_equal(socket->zerocopy, 1);
+    assert_string_equal(channel_why(scene.ours, CHANNEL_TX), "kernel, files immutable");
+    assert_int_equal(tls_carry(scene.ours, scene.peer, 100000), 0);
+    assert_int_equal(channel_immutable(scene.ours, false), 0);
+    assert_int_equal(socket->zerocopy, 0);
+    assert_string_equal(channel_why(scene.ours, CHANNEL_TX), "kernel");
+    close_scene(&scene);
+}
+
+static void sends_as_ever_where_the_kernel_knows_of_no_immutable_files(void **state)
+{
+    (void)state;
+    struct scene scene;
+    open_scene(&scene, true, suites[0].suite, 0x0304, CONFIG_OFFLOAD_AUTO);
+    exchange_heads(&scene);
+    assert_int_equal(channel_switch(scene.ours, CHANNEL_TX, UINT64_MAX), 0);
+    scene.soft.refuse = SOFT_ZEROCOPY;
+    scene.soft.refusal = ENOPROTOOPT;
+    assert_int_equal(channel_immutable(scene.ours, true), -ENOPROTOOPT);
+    assert_string_equal(channel_why(scene.ours, CHANNEL_TX),
+                        "kernel, not told that files are immutable: Protocol not available");
+    assert_int_equal(tls_carry(scene.ours, scene.peer, 100000), 0);
+    close_scene(&scene);
+}
+
 static void a_profile_without_offload_never_asks_the_kernel(void **state)
 {
     (void)state;
@@ -1075,6 +1112,8 @@ int main(void)
         cmocka_unit_test(waits_until_openssls_last_records_have_left),
         cmocka_unit_test(what_the_kernel_refuses_stays_with_openssl_and_says_why),
         cmocka_unit_test(goes_without_the_hint_about_padding),
+        cmocka_unit_test(tells_the_kernel_that_files_are_immutable_and_takes_it_back),
+        cmocka_unit_test(sends_as_ever_where_the_kernel_knows_of_no_immutable_files),
         cmocka_unit_test(a_profile_without_offload_never_asks_the_kernel),
         cmocka_unit_test(a_context_told_that_there_is_no_ktls_never_asks_for_it),
         cmocka_unit_test(a_suite_the_kernel_lacks_stays_with_openssl),

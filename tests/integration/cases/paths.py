@@ -47,6 +47,17 @@ def a_range_that_begins_and_ends_anywhere_is_sent(t, path):
     check(t.path("got").read_bytes() == source.read_bytes()[FIRST : LAST + 1], "the range differs")
 
 
+@test("host", "guest")
+def files_of_an_immutable_store_are_told_to_the_kernel(t):
+    store = t.make_folder("files")
+    server = setup.server(t, more={"store main": {"root": store, "immutable": "yes"}})
+    source = files.make(store / "file", SIZES[-1], 3)
+    tool(t, "curl", *curl_options(t), "-o", t.path("got"), f"https://localhost:{server.port}/file")
+    files.same(source, t.path("got"))
+    told = server.wait_event("T01I", path="file")["tx"]
+    check(told == "kernel, files immutable" if t.run.kernel else told.startswith("user: "), f"who encrypted: {told}")
+
+
 @test("host")
 def a_path_that_is_not_there_is_named_with_those_that_are(t):
     ini = setup.partner(t, 1)
