@@ -56,6 +56,8 @@ static size_t read_size(const struct hybrid *hybrid, size_t room)
     const struct pump *pump = hybrid->piped.flow.pump;
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     uint64_t left = pump->length - hybrid->taken;
+    if (room > PUMP_CROWDED_TURN && pool_contended(pump->pool, POOL_PIPE))
+        room = PUMP_CROWDED_TURN;
     if (pump->step > page && room > pump->step)
         room = pump->step;
     if (room > page)
