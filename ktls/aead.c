@@ -113,7 +113,7 @@ static ssize_t strip(const uint8_t *plain, size_t size, uint8_t *type)
 
 ssize_t aead_open(struct aead *aead, const uint8_t *record, size_t length, uint8_t *plain, uint8_t *type)
 {
-    const uint8_t *sealed = record + TLS_RECORD_HEADER, *tag = record + length - AEAD_TAG;
+    const uint8_t *sealed = record + TLS_RECORD_HEADER;
     uint8_t none[AEAD_TAG];
     int more = 0;
 
@@ -124,7 +124,8 @@ ssize_t aead_open(struct aead *aead, const uint8_t *record, size_t length, uint8
     if (size > TLS_RECORD_PLAINTEXT_MAX || aead->sequence == UINT64_MAX)
         return -EMSGSIZE;
     if (!begin_record(aead, record) || !pass(aead, sealed, size, plain) || !pass(aead, sealed + size, 1, type) ||
-        EVP_CIPHER_CTX_ctrl(aead->context, EVP_CTRL_AEAD_SET_TAG, AEAD_TAG, (void *)(uintptr_t)tag) != 1 ||
+        EVP_CIPHER_CTX_ctrl(aead->context, EVP_CTRL_AEAD_SET_TAG, AEAD_TAG, (void *)(uintptr_t)(sealed + size + 1)) !=
+            1 ||
         EVP_CipherFinal_ex(aead->context, none, &more) != 1) {
         *type = 0;
         return -EBADMSG;
