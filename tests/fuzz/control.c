@@ -12,7 +12,7 @@
 #include <linux/tls.h>
 #include <openssl/obj_mac.h>
 
-#include "ktls/channel_internal.h"
+#include "tests/fuzz/channel.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -46,14 +46,6 @@ static ssize_t next_record(const struct ktls_sys *sys, int fd, struct msghdr *me
     return (ssize_t)taken;
 }
 
-static ssize_t swallow(const struct ktls_sys *sys, int fd, const struct msghdr *message, int flags)
-{
-    (void)sys;
-    (void)fd;
-    (void)flags;
-    return (ssize_t)message->msg_iov->iov_len;
-}
-
 static int set(const struct ktls_sys *sys, int fd, int level, int option, const void *value, socklen_t length)
 {
     (void)fd;
@@ -72,26 +64,6 @@ static int get(const struct ktls_sys *sys, int fd, int level, int option, void *
     (void)option;
     memset(value, 0, *length);
     return 0;
-}
-
-/* One for all inputs: what a channel asks of it does not change. */
-static struct tls_context *context(void)
-{
-    static struct tls_context *made;
-    if (made)
-        return made;
-    struct config_errors errors = { 0 };
-    struct config_profile *profile = config_profile_default(CONFIG_CLIENT);
-    if (!profile)
-        abort();
-    profile->verify = CONFIG_VERIFY_NONE;
-    profile->insecure = true;
-    made = tls_context_new(profile, "", &errors);
-    config_errors_print(&errors, stderr);
-    if (!made)
-        abort();
-    config_profile_free(profile);
-    return made;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -11,7 +11,7 @@
 #include <openssl/crypto.h>
 #include <openssl/obj_mac.h>
 
-#include "ktls/channel_internal.h"
+#include "tests/fuzz/channel.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -38,34 +38,6 @@ static ssize_t next_piece(const struct ktls_sys *sys, int fd, struct msghdr *mes
     memcpy(message->msg_iov->iov_base, script->stream + script->at, taken);
     script->at += taken;
     return (ssize_t)taken;
-}
-
-static ssize_t swallow(const struct ktls_sys *sys, int fd, const struct msghdr *message, int flags)
-{
-    (void)sys;
-    (void)fd;
-    (void)flags;
-    return (ssize_t)message->msg_iov->iov_len;
-}
-
-/* One for all inputs: what a channel asks of it does not change. */
-static struct tls_context *context(void)
-{
-    static struct tls_context *made;
-    if (made)
-        return made;
-    struct config_errors errors = { 0 };
-    struct config_profile *profile = config_profile_default(CONFIG_CLIENT);
-    if (!profile)
-        abort();
-    profile->verify = CONFIG_VERIFY_NONE;
-    profile->insecure = true;
-    made = tls_context_new(profile, "", &errors);
-    config_errors_print(&errors, stderr);
-    if (!made)
-        abort();
-    config_profile_free(profile);
-    return made;
 }
 
 /* The inner plaintext: content, type, padding. Its length without the last byte, which the sealer adds. */
