@@ -304,20 +304,6 @@ static void name_landed(struct lane *lane)
     lane->last = lane->landed[count - 1].transfer;
 }
 
-static int write_all(int fd, const char *bytes, size_t length)
-{
-    while (length > 0) {
-        ssize_t written = write(fd, bytes, length);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return written < 0 ? -errno : -EIO;
-        bytes += written;
-        length -= (size_t)written;
-    }
-    return 0;
-}
-
 /* A file system without times or modes is no reason to lose the file. */
 static void set_facts(int fd, const struct tree_run *run, const struct tree_entry *entry,
                       const struct pipeline_answer *answer)
@@ -341,7 +327,7 @@ static void land(void *argument, const struct pipeline_item *item, const struct 
 
     int error = store_batch_begin(lane->run->store, tree_path(lane->run->tree, entry), lane->batch, lane->count);
     if (error == 0)
-        error = write_all(place->upload.fd, answer->bytes, answer->length);
+        error = store_write_all(place->upload.fd, answer->bytes, answer->length);
     if (error < 0) {
         store_upload_abandon(&place->upload);
         say_local(lane->run, entry, "writing", error, transfer);

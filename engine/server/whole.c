@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "config/path.h"
 
@@ -44,20 +43,6 @@ static bool is_conditional(const struct session *session)
             return true;
     }
     return overwrite_keeps(session);
-}
-
-static int write_all(int fd, const char *bytes, size_t length)
-{
-    while (length > 0) {
-        ssize_t written = write(fd, bytes, length);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return written < 0 ? -errno : -EIO;
-        bytes += written;
-        length -= (size_t)written;
-    }
-    return 0;
 }
 
 /* What was promised is computed from what came. 0, OTHER_DIGEST or -errno. */
@@ -99,7 +84,7 @@ static int store_whole(struct session *session)
     if (is_conditional(session) || !store_upload_is_new(&file.upload))
         rc = receive_conditions(session);
     if (rc == 0)
-        rc = write_all(file.upload.fd, session->whole, session->request->length);
+        rc = store_write_all(file.upload.fd, session->whole, session->request->length);
     if (rc == 0)
         rc = verify(session);
     if (rc == 0)

@@ -5,20 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int write_all(int fd, const char *text)
-{
-    for (size_t left = strlen(text); left > 0;) {
-        ssize_t n = write(fd, text, left);
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        if (n > 0) {
-            text += n;
-            left -= (size_t)n;
-        }
-    }
-    return 0;
-}
-
 static int keep(const struct store *store, const char *name, const char *text)
 {
     struct store_upload upload;
@@ -30,7 +16,7 @@ static int keep(const struct store *store, const char *name, const char *text)
     int rc = store_upload_begin(store, name, strlen(text), &upload);
     if (rc < 0)
         return rc;
-    rc = write_all(upload.fd, text);
+    rc = store_write_all(upload.fd, text, strlen(text));
     if (rc < 0) {
         store_upload_abandon(&upload);
         return rc;

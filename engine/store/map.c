@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/store/store.h"
+
 #define HEADER "sluice-map 1\n"
 #define RANGE_DIGITS 42 /* of one range with its comma */
 #define CHECK_LENGTH (sizeof "check 0123456789abcdef\n" - 1)
@@ -181,26 +183,12 @@ int store_map_parse(struct store_map *map, const char *text, size_t length)
     return rc;
 }
 
-static int write_all(int fd, const char *bytes, size_t length)
-{
-    while (length > 0) {
-        ssize_t n = write(fd, bytes, length);
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        if (n > 0) {
-            bytes += n;
-            length -= (size_t)n;
-        }
-    }
-    return 0;
-}
-
 static int write_file(int directory, const char *name, const char *bytes, size_t length, bool durable)
 {
     int fd = openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, MODE);
     if (fd < 0)
         return -errno;
-    int rc = write_all(fd, bytes, length);
+    int rc = store_write_all(fd, bytes, length);
     if (rc == 0 && durable && fsync(fd) < 0)
         rc = -errno;
     if (close(fd) < 0 && rc == 0)

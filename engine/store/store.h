@@ -116,6 +116,9 @@ struct store_batch {
     struct stat facts;
 };
 void store_upload_commit_all(struct store_batch *items, size_t count); /* at most STORE_BATCH_MAX */
+/* All of it, in as many pieces as it takes. 0 or -errno; then some of it may have been written. */
+int store_write_all(int fd, const char *bytes, size_t length);
+
 /*
  * Begins the upload of items[count], behind those that were begun so before and not abandoned since. It takes fewer
  * system calls than store_upload_begin(): where the one before goes into the same directory, that is not looked for

@@ -182,3 +182,17 @@ void store_upload_abandon(struct store_upload *upload)
     free(upload->temporary);
     *upload = (struct store_upload){ .fd = -1, .directory = -1, .store = upload->store };
 }
+
+int store_write_all(int fd, const char *bytes, size_t length)
+{
+    while (length > 0) {
+        ssize_t written = write(fd, bytes, length);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return written < 0 ? -errno : -EIO;
+        bytes += written;
+        length -= (size_t)written;
+    }
+    return 0;
+}
