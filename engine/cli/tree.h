@@ -37,7 +37,7 @@ struct tree_entry {
     bool left_out;              /* by a filter */
     bool fills;                 /* of a directory: something in it is to be sent, with which the server makes it */
     bool lacks;                 /* of a directory: something in it failed */
-    bool large;                 /* turned out to be too large for a pipeline */
+    bool large;                 /* goes by itself: it is too large for a pipeline, or cannot be verified in one */
     bool to_file, to_directory; /* where a link leads */
     bool coarse;                /* `modified` is whole seconds, or unknown where it is 0; `mode` is unknown */
     unsigned mode;
@@ -90,6 +90,7 @@ struct tree_run {
 
     pthread_mutex_t lock; /* for all below, and for telling */
     atomic_size_t next;
+    atomic_bool no_digests;    /* the server gives none, and each file is to be verified */
     struct tree_entry **small; /* what the lanes move */
     size_t small_count;
     uint64_t moved_bytes, total_bytes;

@@ -24,6 +24,7 @@
 struct landed {
     struct tree_entry *entry;
     struct client_transfer transfer;
+    char digest[DIGEST_HEX_SIZE + 16]; /* of its own: the connection's is soon that of the next file */
 };
 
 struct lane {
@@ -336,7 +337,10 @@ static void land(void *argument, const struct pipeline_item *item, const struct 
     set_facts(place->upload.fd, lane->run, entry, answer);
     if (lane->count == 0)
         clock_gettime(CLOCK_MONOTONIC, &lane->since);
-    lane->landed[lane->count++] = (struct landed){ .entry = entry, .transfer = *transfer };
+    struct landed *landed = &lane->landed[lane->count++];
+    *landed = (struct landed){ .entry = entry, .transfer = *transfer };
+    snprintf(landed->digest, sizeof landed->digest, "%s", transfer->digest);
+    landed->transfer.digest = landed->digest;
     lane->bytes += answer->length;
     if (lane->count == BATCH_FILES || lane->bytes >= BATCH_BYTES)
         name_landed(lane);
@@ -393,14 +397,19 @@ static bool next(void *argument, struct pipeline_item *item)
 {
     struct lane *lane = argument;
     struct tree_run *run = lane->run;
-    struct tree_entry *entry = NULL;
 
-    size_t index = atomic_fetch_add(&run->next, 1);
-    if (index < run->small_count)
-        entry = run->small[index];
-    if (entry)
+    for (;;) {
+        size_t index = atomic_fetch_add(&run->next, 1);
+        if (index >= run->small_count)
+            return false;
+        struct tree_entry *entry = run->small[index];
+        if (entry->kind == TREE_FILE && atomic_load(&run->no_digests)) {
+            mark_large(run, entry);
+            continue;
+        }
         *item = (struct pipeline_item){ .remote = entry->full, .tag = entry };
-    return entry;
+        return true;
+    }
 }
 
 static void moved(struct lane *lane, struct tree_entry *entry, const struct client_transfer *transfer)
@@ -410,13 +419,15 @@ static void moved(struct lane *lane, struct tree_entry *entry, const struct clie
     tree_run_moved(lane->run, entry, transfer);
 }
 
-static void done(void *argument, const struct pipeline_item *item, int result, const char *reason, bool too_large,
-                 const struct client_transfer *transfer)
+static void done(void *argument, const struct pipeline_item *item, int result, const char *reason,
+                 enum pipeline_alone alone, const struct client_transfer *transfer)
 {
     struct lane *lane = argument;
     struct tree_entry *entry = item->tag;
 
-    if (too_large)
+    if (alone == PIPELINE_NO_DIGEST)
+        atomic_store(&lane->run->no_digests, true);
+    if (alone)
         mark_large(lane->run, entry);
     else if (entry->kind == TREE_DIRECTORY && result == CLIENT_OK)
         return;

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "engine/client/pipeline_internal.h"
+#include "engine/client/verify.h"
 
 #define SOON_MS 20
 
@@ -27,18 +28,18 @@ static void drop_first(struct pipeline *pipeline)
 }
 
 static void say_done(struct pipeline *pipeline, const struct pipeline_slot *slot, int result, const char *reason,
-                     bool too_large)
+                     enum pipeline_alone alone)
 {
     const struct pipeline_lane *lane = pipeline->lane;
     struct client_transfer transfer = pipeline->client->last;
 
     transfer.seconds = (double)(client_now() - slot->since) / 1000;
-    lane->done(lane->argument, &slot->item, result, reason, too_large, &transfer);
+    lane->done(lane->argument, &slot->item, result, reason, alone, &transfer);
 }
 
-static void fail_first(struct pipeline *pipeline, int result, bool too_large)
+static void fail_first(struct pipeline *pipeline, int result, enum pipeline_alone alone)
 {
-    say_done(pipeline, slot_at(pipeline, 0), result, pipeline->client->reason, too_large);
+    say_done(pipeline, slot_at(pipeline, 0), result, pipeline->client->reason, alone);
     drop_first(pipeline);
 }
 
@@ -59,21 +60,24 @@ static int write_head(struct pipeline *pipeline, const struct pipeline_slot *slo
 /* Puts a slot's request behind what is to be sent. False: its item is over without one. */
 static bool ask_for(struct pipeline *pipeline, struct pipeline_slot *slot)
 {
+    const bool demanded = pipeline->client->options.verify == CLIENT_VERIFY_ALWAYS;
     char fields[PIPELINE_FIELDS_SIZE] = "";
     struct pipeline_load load = { .bytes = pipeline->body, .fields = fields };
 
     slot->since = client_now();
+    if (!pipeline->lane->put)
+        snprintf(fields, sizeof fields, "%s", verify_want(pipeline->client, demanded));
     if (pipeline->lane->put && pipeline->lane->load(pipeline->lane->argument, &slot->item, &load) != 0)
         return false;
     int error = pipeline->lane->put ? pipeline_promise(pipeline, slot, &load) : 0;
     if (error < 0) {
         client_fail(pipeline->client, CLIENT_FAILED, "computing its digest: %s", strerror(-error));
-        say_done(pipeline, slot, CLIENT_FAILED, pipeline->client->reason, false);
+        say_done(pipeline, slot, CLIENT_FAILED, pipeline->client->reason, PIPELINE_DONE);
         return false;
     }
     if (write_head(pipeline, slot, fields, load.length) < 0) {
         client_fail(pipeline->client, CLIENT_USAGE, "the remote path is too long");
-        say_done(pipeline, slot, CLIENT_USAGE, pipeline->client->reason, false);
+        say_done(pipeline, slot, CLIENT_USAGE, pipeline->client->reason, PIPELINE_DONE);
         return false;
     }
     memcpy(pipeline->out + pipeline->filled, load.bytes, load.length);
@@ -147,6 +151,8 @@ static void expect_answer(struct pipeline *pipeline)
     client->interim = 0;
     client->last.status = 0;
     client->last.bytes = 0;
+    client->last.verified = false;
+    client->digest[0] = '\0';
     pipeline->in_body = false;
     pipeline->whole = NULL;
     pipeline->got = 0;
@@ -202,13 +208,17 @@ static int body_take(struct pipeline *pipeline)
     return 0;
 }
 
+static const char *body_of(const struct pipeline *pipeline)
+{
+    return pipeline->whole ? pipeline->whole : pipeline->answer;
+}
+
 static void take_file(struct pipeline *pipeline)
 {
     const struct http_head *head = http_reader_result(pipeline->client->reader);
     const char *modified = http_field(head, HTTP_MODIFIED), *mode = http_field(head, HTTP_MODE);
     const struct pipeline_slot *slot = slot_at(pipeline, 0);
-    struct pipeline_answer answer = { .bytes = pipeline->whole ? pipeline->whole : pipeline->answer,
-                                      .length = pipeline->got };
+    struct pipeline_answer answer = { .bytes = body_of(pipeline), .length = pipeline->got };
     struct client_transfer transfer = pipeline->client->last;
 
     answer.has_modified = modified && http_time_parse(modified, &answer.modified) == 0;
@@ -223,6 +233,22 @@ static bool is_coded(const struct http_head *head)
 {
     const char *coding = http_field(head, "Content-Encoding");
     return coding && strcasecmp(coding, "identity") != 0;
+}
+
+static void take_good(struct pipeline *pipeline)
+{
+    struct pipeline_slot *slot = slot_at(pipeline, 0);
+    enum pipeline_alone alone = pipeline_demand(pipeline, slot, body_of(pipeline), pipeline->got);
+
+    if (alone) {
+        fail_first(pipeline, CLIENT_DIGEST, alone);
+    } else if (pipeline->lane->put) {
+        pipeline->client->last.bytes = slot->length;
+        say_done(pipeline, slot, CLIENT_OK, "", PIPELINE_DONE);
+        drop_first(pipeline);
+    } else {
+        take_file(pipeline);
+    }
 }
 
 /* The first slot's answer is whole. */
@@ -241,22 +267,18 @@ static void answered(struct pipeline *pipeline)
     pipeline->noted = pipeline->settled;
     int checked = pipeline->lane->put ? pipeline_check(pipeline, slot_at(pipeline, 0)) : CLIENT_OK;
     if (checked != CLIENT_OK) {
-        fail_first(pipeline, checked, false);
+        fail_first(pipeline, checked, PIPELINE_DONE);
     } else if (!good && status >= 300) {
-        fail_first(pipeline, client_judge(client), false);
+        fail_first(pipeline, client_judge(client), PIPELINE_DONE);
     } else if (!good || (!pipeline->lane->put && is_coded(head))) {
         client_fail(client, CLIENT_SERVER, "%s answers a %s with %u %s%s", client->peer,
                     pipeline->lane->put ? "PUT" : "GET", status, http_reason(status), good ? ", compressed" : "");
-        fail_first(pipeline, CLIENT_SERVER, false);
-    } else if (pipeline->lane->put) {
-        client->last.bytes = slot_at(pipeline, 0)->length;
-        say_done(pipeline, slot_at(pipeline, 0), CLIENT_OK, "", false);
-        drop_first(pipeline);
-    } else if (pipeline->too_large) {
+        fail_first(pipeline, CLIENT_SERVER, PIPELINE_DONE);
+    } else if (!pipeline->lane->put && pipeline->too_large) {
         client_fail(client, CLIENT_SERVER, "%s sends more than it announced", client->peer);
-        fail_first(pipeline, CLIENT_SERVER, true);
+        fail_first(pipeline, CLIENT_SERVER, PIPELINE_TOO_LARGE);
     } else {
-        take_file(pipeline);
+        take_good(pipeline);
     }
 }
 
@@ -265,7 +287,7 @@ static int give_up_large(struct pipeline *pipeline)
 {
     pipeline->answers++;
     client_fail(pipeline->client, CLIENT_SERVER, "%s sends more than it announced", pipeline->client->peer);
-    fail_first(pipeline, CLIENT_SERVER, true);
+    fail_first(pipeline, CLIENT_SERVER, PIPELINE_TOO_LARGE);
     return -ECONNABORTED;
 }
 
@@ -422,7 +444,7 @@ static int judge_cut(struct pipeline *pipeline, int error)
     if (++pipeline->given_up > GIVEN_UP_MAX)
         return result;
     pipeline->fruitless = 0;
-    fail_first(pipeline, result, false);
+    fail_first(pipeline, result, PIPELINE_DONE);
     return 0;
 }
 
@@ -474,7 +496,7 @@ int pipeline_run(struct client *client, const struct pipeline_lane *lane)
     pipeline->window = pipeline->window_limit;
     result = run(pipeline);
     while (result != CLIENT_OK && pipeline->count > 0)
-        fail_first(pipeline, result, false);
+        fail_first(pipeline, result, PIPELINE_DONE);
     if (lane->pause)
         lane->pause(lane->argument, true);
     explicit_bzero(pipeline->out, pipeline->filled);

@@ -42,6 +42,14 @@ struct pipeline_load {
     bool no_file; /* a directory or a link (HTTP_TYPE), which has no digest */
 };
 
+/* Why a file that was begun in a lane is to be moved by itself, which nothing but this was said of then. */
+enum pipeline_alone {
+    PIPELINE_DONE,         /* it is not */
+    PIPELINE_TOO_LARGE,    /* of GET: larger than PIPELINE_BODY_MAX, and was not fetched */
+    PIPELINE_OTHER_DIGEST, /* of GET with --verify: what came is not what the server says that it has */
+    PIPELINE_NO_DIGEST     /* with --verify: the answer has none. It is in vain to ask this server for more in lanes */
+};
+
 struct pipeline_lane {
     void *argument;
     bool put;
@@ -57,19 +65,16 @@ struct pipeline_lane {
     void (*land)(void *argument, const struct pipeline_item *item, const struct pipeline_answer *answer,
                  const struct client_transfer *transfer);
     /*
-     * An item is over: a PUT with CLIENT_OK, or either with another result and its sentence. `too_large`: of GET: it is
-     * larger than PIPELINE_BODY_MAX and was not fetched. `transfer` has its status, bytes and who encrypted.
+     * An item is over: a PUT with CLIENT_OK, or either with another result and its sentence, or it is to be moved
+     * `alone`. `transfer` has its status, bytes and who encrypted.
      */
-    void (*done)(void *argument, const struct pipeline_item *item, int result, const char *reason, bool too_large,
-                 const struct client_transfer *transfer);
+    void (*done)(void *argument, const struct pipeline_item *item, int result, const char *reason,
+                 enum pipeline_alone alone, const struct client_transfer *transfer);
     /* Nothing has come for a moment, or the lane is at its end: what land() has gathered need not wait for more. */
     void (*pause)(void *argument, bool at_end);
 };
 
-/*
- * Whether this client's files may go so: not where each is held to a rate or its name must be free, nor where
- * --verify makes a failure of what cannot be verified, which asks the server once more for each.
- */
+/* Whether this client's files may go so: not where each is held to a rate or its name must be free. */
 bool client_pipelines_do(const struct client *client);
 
 /*

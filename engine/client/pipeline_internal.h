@@ -55,6 +55,9 @@ struct pipeline {
 int pipeline_promise(struct pipeline *pipeline, struct pipeline_slot *slot, struct pipeline_load *load);
 /* The answer's. CLIENT_OK, or CLIENT_DIGEST with its sentence; client->last says what was verified, and why not. */
 int pipeline_check(struct pipeline *pipeline, const struct pipeline_slot *slot);
+/* Of an answer that is good otherwise, and of what a GET brought: with a sentence where it is not PIPELINE_DONE. */
+enum pipeline_alone pipeline_demand(struct pipeline *pipeline, const struct pipeline_slot *slot, const char *bytes,
+                                    size_t length);
 
 int pipeline_run(struct client *client, const struct pipeline_lane *lane);
 

@@ -99,9 +99,7 @@ static void *lane_main(void *argument)
 
 bool client_pipelines_do(const struct client *client)
 {
-    if (client->options.limit_rate > 0 || client->options.if_exists != CLIENT_IF_EXISTS_REPLACE)
-        return false;
-    return client->options.verify != CLIENT_VERIFY_ALWAYS;
+    return client->options.limit_rate == 0 && client->options.if_exists == CLIENT_IF_EXISTS_REPLACE;
 }
 
 int client_pipelines(struct client *client, const struct pipeline_lane *lanes, unsigned count)

@@ -200,13 +200,14 @@ static int add_all(struct digest_run *run, int fd, uint64_t from, uint64_t size,
 int digest_run_finish(struct digest_run *run, int fd, uint64_t from, uint64_t size, const atomic_bool *stop,
                       struct digest_set *set)
 {
-    char *piece = malloc(PIECE);
+    const bool short_one = from < size && size - from < PIECE;
+    char *piece = malloc(short_one ? (size_t)(size - from) : PIECE);
     int error = piece ? 0 : -ENOMEM;
 
-    if (error == 0) {
+    if (error == 0 && !short_one)
         posix_fadvise(fd, (off_t)from, 0, POSIX_FADV_SEQUENTIAL);
+    if (error == 0)
         error = add_all(run, fd, from, size, stop, piece);
-    }
     if (error == 0)
         error = digest_run_end(run, set);
     free(piece);

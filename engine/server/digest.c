@@ -9,6 +9,8 @@
 #include "engine/store/digest.h"
 
 #define EXPECT_FROM (UINT64_C(16) << 20) /* bytes of a part's body */
+#define AT_ONCE_MOST ((off_t)1 << 20)    /* bytes of a file whose digest comes with its body, whether known or not */
+#define ON_WORKER_MOST ((off_t)16 << 10) /* and in memory: shorter than the way to another thread and back */
 
 unsigned session_promised(struct session *session, bool content)
 {
@@ -209,18 +211,33 @@ void session_digest_release(struct session *session)
 
 /* -- answers ------------------------------------------------------------------------------------------------------- */
 
-/* What the file carries with it, or was computed before. */
-static void recall_run(struct job *job)
+/* The whole file goes out, and is so small that computing its digest keeps nobody waiting. */
+static bool comes_at_once(const struct session *session)
 {
-    struct session *session = session_of_job(job);
+    off_t size = session->facts.st_size;
+
+    return session->request->method == HTTP_GET && session->range.length == (uint64_t)size && size <= AT_ONCE_MOST;
+}
+
+/* What was computed before, or the file carries with it, which is from when it was sent; else what it is now. */
+static void recall(struct session *session)
+{
+    struct digests *digests = session->worker->server->digests;
     unsigned wanted = session->digest_wanted;
 
     session->result = 0;
-    if (digests_recall(session->worker->server->digests, &session->facts, wanted, &session->digests))
+    if (digests_recall(digests, &session->facts, wanted, &session->digests))
         return;
-    if (store_digest_recall(session->file, &session->facts, &session->digests) < 0 ||
-        !(session->digests.known & wanted))
-        session->digests.known = 0;
+    if (store_digest_recall(session->file, &session->facts, &session->digests) == 0 && session->digests.known & wanted)
+        return;
+    session->digests.known = 0;
+    if (comes_at_once(session))
+        session->result = digests_compute(session->file, &session->facts, wanted, &session->digests);
+}
+
+static void recall_run(struct job *job)
+{
+    recall(session_of_job(job));
 }
 
 static enum flow step_computed(struct session *session)
@@ -239,7 +256,7 @@ static enum flow step_recalled(struct session *session)
 {
     bool takes_little = session->range.length < EXPECT_FROM && session->range.length < (uint64_t)session->facts.st_size;
 
-    if (session->digests.known)
+    if (session->digests.known || comes_at_once(session))
         return step_computed(session);
     if (session->request->method == HTTP_HEAD) {
         session->step = step_computed;
@@ -260,8 +277,12 @@ enum flow session_seek_digest(struct session *session, enum flow (*then)(struct 
     if (http_digest_wanted(session->request, "want-repr-digest", &algorithm) < 0)
         return FLOW_GO; /* a wish that cannot be read is none */
     session->digest_wanted = 1u << algorithm;
-    session_set_deadline(session, 0, NULL);
     session->step = step_recalled;
+    if (session->facts.st_size <= ON_WORKER_MOST && store_in_memory(session_store(session))) {
+        recall(session);
+        return FLOW_GO;
+    }
+    session_set_deadline(session, 0, NULL);
     return session_wait_job(session, session->worker->server->files, recall_run);
 }
 

@@ -174,6 +174,13 @@ static void remember(struct digests *digests, const struct digest_question *ques
         digests_remember(digests, &question->facts, set);
 }
 
+int digests_compute(int fd, const struct stat *facts, unsigned algorithms, struct digest_set *set)
+{
+    struct digest_question question = { .fd = fd, .facts = *facts, .algorithms = algorithms };
+
+    return compute(&question, set);
+}
+
 static void hand_back(struct ring_task *task)
 {
     struct digest_ask *ask = (struct digest_ask *)((char *)task - offsetof(struct digest_ask, task));

@@ -25,6 +25,12 @@ bool digests_recall(struct digests *digests, const struct stat *facts, unsigned 
 void digests_remember(struct digests *digests, const struct stat *facts, const struct digest_set *set);
 
 /*
+ * Computes it on this thread, of a file so small that it is not worth remembering. 0 or -errno; -ESTALE: the file is
+ * not, or no longer, in the state of `facts`. Any thread; waits for the disk.
+ */
+int digests_compute(int fd, const struct stat *facts, unsigned algorithms, struct digest_set *set);
+
+/*
  * Lent from digests_ask() until `done` is called, on the thread of `home`, or digests_forget() has returned true. What
  * nobody waits for any more is not computed to its end.
  */

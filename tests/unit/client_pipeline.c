@@ -60,14 +60,22 @@ static void land(void *argument, const struct pipeline_item *item, const struct 
         say(argument, "@%lld.%09ld", (long long)answer->modified.tv_sec, answer->modified.tv_nsec);
     if (answer->has_mode)
         say(argument, "/%o", answer->mode);
+    if (transfer->verified)
+        say(argument, "=%.14s", transfer->digest);
     say(argument, ";");
 }
 
-static void done(void *argument, const struct pipeline_item *item, int result, const char *reason, bool too_large,
-                 const struct client_transfer *transfer)
+static void done(void *argument, const struct pipeline_item *item, int result, const char *reason,
+                 enum pipeline_alone alone, const struct client_transfer *transfer)
 {
+    static const char *const words[] = { [PIPELINE_DONE] = "",
+                                         [PIPELINE_TOO_LARGE] = " large",
+                                         [PIPELINE_OTHER_DIGEST] = " other",
+                                         [PIPELINE_NO_DIGEST] = " undigested" };
+
     assert_true(result == CLIENT_OK || reason[0]);
-    say(argument, "%s:%d%s %u;", item->remote, result, too_large ? " large" : "", transfer->status);
+    assert_false(alone && transfer->verified);
+    say(argument, "%s:%d%s %u;", item->remote, result, words[alone], transfer->status);
 }
 
 static void pause_lane(void *argument, bool at_end)
@@ -280,6 +288,41 @@ static void nothing_is_compared_where_nobody_wants_it(void **state)
     assert_null(strstr(notes.heads[0], "Repr-Digest"));
 }
 
+#define DIGEST_OF_ONE "Repr-Digest: sha-256=:dpLDrTVAu4A8Ags67mbNiIcSMjTqDG5xQ8Ct1z/0Me0=:\r\n"
+
+static void what_is_fetched_and_must_be_verified_comes_with_its_digest(void **state)
+{
+    (void)state;
+    struct work work = { .count = 5 };
+    options.verify = CLIENT_VERIFY_ALWAYS;
+    PLAY({ HEAR_HEAD, NULL, 0 }, { HEAR_HEAD, NULL, 0 }, { HEAR_HEAD, NULL, 0 }, { HEAR_HEAD, NULL, 0 },
+         { HEAR_HEAD, NULL, 0 },
+         { SAY,
+           OK(3) DIGEST_OF_ONE "\r\none" OK(3) DIGEST_OF_ONE
+           "\r\nonE" OK(3) "\r\none" OK(3) "Repr-Digest: unixsum=7\r\n\r\none"
+                                           "HTTP/1.1 404 Not Found\r\n" DIGEST_OF_ONE "Content-Length: 3\r\n\r\none",
+           0 });
+    assert_int_equal(run(&work, false, 0), CLIENT_OK);
+    assert_string_equal(work.said,
+                        "f0=one=sha-256:7692c3;f1:10 other 200;f2:10 undigested 200;f3:10 undigested 200;f4:6 404;");
+    end_play();
+    assert_says(notes.heads[0], "\r\nWant-Repr-Digest: sha-256=10\r\n");
+}
+
+#define DIGEST_OF_PATTERN "CCj76AaFIdkANQjwtAFcnC09hgCKSaj/EsFncQSDeHE="
+
+static void what_is_sent_and_must_be_verified_is_not_done_without_an_answer_of_its_digest(void **state)
+{
+    (void)state;
+    struct work work = { .count = 2 };
+    options.verify = CLIENT_VERIFY_ALWAYS;
+    PLAY({ HEAR_HEAD, NULL, 0 }, { HEAR_BODY, NULL, 4 }, { HEAR_HEAD, NULL, 0 }, { HEAR_BODY, NULL, 4 },
+         { SAY, CREATED "HTTP/1.1 201 Created\r\nContent-Length: 0\r\nRepr-Digest: sha-256=:", 0 },
+         { SAY, DIGEST_OF_PATTERN ":\r\n\r\n", 0 });
+    assert_int_equal(run(&work, true, 0), CLIENT_OK);
+    assert_string_equal(work.said, "f0:10 undigested 201;f1:0 201;");
+}
+
 static void a_file_that_cannot_be_read_is_passed_over_and_one_is_read_again_after_a_cut(void **state)
 {
     (void)state;
@@ -332,6 +375,8 @@ int main(void)
         TEST(files_are_sent_ahead_with_their_fields),
         TEST(what_the_server_got_is_compared_with_what_was_sent),
         TEST(nothing_is_compared_where_nobody_wants_it),
+        TEST(what_is_fetched_and_must_be_verified_comes_with_its_digest),
+        TEST(what_is_sent_and_must_be_verified_is_not_done_without_an_answer_of_its_digest),
         TEST(a_file_that_cannot_be_read_is_passed_over_and_one_is_read_again_after_a_cut),
         TEST(a_server_that_nobody_reaches_fails_what_was_begun_and_says_so),
         TEST(nothing_to_do_takes_no_connection),

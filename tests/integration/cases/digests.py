@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 
-from harness import Skip, check, client, equal, files, setup, test, wait_for
+from harness import check, client, equal, files, setup, test, wait_for
 from harness import peers
 from harness.peers import curl_options, tool
 from harness.wire import Wire
@@ -56,18 +56,6 @@ def has_attributes(folder):
         probe.unlink()
 
 
-def lie(path, body, of):
-    """Gives a file that holds `body` the digest of `of`, as if the disk had changed it since it was sent."""
-    path.write_bytes(body)
-    facts = path.stat()
-    seconds, nanoseconds = divmod(facts.st_mtime_ns, 10**9)
-    text = f"1 {facts.st_size} {seconds}.{nanoseconds:09} {facts.st_ino} sha-256:{hashlib.sha256(of).hexdigest()}"
-    try:
-        os.setxattr(path, ATTRIBUTE, text.encode())
-    except OSError as problem:
-        raise Skip(f"no extended attributes here: {problem}") from None
-
-
 # -- what the server says --------------------------------------------------------------------------------------------
 
 @test("host", "guest")
@@ -104,13 +92,21 @@ def what_is_not_the_whole_file_has_none_or_that_of_the_whole(t):
 
 
 @test("host")
-def get_says_it_only_where_it_is_known(t):
+def get_says_it_where_it_is_known_or_the_file_is_small(t):
     server, wire = site(t)
-    equal(wire.request("GET", "/file", WANT).fields.get("repr-digest"), None, "what was never computed")
+    sizes = {"none": 0, "one": 1, "page": 16 << 10, "more": (16 << 10) + 1, "most": MIB}
+    for name, size in sizes.items():
+        body = files.make(server.root / name, size).read_bytes()
+        for wanted in ("sha-256", "sha-512"):
+            answer = wire.request("GET", f"/{name}", {"Want-Repr-Digest": f"{wanted}=1"})
+            equal((answer.body == body, answer.fields.get("repr-digest")), (True, field(body, wanted)), f"{size} bytes")
+    equal(wire.request("GET", "/page", {**WANT, "Range": "bytes=0-9"}).fields.get("repr-digest"), None, "a part of it")
+    body = files.make(server.root / "large", MIB + 1).read_bytes()
+    equal(wire.request("GET", "/large", WANT).fields.get("repr-digest"), None, "what was never computed")
     time.sleep(SETTLED)
-    wire.request("HEAD", "/file", WANT)
-    equal(wire.request("GET", "/file", WANT).fields.get("repr-digest"), field(BODY), "what HEAD has computed")
-    equal(attribute(server.root / "file"), None, "an attribute on a file that others may be reading")
+    wire.request("HEAD", "/large", WANT)
+    equal(wire.request("GET", "/large", WANT).fields.get("repr-digest"), field(body), "what HEAD has computed")
+    equal(attribute(server.root / "page"), None, "an attribute on a file that others may be reading")
 
 
 @test("host", "guest")
@@ -278,7 +274,7 @@ def a_get_of_other_bytes_does_not_get_its_name(t, size):
     server, _ = site(t)
     ini = setup.partner(t, server.port)
     sent, damaged = files.make(t.path("sent"), size, 1).read_bytes(), files.make(t.path("damaged"), size, 2).read_bytes()
-    lie(server.root / "lie", damaged, sent)
+    files.lie(server.root / "lie", damaged, sent)
     there = t.make_folder("there") / "file"
     there.write_bytes(b"before")
     done = client(t, "get", "-v", "--json", "--verify", "there:lie", there, ini=ini).must_fail(10)

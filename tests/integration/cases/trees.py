@@ -1,5 +1,6 @@
 """Directories and many files: manifests, pipelined lanes, times and modes, links, filters, what is skipped and what fails."""
 
+import hashlib
 import json
 import os
 import random
@@ -237,6 +238,44 @@ def a_checksum_decides_where_it_is_asked_for(t):
     equal(counts(result), (1, 19, 0), "what was sent")
     result = client(t, "get", "-r", "--json", "--checksum", "there:mine", mine.parent, ini=ini).must_succeed()
     equal(counts(result), (0, 20, 0), "what came")
+
+
+@test("host")
+def a_tree_is_verified_as_it_comes(t):
+    server, ini = site(t)
+    tree = plant(server.root / "tree", count=100)
+    for size in (0, 16 << 10, 200_000, 1 << 20, (1 << 20) + 1):
+        files.make(tree / f"{size} bytes", size)
+    result = client(t, "get", "-r", "--json", "--verify", "there:tree", t.path("back"), ini=ini).must_succeed()
+    equal(counts(result), (105, 0, 0), "what came")
+    same(tree, t.path("back"))
+    for entry in result.transfers:
+        if "summary" not in entry:
+            name = entry["remote"].removeprefix("tree/")
+            digest = f"sha-256:{hashlib.sha256((tree / name).read_bytes()).hexdigest()}"
+            equal((entry["verified"], entry["digest"], entry["unverified"]), (True, digest, ""), f"what is told of {name}")
+    equal(len([e for e in server.find("T01I") if e["path"] != "tree/"]), 105, "files that went out")
+    check(len(server.find("Y14I")) <= 9, f"{len(server.find('Y14I'))} sessions")
+    result = client(t, "put", "-r", "--json", "--verify", "--digest", "sha-512", tree, "there:again", ini=ini).must_succeed()
+    check(all(e["verified"] and e["digest"].startswith("sha-512:") for e in result.transfers if "summary" not in e), "not all")
+
+
+@test("host")
+def what_cannot_be_verified_of_a_tree_fails_and_the_rest_comes(t):
+    server, ini = site(t)
+    tree = plant(server.root / "tree", count=40)
+    bad = tree / "d3/e3/file 3"
+    files.lie(bad, bad.read_bytes(), b"what was sent once")
+    result = client(t, "get", "-r", "--json", "--verify", "there:tree", t.path("back"), ini=ini).must_fail(12)
+    equal(counts(result), (39, 0, 1), "counts")
+    told = [e for e in result.transfers if e.get("result", "ok") != "ok"]
+    equal([(e["remote"], e["result"], e["verified"]) for e in told], [("tree/d3/e3/file 3", "digest", False)], "failures")
+    equal(files.listing(t.path("back/d3/e3")), ["file 3.bad"], "what is kept of it")
+    ini = setup.partner(t, peers.nginx(t, tree, more="autoindex on; autoindex_format json;"))
+    result = client(t, "get", "-r", "--json", "--verify", "there:", t.path("there"), ini=ini).must_fail(7)
+    equal(counts(result), (0, 0, 40), "counts of a server without digests")
+    check("not verified: the server gives no digest" in result.errors, result.errors)
+    equal(state(t.path("there")), {}, "what was kept of it")
 
 
 @test("host")
