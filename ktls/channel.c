@@ -133,7 +133,7 @@ void channel_drop_ssl(struct channel *channel)
         SSL_set_shutdown(channel->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     /* What was read was wiped where it stood (set_wiping()), so the buffer needs no wiping of its own. */
     if (channel->established && !channel->way[CHANNEL_RX].broken && !SSL_has_pending(channel->ssl))
-        SSL_clear_options(channel->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+        channel_set_wiping(channel, false);
     SSL_free(channel->ssl);
     channel->ssl = NULL;
 }
@@ -370,27 +370,37 @@ void channel_trim(struct channel *channel)
 /*
  * With SSL_MODE_RELEASE_BUFFERS OpenSSL's buffers go by themselves with each record, and before it frees one of 17 KiB
  * it wipes it all, a byte of which held something: that costs more than a small request does. So a busy channel keeps
- * them. Since 3.2 SSL_free_buffers() wipes a buffer that is gone already, at address zero: there, all stays as it was.
+ * them.
  */
-static bool frees_buffers(void)
-{
-    return OpenSSL_version_num() < 0x30200000L;
-}
-
 void channel_busy(struct channel *channel)
 {
-    if (channel->ssl && channel->established && frees_buffers())
-        SSL_clear_mode(channel->ssl, SSL_MODE_RELEASE_BUFFERS);
+    if (!channel->ssl || !channel->established || !(SSL_get_mode(channel->ssl) & SSL_MODE_RELEASE_BUFFERS))
+        return;
+    SSL_clear_mode(channel->ssl, SSL_MODE_RELEASE_BUFFERS);
+    SSL_set_mode(channel->ssl, 0); /* as in channel_set_wiping() */
 }
 
-/* What was read from it was wiped where it stood (set_wiping()). Within a record OpenSSL still points into its buffer.
+/*
+ * Since 3.2 a record layer of OpenSSL's own has a copy of these, and hears of them where some are set, not where some
+ * are cleared.
+ */
+void channel_set_wiping(struct channel *channel, bool wipes)
+{
+    if (!wipes)
+        SSL_clear_options(channel->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+    SSL_set_options(channel->ssl, wipes ? SSL_OP_CLEANSE_PLAINTEXT : 0);
+}
+
+/*
+ * What was read from OpenSSL's buffer was wiped where it stood (set_wiping()); told to wipe it as a whole, OpenSSL
+ * since 3.2 would do so where it is gone already, too, at address zero. Within a record it still points into it.
  */
 void channel_idle(struct channel *channel)
 {
     channel_trim(channel);
-    if (!channel->ssl || !channel->established || !frees_buffers() || SSL_has_pending(channel->ssl) ||
+    if (!channel->ssl || !channel->established || SSL_has_pending(channel->ssl) ||
         !record_tracker_at_boundary(&channel->wire.seen[CHANNEL_RX]))
         return;
-    SSL_clear_options(channel->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+    channel_set_wiping(channel, false);
     SSL_free_buffers(channel->ssl);
 }

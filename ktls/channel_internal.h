@@ -174,6 +174,7 @@ struct channel {
 /* channel.c */
 void channel_drop_ssl(struct channel *channel);
 int channel_wait(struct channel *channel, short events); /* -EAGAIN */
+void channel_set_wiping(struct channel *channel, bool wipes); /* OpenSSL overwrites what was read from its buffer */
 
 /* handshake.c */
 void channel_drop_certificates(struct channel *channel);

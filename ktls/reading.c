@@ -61,12 +61,12 @@ static int read_failed(struct channel *channel, int ssl_error)
  * OpenSSL leaves what it decrypted in its buffer, unless told to overwrite it. A head may hold a password, and is read
  * with room for one record at the most; pumps have more, and their bodies need not pay for it.
  */
-static void set_wiping(const struct channel *channel, size_t size)
+static void set_wiping(struct channel *channel, size_t size)
 {
-    if (size <= SSL3_RT_MAX_PLAIN_LENGTH)
-        SSL_set_options(channel->ssl, SSL_OP_CLEANSE_PLAINTEXT);
-    else
-        SSL_clear_options(channel->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+    bool wipes = size <= SSL3_RT_MAX_PLAIN_LENGTH;
+
+    if (wipes != ((SSL_get_options(channel->ssl) & SSL_OP_CLEANSE_PLAINTEXT) != 0))
+        channel_set_wiping(channel, wipes);
 }
 
 /* Neither the socket nor what lies between it and the reader held more when it was last asked. */

@@ -81,9 +81,19 @@ struct open_how store_read_how(void)
                               .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
 }
 
+/* glibc since 2.33 has the kernel look up an empty path in place of fstat(2), which doubles what it costs there. */
+static int facts_of(int fd, struct stat *facts)
+{
+#if defined(__x86_64__) && defined(__LP64__) /* where its struct is the kernel's */
+    return (int)syscall(SYS_fstat, fd, facts);
+#else
+    return fstat(fd, facts);
+#endif
+}
+
 int store_look_at(int fd, struct stat *facts)
 {
-    if (fstat(fd, facts) < 0)
+    if (facts_of(fd, facts) < 0)
         return -errno;
     return S_ISREG(facts->st_mode) || S_ISDIR(facts->st_mode) ? 0 : -EACCES;
 }

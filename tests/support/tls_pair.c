@@ -135,7 +135,7 @@ static int shake(struct channel *channel, int before)
 void tls_pair_shake(struct tls_pair *pair, int *server, int *client)
 {
     *server = *client = -EAGAIN;
-    for (int turns = 0; turns < 500 && (*server == -EAGAIN || *client == -EAGAIN); turns++) {
+    for (int turns = 0; turns < 5000 && (*server == -EAGAIN || *client == -EAGAIN); turns++) {
         *client = shake(pair->client, *client);
         *server = shake(pair->server, *server);
         struct pollfd ready[] = {
