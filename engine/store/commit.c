@@ -223,28 +223,62 @@ static int parent_of(const struct store_upload *upload, struct named_in *parents
     return parent;
 }
 
+/* In memory there is no disk to wait for, and each call returns at once. */
+static void sync_some(const struct store *store, const int *fds, int *results, size_t count)
+{
+    if (!store->in_memory) {
+        store_sync_all(fds, results, count);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        results[i] = store_sync(fds[i]);
+}
+
 /*
- * Writing is begun for all files before the first is waited for. Then the first fsync makes the file system write its
- * journal, and it is written for all of them: the others find little left to do.
+ * Writing is begun for all files before the first is waited for, so that the file system's journal, once it is written,
+ * is written for all of them.
  */
 static void sync_all(struct store_batch *items, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        (void)!sync_file_range(items[i].upload.fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+    int fds[STORE_BATCH_MAX], results[STORE_BATCH_MAX];
+    size_t places[STORE_BATCH_MAX], good = 0;
+
     for (size_t i = 0; i < count; i++) {
         bool replaces = items[i].expected && *items[i].expected;
         items[i].result = replaces ? may_name(&items[i].upload, items[i].expected) : 0;
-        if (items[i].result == 0)
-            items[i].result = store_sync(items[i].upload.fd);
+        if (items[i].result != 0)
+            continue;
+        (void)!sync_file_range(items[i].upload.fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+        fds[good] = items[i].upload.fd;
+        places[good++] = i;
     }
+    sync_some(items[0].upload.store, fds, results, good);
+    for (size_t i = 0; i < good; i++)
+        items[places[i]].result = results[i];
+}
+
+/* The directories that the names stand in now. 0, or an error where the disk did not take one of them. */
+static int sync_parents(const struct store *store, const struct named_in *parents, size_t count)
+{
+    int fds[STORE_BATCH_MAX], results[STORE_BATCH_MAX], error = 0;
+
+    for (size_t i = 0; i < count; i++)
+        fds[i] = parents[i].fd;
+    sync_some(store, fds, results, count);
+    for (size_t i = 0; i < count; i++) {
+        error = results[i] < 0 ? results[i] : error;
+        close(fds[i]);
+    }
+    return error;
 }
 
 void store_upload_commit_all(struct store_batch *items, size_t count)
 {
     struct named_in parents[STORE_BATCH_MAX];
     size_t parent_count = 0;
-    bool failed = false;
 
+    if (count == 0)
+        return;
     sync_all(items, count);
     for (size_t i = 0; i < count; i++) {
         struct store_batch *item = &items[i];
@@ -252,10 +286,7 @@ void store_upload_commit_all(struct store_batch *items, size_t count)
         item->result =
             parent < 0 ? parent : publish(&item->upload, item->expected, &item->created, &item->facts, parent);
     }
-    for (size_t i = 0; i < parent_count; i++) {
-        failed |= store_sync(parents[i].fd) < 0;
-        close(parents[i].fd);
-    }
+    bool failed = sync_parents(items[0].upload.store, parents, parent_count) < 0;
     for (size_t i = count; i-- > 0;) { /* backwards: an earlier one may have lent its directory */
         if (failed && items[i].result == 0)
             items[i].result = -EIO;

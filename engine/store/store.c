@@ -131,13 +131,6 @@ void store_etag(const struct stat *facts, char etag[STORE_ETAG_SIZE])
     *at = '\0';
 }
 
-int store_sync(int fd)
-{
-    if (fsync(fd) == 0 || errno == EINVAL || errno == EROFS) /* a file system without it */
-        return 0;
-    return -errno;
-}
-
 void store_descriptor_path(int fd, char path[STORE_DESCRIPTOR_SIZE])
 {
     snprintf(path, STORE_DESCRIPTOR_SIZE, "/proc/self/fd/%d", fd);

@@ -50,6 +50,8 @@ int store_make_parent(const struct store *store, const char *path, const char **
 
 /* fsync, as far as the file system knows it. 0 or -errno. */
 int store_sync(int fd);
+/* The same for up to STORE_BATCH_MAX, each with a result of its own, in the time of a few. */
+void store_sync_all(const int *fds, int *results, size_t count);
 
 /* The path by which an open file can be linked that has no name. */
 #define STORE_DESCRIPTOR_SIZE 32

@@ -1,5 +1,6 @@
 // rooms: store
 #include "engine/store/folder.h"
+#include "engine/store/store_internal.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -306,6 +308,87 @@ static void one_of_a_batch_that_is_abandoned_leaves_the_others_their_directory(v
     assert_int_equal(fstatat(root, "d/two", &facts, 0), -1);
 }
 
+/* In its place: fsync(2) fails on a descriptor that only names the file (EBADF), by itself and through a ring. */
+static void make_unsyncable(int fd)
+{
+    char path[STORE_DESCRIPTOR_SIZE];
+
+    store_descriptor_path(fd, path);
+    int named = open(path, O_PATH | O_CLOEXEC);
+    assert_true(named >= 0);
+    assert_int_equal(dup3(named, fd, O_CLOEXEC), fd);
+    close(named);
+}
+
+static void a_file_that_does_not_reach_the_disk_gets_no_name_and_the_others_do(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "d/one", "d/two", "e/three", "d/four" };
+    unsigned before = open_descriptors();
+    struct stat facts;
+
+    assert_int_equal(mkdirat(root, "d", 0755), 0);
+    assert_int_equal(mkdirat(root, "e", 0755), 0);
+    for (int in_memory = 0; in_memory < 2; in_memory++) {
+        struct store_batch batch[4];
+        store->in_memory = in_memory;
+        for (size_t i = 0; i < 4; i++)
+            begin_in_batch(batch, i, names[i]);
+        make_unsyncable(batch[1].upload.fd);
+        store_upload_commit_all(batch, 4);
+        for (size_t i = 0; i < 4; i++) {
+            assert_int_equal(batch[i].result, i == 1 ? -EBADF : 0);
+            assert_int_equal(fstatat(root, names[i], &facts, 0), i == 1 ? -1 : 0);
+            (void)unlinkat(root, names[i], 0);
+        }
+    }
+    assert_int_equal(open_descriptors(), before);
+}
+
+static void begin_synced(int fds[STORE_BATCH_MAX])
+{
+    for (size_t i = 0; i < STORE_BATCH_MAX; i++) {
+        fds[i] = openat(root, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        if (fds[i] < 0)
+            skip();
+        assert_int_equal(write(fds[i], "x", 1), 1);
+    }
+    make_unsyncable(fds[0]);
+    make_unsyncable(fds[STORE_BATCH_MAX - 1]);
+    int ends[2];
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0); /* which knows no fsync: that is no failure */
+    assert_int_equal(dup3(ends[0], fds[40], O_CLOEXEC), fds[40]);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void check_synced(const int fds[STORE_BATCH_MAX], const int results[STORE_BATCH_MAX])
+{
+    for (int i = 0; i < STORE_BATCH_MAX; i++)
+        assert_int_equal(results[i], i == 0 || i == STORE_BATCH_MAX - 1 ? -EBADF : 0);
+    for (int i = 0; i < STORE_BATCH_MAX; i++)
+        close(fds[i]);
+}
+
+static void many_are_synced_with_a_result_for_each_with_a_ring_and_without(void **state)
+{
+    (void)state;
+    int fds[STORE_BATCH_MAX], results[STORE_BATCH_MAX] = { 0 };
+    struct rlimit limit;
+
+    begin_synced(fds);
+    store_sync_all(fds, results, STORE_BATCH_MAX);
+    check_synced(fds, results);
+    begin_synced(fds);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    const struct rlimit none = { .rlim_cur = 0, .rlim_max = limit.rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    store_sync_all(fds, results, STORE_BATCH_MAX);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    check_synced(fds, results);
+    store_sync_all(fds, results, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, plant, fell)
 
 int main(void)
@@ -322,6 +405,8 @@ int main(void)
         TEST(a_batch_takes_its_names_and_each_has_its_own_result),
         TEST(files_of_a_batch_share_their_directory_and_each_has_its_own_result),
         TEST(one_of_a_batch_that_is_abandoned_leaves_the_others_their_directory),
+        TEST(a_file_that_does_not_reach_the_disk_gets_no_name_and_the_others_do),
+        TEST(many_are_synced_with_a_result_for_each_with_a_ring_and_without),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
