@@ -10,8 +10,10 @@
 #define DATA 23 /* what every record says it is, once it is encrypted */
 
 struct aead {
-    EVP_CIPHER_CTX *context;
-    uint8_t iv[KTLS_NONCE_MAX];
+    EVP_CIPHER_CTX *context; /* NULL: it rests */
+    const EVP_CIPHER *cipher;
+    bool seals;
+    uint8_t key[KTLS_KEY_MAX], iv[KTLS_NONCE_MAX];
     uint64_t sequence;
 };
 
@@ -38,26 +40,46 @@ bool aead_knows(const struct ktls_suite *suite)
     return find_cipher(suite) != NULL;
 }
 
+/* False: no memory, or OpenSSL refused. Costs nothing where it is awake. */
+static bool wake(struct aead *aead)
+{
+    if (aead->context)
+        return true;
+    aead->context = EVP_CIPHER_CTX_new();
+    if (aead->context && EVP_CipherInit_ex2(aead->context, aead->cipher, aead->key, NULL, aead->seals, NULL) == 1)
+        return true;
+    aead_rest(aead);
+    return false;
+}
+
 struct aead *aead_new(const struct ktls_suite *suite, const struct ktls_keys *keys, bool seals)
 {
     const EVP_CIPHER *cipher = find_cipher(suite);
     struct aead *aead = cipher ? calloc(1, sizeof(*aead)) : NULL;
     if (!aead)
         return NULL;
-    aead->context = EVP_CIPHER_CTX_new();
+    aead->cipher = cipher;
+    aead->seals = seals;
+    memcpy(aead->key, keys->key, sizeof(aead->key));
     memcpy(aead->iv, keys->nonce, sizeof(aead->iv));
     aead->sequence = keys->sequence;
-    if (aead->context && EVP_CipherInit_ex2(aead->context, cipher, keys->key, NULL, seals, NULL) == 1)
+    if (wake(aead))
         return aead;
     aead_free(aead);
     return NULL;
+}
+
+void aead_rest(struct aead *aead)
+{
+    EVP_CIPHER_CTX_free(aead->context); /* which wipes what it made of the key */
+    aead->context = NULL;
 }
 
 void aead_free(struct aead *aead)
 {
     if (!aead)
         return;
-    EVP_CIPHER_CTX_free(aead->context);
+    aead_rest(aead);
     OPENSSL_cleanse(aead, sizeof(*aead));
     free(aead);
 }
@@ -94,6 +116,8 @@ ssize_t aead_seal(struct aead *aead, uint8_t type, const void *bytes, size_t siz
 
     if (size > TLS_RECORD_PLAINTEXT_MAX || aead->sequence == UINT64_MAX)
         return -EIO;
+    if (!wake(aead))
+        return -ENOMEM;
     memcpy(record, (uint8_t[]){ DATA, 3, 3, (uint8_t)(body >> 8), (uint8_t)body }, TLS_RECORD_HEADER);
     if (!begin_record(aead, record) || !pass(aead, bytes, size, sealed) || !pass(aead, &type, 1, sealed + size) ||
         EVP_CipherFinal_ex(aead->context, tag, &length) != 1 ||
@@ -123,6 +147,8 @@ ssize_t aead_open(struct aead *aead, const uint8_t *record, size_t length, uint8
     size_t size = length - AEAD_OVERHEAD;
     if (size > TLS_RECORD_PLAINTEXT_MAX || aead->sequence == UINT64_MAX)
         return -EMSGSIZE;
+    if (!wake(aead))
+        return -ENOMEM;
     if (!begin_record(aead, record) || !pass(aead, sealed, size, plain) || !pass(aead, sealed + size, 1, type) ||
         EVP_CIPHER_CTX_ctrl(aead->context, EVP_CTRL_AEAD_SET_TAG, AEAD_TAG, (void *)(uintptr_t)(sealed + size + 1)) !=
             1 ||

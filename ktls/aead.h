@@ -28,9 +28,15 @@ bool aead_knows(const struct ktls_suite *suite); /* not CCM, which wants to know
 struct aead *aead_new(const struct ktls_suite *suite, const struct ktls_keys *keys, bool seals);
 void aead_free(struct aead *aead); /* wipes the key; NULL is allowed */
 
+/* Keeps the key alone, a hundred bytes instead of a thousand, until the next record. */
+void aead_rest(struct aead *aead);
+
 uint64_t aead_sequence(const struct aead *aead); /* of the next record */
 
-/* One record of up to TLS_RECORD_PLAINTEXT_MAX bytes; `record` has room for AEAD_OVERHEAD more. Its length, or -EIO. */
+/*
+ * One record of up to TLS_RECORD_PLAINTEXT_MAX bytes; `record` has room for AEAD_OVERHEAD more. Its length, -EIO, or
+ * -ENOMEM.
+ */
 ssize_t aead_seal(struct aead *aead, uint8_t type, const void *bytes, size_t size, uint8_t *record);
 
 /*
@@ -40,6 +46,7 @@ ssize_t aead_seal(struct aead *aead, uint8_t type, const void *bytes, size_t siz
  *     -EBADMSG    it was not made with this key, as the next record
  *     -EMSGSIZE   longer than TLS allows
  *     -EINVAL     no record that may come now: of another type, too short, or padding without content
+ *     -ENOMEM     nothing was looked at
  */
 ssize_t aead_open(struct aead *aead, const uint8_t *record, size_t length, uint8_t *plain, uint8_t *type);
 

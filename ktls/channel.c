@@ -398,6 +398,7 @@ void channel_set_wiping(struct channel *channel, bool wipes)
 void channel_idle(struct channel *channel)
 {
     channel_trim(channel);
+    channel_rest(channel);
     if (!channel->ssl || !channel->established || SSL_has_pending(channel->ssl) ||
         !record_tracker_at_boundary(&channel->wire.seen[CHANNEL_RX]))
         return;

@@ -220,9 +220,11 @@ void channel_busy(struct channel *channel);
 void channel_idle(struct channel *channel);
 
 /*
- * Nothing has moved for so long that OpenSSL's part of the channel is not worth its memory: where profile, suite and
- * kernel allow it both directions go to the kernel, as channel_switch() does it, and it is freed. Somebody may wait for
- * the socket meanwhile. True: that was tried, which takes as long as a small request.
+ * Nothing has moved for so long that OpenSSL's part of the channel is not worth its memory. Where profile, suite and
+ * kernel allow it both directions go to the kernel, as channel_switch() does it; what the kernel does not take keeps its
+ * key, where the suite is one of TLS 1.3's and not CCM, and needs OpenSSL's ciphers alone from then on. Where both
+ * directions found a place OpenSSL's part is freed. Somebody may wait for the socket meanwhile. True: that was tried,
+ * which takes as long as a small request.
  */
 bool channel_retire(struct channel *channel);
 

@@ -195,6 +195,7 @@ int channel_cut_control(struct channel *channel, uint8_t type, const void *bytes
 ssize_t channel_cut_write(struct channel *channel, const uint8_t *bytes, size_t size);
 ssize_t channel_cut_read(struct channel *channel, uint8_t *buffer, size_t size);
 bool channel_cut_pending(const struct channel *channel);
+void channel_rest(struct channel *channel); /* until the next record keys are all that is kept past OpenSSL */
 
 /* keys.c */
 uint64_t channel_records_left(const struct channel *channel, enum channel_way way);

@@ -136,16 +136,16 @@ bool channel_pending(const struct channel *channel)
 
 void channel_expect_head(struct channel *channel)
 {
-    channel->wire.ahead = channel->established && channel->way[CHANNEL_RX].mode == CHANNEL_USER;
+    channel->wire.ahead = channel->established && channel_mode(channel, CHANNEL_RX) == CHANNEL_USER;
 }
 
 bool channel_drained(struct channel *channel)
 {
-    enum channel_mode mode = channel->way[CHANNEL_RX].mode;
+    const struct direction *rx = &channel->way[CHANNEL_RX];
 
-    if (!channel->wire.drained || mode == CHANNEL_KERNEL || channel->way[CHANNEL_RX].broken || channel->close_received)
+    if (!channel->wire.drained || channel_in_kernel(channel, CHANNEL_RX) || rx->broken || channel->close_received)
         return false;
-    if (mode == CHANNEL_USER && !is_empty(channel))
+    if (rx->aead ? channel_cut_pending(channel) : rx->mode == CHANNEL_USER && !is_empty(channel))
         return false;
     channel->wire.drained = false;
     (void)channel_wait(channel, POLLIN);

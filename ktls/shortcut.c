@@ -1,5 +1,6 @@
 /*
- * The short cut of a large body that the kernel does not carry: from OpenSSL's record layer to its ciphers alone.
+ * The short cut of a large body that the kernel does not carry: from OpenSSL's record layer to its ciphers alone. And
+ * what a connection that nothing moves on keeps where there is no kernel to keep it: two keys.
  *
  * What goes through SSL_read() and SSL_write() is copied twice more on its way: between the caller's buffer and a
  * record's, and between that and the wire's. Here a record is made in the one and read in the other. It begins as the
@@ -55,6 +56,13 @@ int channel_cut(struct channel *channel, enum channel_way way, uint64_t bytes)
         return 0;
     channel_seal(channel, way);
     return 0;
+}
+
+void channel_rest(struct channel *channel)
+{
+    for (enum channel_way way = CHANNEL_TX; way <= CHANNEL_RX; way++)
+        if (channel->way[way].aead)
+            aead_rest(channel->way[way].aead);
 }
 
 /* ---- sending ---- */
@@ -189,6 +197,8 @@ ssize_t channel_cut_read(struct channel *channel, uint8_t *buffer, size_t size)
         if (result < 0)
             break;
         have += (size_t)result;
+        if (channel->wire.ahead && have > 0 && channel->wire.drained && !channel_cut_pending(channel))
+            break;
     }
     if (!channel->way[CHANNEL_RX].broken)
         (void)channel_after_read(channel);

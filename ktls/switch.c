@@ -242,8 +242,6 @@ static int into_kernel(struct channel *channel, enum channel_way way, uint64_t b
         return 1;
     if (!channel->established)
         return -EINVAL;
-    if (way == CHANNEL_RX)
-        channel->wire.ahead = false;
     if (direction->broken)
         return direction->broken;
     if (direction->settled)
@@ -275,6 +273,8 @@ static int into_kernel(struct channel *channel, enum channel_way way, uint64_t b
 
 int channel_switch(struct channel *channel, enum channel_way way, uint64_t bytes)
 {
+    if (way == CHANNEL_RX)
+        channel->wire.ahead = false;
     if (channel->way[way].aead)
         return channel->way[way].broken ? channel->way[way].broken : 1;
     int result = into_kernel(channel, way, bytes);
@@ -284,28 +284,54 @@ int channel_switch(struct channel *channel, enum channel_way way, uint64_t bytes
     return failed ? failed : 1;
 }
 
+/* ---- retirement ---- */
+
+static bool may_enter_kernel(const struct channel *channel, enum channel_way way)
+{
+    return channel->way[way].mode == CHANNEL_USER && !channel->way[way].settled && !why_never(channel, way, 0);
+}
+
+static bool may_leave_openssl(const struct channel *channel, enum channel_way way)
+{
+    return may_enter_kernel(channel, way) ||
+           (channel_may_cut(channel, way) && tls_context_offload(channel->context) != CONFIG_OFFLOAD_REQUIRED);
+}
+
+/* Nothing of OpenSSL's is on its way, in either direction, and both can do without it. */
 static bool may_retire(struct channel *channel)
 {
     if (!channel->ssl || !channel->established || channel->close_sent || channel->close_received)
         return false;
     for (enum channel_way way = CHANNEL_TX; way <= CHANNEL_RX; way++) {
         const struct direction *direction = &channel->way[way];
-        if (direction->aead || direction->settled || direction->broken)
+        if (direction->broken)
             return false;
-        if (direction->mode != CHANNEL_KERNEL && (why_never(channel, way, 0) || channel_at_boundary(channel, way)))
+        if (direction->mode != CHANNEL_KERNEL &&
+            (!may_leave_openssl(channel, way) || channel_at_boundary(channel, way)))
             return false;
     }
     return wire_unread(&channel->wire) == 0;
 }
 
+/* What fails is for the next body to report. */
+static bool leave_openssl(struct channel *channel, enum channel_way way)
+{
+    if (channel->way[way].mode != CHANNEL_KERNEL && into_kernel(channel, way, 0) == 1)
+        (void)channel_cut(channel, way, UINT64_MAX);
+    return channel->way[way].mode == CHANNEL_KERNEL;
+}
+
 bool channel_retire(struct channel *channel)
 {
-    /* That the peer has closed its side is for the next read to find. */
-    if (!may_retire(channel) || attach(channel) == -ENOTCONN)
+    if (!may_retire(channel))
         return false;
-    /* What fails is for the next body to report. The kernel more often lacks RX: then TX stays, too. */
-    if (into_kernel(channel, CHANNEL_RX, 0) == 0)
-        (void)into_kernel(channel, CHANNEL_TX, 0);
+    /* That the peer has closed its side is for the next read to find. */
+    if ((may_enter_kernel(channel, CHANNEL_RX) || may_enter_kernel(channel, CHANNEL_TX)) &&
+        attach(channel) == -ENOTCONN)
+        return false;
+    if (leave_openssl(channel, CHANNEL_RX))
+        (void)leave_openssl(channel, CHANNEL_TX);
+    channel_rest(channel);
     return true;
 }
 

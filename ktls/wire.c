@@ -245,12 +245,22 @@ bool wire_has_record(const struct wire *wire)
     return record_tracker_at_boundary(&ahead) || left - header >= ahead.body_left;
 }
 
-/* Reads behind the front of a record that stands there. What grew full at once gets more room. */
+/* What grew full at once gets more room; for a head a little does, unless its record is larger. */
+static size_t wanted_room(const struct wire *wire)
+{
+    const struct wire_buffer *in = &wire->in;
+    bool grows = in->capacity < IN_MOST && in->capacity > 0 && in->end == in->capacity && !wire->drained;
+
+    if (wire->ahead && filled(in) < IN_AHEAD)
+        return IN_AHEAD;
+    return in->capacity < IN_FIRST ? IN_FIRST : grows ? in->capacity * 2 : in->capacity;
+}
+
+/* Reads behind the front of a record that stands there. */
 static ssize_t read_more(struct wire *wire)
 {
     struct wire_buffer *in = &wire->in;
-    bool grows = in->capacity < IN_MOST && in->capacity > 0 && in->end == in->capacity && !wire->drained;
-    size_t capacity = in->capacity < IN_FIRST ? IN_FIRST : grows ? in->capacity * 2 : in->capacity;
+    size_t capacity = wanted_room(wire);
 
     move_to_front(in);
     if (capacity > in->capacity && !grow(in, capacity))

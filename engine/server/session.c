@@ -14,7 +14,7 @@
 #define HELD_MOST (64u << 10)     /* bytes of answers that may wait for the next ones */
 #define CROWDED_STEP (128u << 10) /* bytes at a time, and waiting in the socket: see bench/README.md */
 #define QUIET_TICKS 2             /* between requests, after which OpenSSL keeps no buffers */
-#define RETIRE_TICKS 12           /* the same, after which the kernel has the connection, where it can */
+#define RETIRE_TICKS 12           /* the same, after which OpenSSL has no part of it, where it can be without */
 #define RETIRE_MOST 64            /* of a worker's, in a tick: each takes some 100 microseconds */
 
 #define session_of(pointer, member) ((struct session *)((char *)(pointer)-offsetof(struct session, member)))

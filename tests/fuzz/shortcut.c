@@ -1,8 +1,9 @@
 // rooms: ktls config
 /*
  * Records as a hostile peer could send them to who reads past OpenSSL: of any type, padded, empty, altered, or no
- * records at all, in any pieces. The first byte says which end we are, the second how much comes at once, the third how
- * much is read at once; then each record is a type, flags, an amount of padding, a length and so many bytes.
+ * records at all, in any pieces. The first byte says which end we are, whether heads are expected and whether the
+ * ciphers rest between reads, the second how much comes at once, the third how much is read at once; then each record
+ * is a type, flags, an amount of padding, a length and so many bytes.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+enum { IS_SERVER = 1, EXPECTS_HEADS = 2, RESTS = 4 };
 enum { ALTERED = 1, BARE = 2, MANY = 4 };
 
 #define STREAM_MOST ((size_t)1 << 20)
@@ -89,12 +91,16 @@ static void write_stream(struct script *script, struct aead *sealer, const uint8
     }
 }
 
-static void read_all(struct channel *channel, const struct script *script, size_t room)
+static void read_all(struct channel *channel, const struct script *script, size_t room, uint8_t how)
 {
     static uint8_t buffer[1 << 16];
     size_t have = 0;
 
     for (;;) {
+        if (how & EXPECTS_HEADS)
+            channel_expect_head(channel);
+        if (how & RESTS)
+            channel_idle(channel);
         ssize_t got = channel_read(channel, buffer, room);
         if (got <= 0)
             break;
@@ -102,6 +108,8 @@ static void read_all(struct channel *channel, const struct script *script, size_
             memcmp(buffer, script->content + have, (size_t)got) != 0)
             abort();
         have += (size_t)got;
+        if (channel_drained(channel) && channel_pending(channel))
+            abort();
     }
     if (!channel->close_received && !channel->way[CHANNEL_RX].broken)
         abort();
@@ -118,7 +126,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                              .piece = 1 + (size_t)data[1] * data[1] };
     struct channel channel = { .context = context(), .wire = { .sys = &script.sys, .fd = -1 }, .established = true };
     struct ktls_keys keys = { .sequence = 0 };
-    channel.server = data[0] & 1;
+    channel.server = data[0] & IS_SERVER;
     channel.version = TLS_1_3;
     channel.suite = ktls_suite_by_nid(NID_aes_128_gcm);
     channel.digest = "SHA256";
@@ -134,7 +142,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
 
     write_stream(&script, sealer, data + 3, data + size);
-    read_all(&channel, &script, 1 + (size_t)data[2] * 200);
+    read_all(&channel, &script, 1 + (size_t)data[2] * 200, data[0]);
     if (memchr(channel.reason, '\0', sizeof channel.reason) == NULL)
         abort();
 

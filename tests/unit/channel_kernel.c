@@ -212,19 +212,66 @@ static void a_channel_that_has_something_in_hand_does_not_retire(void **state)
     close_scene(&scene);
 }
 
-static void a_channel_that_the_kernel_refuses_to_retire_goes_on_with_openssl(void **state)
+static const enum soft_call refusals_of_retirement[] = { SOFT_ULP, SOFT_RX, SOFT_TX };
+#define REFUSALS (sizeof(refusals_of_retirement) / sizeof(*refusals_of_retirement))
+
+static void open_refused(struct scene *scene, size_t suite, enum config_offload offload, enum soft_call refused)
 {
-    static const enum soft_call refused[] = { SOFT_ULP, SOFT_RX, SOFT_TX };
+    open_scene(scene, true, suites[suite].suite, suites[suite].version, offload);
+    exchange_heads(scene);
+    scene->soft.refuse = refused;
+    scene->soft.refusal = ENOENT;
+    assert_true(channel_retire(scene->ours));
+}
+
+static void what_the_kernel_does_not_take_of_a_channel_that_retires_goes_past_openssl(void **state)
+{
     (void)state;
-    for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
+    for (size_t i = 0; i < REFUSALS; i++) {
+        enum soft_call refused = refusals_of_retirement[i];
         struct scene scene;
-        open_scene(&scene, true, suites[0].suite, suites[0].version, CONFIG_OFFLOAD_AUTO);
-        exchange_heads(&scene);
-        scene.soft.refuse = refused[i];
-        scene.soft.refusal = ENOENT;
-        assert_true(channel_retire(scene.ours));
+        char byte;
+        open_refused(&scene, 0, CONFIG_OFFLOAD_AUTO, refused);
+        assert_null(scene.ours->ssl);
+        assert_int_equal(channel_in_kernel(scene.ours, CHANNEL_RX), refused == SOFT_TX);
+        assert_int_equal(channel_in_kernel(scene.ours, CHANNEL_TX), refused == SOFT_RX);
+        assert_false(channel_retire(scene.ours)); /* it is retired */
+        for (int round = 0; round < 3; round++) {
+            exchange_heads(&scene);
+            channel_idle(scene.ours);
+        }
+        assert_int_equal(channel_close_notify(scene.peer), 0);
+        assert_int_equal(read_soon(scene.ours, &byte, 1), 0);
+        assert_int_equal(channel_close_notify(scene.ours), 0);
+        assert_int_equal(read_soon(scene.peer, &byte, 1), 0);
+        close_scene(&scene);
+    }
+}
+
+static void what_only_openssl_can_do_without_the_kernel_does_not_retire_twice(void **state)
+{
+    static const size_t others[] = { 3, 4 }; /* CCM, TLS 1.2 */
+    (void)state;
+    for (size_t i = 0; i < REFUSALS * 2; i++) {
+        struct scene scene;
+        open_refused(&scene, others[i & 1], CONFIG_OFFLOAD_AUTO, refusals_of_retirement[i / 2]);
         assert_non_null(scene.ours->ssl);
         assert_false(channel_retire(scene.ours)); /* it was heard once */
+        exchange_heads(&scene);
+        close_scene(&scene);
+    }
+}
+
+static void a_channel_that_must_be_in_the_kernel_retires_nowhere_else(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < REFUSALS; i++) {
+        struct scene scene;
+        open_refused(&scene, 0, CONFIG_OFFLOAD_REQUIRED, refusals_of_retirement[i]);
+        assert_non_null(scene.ours->ssl);
+        assert_null(scene.ours->way[CHANNEL_TX].aead);
+        assert_null(scene.ours->way[CHANNEL_RX].aead);
+        assert_false(channel_retire(scene.ours));
         exchange_heads(&scene);
         close_scene(&scene);
     }
@@ -246,23 +293,24 @@ static void a_channel_whose_peer_has_gone_does_not_retire(void **state)
     close_scene(&scene);
 }
 
-static void a_channel_that_may_not_go_to_the_kernel_does_not_retire(void **state)
+static void a_channel_that_may_not_go_to_the_kernel_leaves_it_alone(void **state)
 {
     (void)state;
-    struct scene scene;
-    open_scene(&scene, true, suites[0].suite, suites[0].version, CONFIG_OFFLOAD_OFF);
-    exchange_heads(&scene);
-    assert_false(channel_retire(scene.ours));
-    assert_false(socket_of(&scene)->ulp);
-    close_scene(&scene);
-    open_scene(&scene, true, suites[0].suite, suites[0].version, CONFIG_OFFLOAD_AUTO);
-    tls_context_without_kernel(scene.server_end.context);
-    exchange_heads(&scene);
-    assert_false(channel_retire(scene.ours));
-    assert_false(socket_of(&scene)->ulp);
-    assert_int_equal(channel_close_notify(scene.ours), 0);
-    assert_false(channel_retire(scene.ours));
-    close_scene(&scene);
+    for (size_t i = 0; i < SUITES; i++) {
+        bool can = suites[i].version == 0x0304 && !strstr(suites[i].suite, "CCM");
+        struct scene scene;
+        open_scene(&scene, true, suites[i].suite, suites[i].version, i & 1 ? CONFIG_OFFLOAD_OFF : CONFIG_OFFLOAD_AUTO);
+        if (!(i & 1))
+            tls_context_without_kernel(scene.server_end.context);
+        exchange_heads(&scene);
+        assert_int_equal(channel_retire(scene.ours), can);
+        assert_int_equal(scene.ours->ssl == NULL, can);
+        assert_false(socket_of(&scene)->ulp);
+        exchange_heads(&scene);
+        assert_int_equal(channel_close_notify(scene.ours), 0);
+        assert_false(channel_retire(scene.ours));
+        close_scene(&scene);
+    }
 }
 
 static uint64_t tail_of(const struct soft_key *key)
@@ -1100,9 +1148,11 @@ int main(void)
         cmocka_unit_test(a_channel_that_retires_goes_on_in_the_kernel_with_each_suite),
         cmocka_unit_test(what_came_before_a_channel_retired_is_read_afterwards),
         cmocka_unit_test(a_channel_that_has_something_in_hand_does_not_retire),
-        cmocka_unit_test(a_channel_that_the_kernel_refuses_to_retire_goes_on_with_openssl),
+        cmocka_unit_test(what_the_kernel_does_not_take_of_a_channel_that_retires_goes_past_openssl),
+        cmocka_unit_test(what_only_openssl_can_do_without_the_kernel_does_not_retire_twice),
+        cmocka_unit_test(a_channel_that_must_be_in_the_kernel_retires_nowhere_else),
         cmocka_unit_test(a_channel_whose_peer_has_gone_does_not_retire),
-        cmocka_unit_test(a_channel_that_may_not_go_to_the_kernel_does_not_retire),
+        cmocka_unit_test(a_channel_that_may_not_go_to_the_kernel_leaves_it_alone),
         cmocka_unit_test(hands_over_the_count_of_records_that_went_before),
         cmocka_unit_test(goes_on_after_the_last_explicit_nonce_that_openssl_used),
         cmocka_unit_test(a_switched_end_keeps_no_secret_it_has_no_use_for),

@@ -14,62 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "ktls/channel_internal.h"
-#include "tests/support/soft_ktls.h"
-#include "tests/support/tls_pair.h"
-
-#define LARGE ((size_t)3 << 20)
-
-static struct pki *pki;
-
-static const char *const suites[] = {
-    "TLS_AES_128_GCM_SHA256",
-    "TLS_AES_256_GCM_SHA384",
-    "TLS_CHACHA20_POLY1305_SHA256",
-};
-#define SUITES (sizeof(suites) / sizeof(suites[0]))
-
-/* soft_ktls is only there to shorten and refuse calls: nobody gives it a key. */
-struct scene {
-    struct soft_ktls soft;
-    struct tls_end server_end, client_end;
-    struct tls_pair pair;
-    struct channel *ours, *peer;
-};
-
-static void open_scene(struct scene *scene, bool ours_is_server, const char *suite, unsigned version)
-{
-    int at_server, at_client;
-
-    soft_ktls_init(&scene->soft);
-    scene->server_end = tls_end_new(pki, CONFIG_SERVER, suite, version, CONFIG_OFFLOAD_OFF);
-    scene->client_end = tls_end_new(pki, CONFIG_CLIENT, suite, version, CONFIG_OFFLOAD_OFF);
-    scene->pair = tls_pair_new(&scene->server_end, &scene->client_end, ours_is_server ? &scene->soft.sys : NULL,
-                               ours_is_server ? NULL : &scene->soft.sys);
-    scene->ours = ours_is_server ? scene->pair.server : scene->pair.client;
-    scene->peer = ours_is_server ? scene->pair.client : scene->pair.server;
-    tls_pair_shake(&scene->pair, &at_server, &at_client);
-    assert_int_equal(at_server, 0);
-    assert_int_equal(at_client, 0);
-    assert_int_equal(tls_carry(scene->pair.client, scene->pair.server, 120), 0);
-    assert_int_equal(tls_carry(scene->pair.server, scene->pair.client, 250), 0);
-}
-
-static void close_scene(struct scene *scene)
-{
-    tls_pair_free(&scene->pair);
-    tls_end_free(&scene->server_end);
-    tls_end_free(&scene->client_end);
-    soft_ktls_clear(&scene->soft);
-}
-
-static void cut(struct channel *channel, enum channel_way way)
-{
-    assert_int_equal(channel_switch(channel, way, LARGE), 1);
-    assert_non_null(channel->way[way].aead);
-    assert_int_equal(channel_mode(channel, way), CHANNEL_USER);
-    assert_string_equal(channel_why(channel, way), "user: offload = off");
-}
+#include "tests/support/cut_scene.h"
 
 /* Ours has the short cut both ways; the peer where it is told to. */
 static void open_cut(struct scene *scene, bool ours_is_server, bool peer_too)
@@ -80,20 +25,6 @@ static void open_cut(struct scene *scene, bool ours_is_server, bool peer_too)
         if (peer_too)
             cut(scene->peer, way);
     }
-}
-
-static ssize_t read_soon(struct channel *channel, void *buffer, size_t size)
-{
-    ssize_t got;
-    while ((got = channel_read(channel, buffer, size)) == -EAGAIN)
-        tls_wait(channel);
-    return got;
-}
-
-static void carry_both_ways(struct scene *scene, size_t size)
-{
-    assert_int_equal(tls_carry(scene->ours, scene->peer, size), 0);
-    assert_int_equal(tls_carry(scene->peer, scene->ours, size), 0);
 }
 
 /* ---- what it carries ---- */
@@ -298,12 +229,15 @@ static void what_openssl_wrote_before_leaves_first(void **state)
 
 /* ---- what goes wrong ---- */
 
-static void check_refusal(const void *bytes, size_t size, const char *reason, const char *alert)
+static void check_refusal_by(bool retired, const void *bytes, size_t size, const char *reason, const char *alert)
 {
     struct scene scene;
     uint8_t room[64];
 
-    open_cut(&scene, true, false);
+    if (retired)
+        open_retired(&scene, true);
+    else
+        open_cut(&scene, true, false);
     assert_int_equal(send(channel_fd(scene.peer), bytes, size, 0), size);
     assert_int_equal(read_soon(scene.ours, room, sizeof(room)), -EPROTO);
     assert_non_null(strstr(channel_reason(scene.ours), reason));
@@ -312,6 +246,12 @@ static void check_refusal(const void *bytes, size_t size, const char *reason, co
     assert_true(read_soon(scene.peer, room, sizeof(room)) < 0);
     assert_non_null(strstr(channel_reason(scene.peer), alert));
     close_scene(&scene);
+}
+
+static void check_refusal(const void *bytes, size_t size, const char *reason, const char *alert)
+{
+    check_refusal_by(false, bytes, size, reason, alert);
+    check_refusal_by(true, bytes, size, reason, alert);
 }
 
 static void a_record_that_is_none_breaks_the_channel_and_the_peer_hears_why(void **state)
@@ -337,7 +277,10 @@ static void truncation_is_told_from_an_end(void **state)
     for (size_t size = 0; size <= sizeof(half); size += 4) {
         struct scene scene;
         char byte;
-        open_cut(&scene, false, false);
+        if (size == 4)
+            open_retired(&scene, false);
+        else
+            open_cut(&scene, false, false);
         assert_int_equal(send(channel_fd(scene.peer), half, size, 0), size);
         shutdown(channel_fd(scene.peer), SHUT_WR);
         assert_int_equal(read_soon(scene.ours, &byte, 1), -ENODATA);
@@ -493,6 +436,9 @@ static void a_record_opens_once_in_its_place_and_whole(void **state)
             uint8_t type;
             size_t length = sizes[i] + AEAD_OVERHEAD;
             memset(plain, (int)i + 1, sizes[i]);
+            aead_rest(seals); /* which changes nothing that could be seen */
+            if (i & 1)
+                aead_rest(opens);
             assert_int_equal(aead_seal(seals, 23, plain, sizes[i], record), length);
             for (size_t at = 0; at < length; at += at < 6 || at + 20 > length ? 1 : 97) {
                 record[at] ^= 4;
@@ -539,20 +485,23 @@ static void padding_without_content_and_overlong_content_are_refused(void **stat
     aead_free(opens);
 }
 
-static int group_setup(void **state)
+static void there_is_no_record_after_the_last_number(void **state)
 {
     (void)state;
-    pki = pki_new();
-    pki_make(pki, &(struct pki_leaf){ .name = "server" });
-    pki_make(pki, &(struct pki_leaf){ .name = "client" });
-    return 0;
-}
+    struct ktls_keys keys = { .key = { 1, 2, 3 }, .nonce = { 4, 5, 6 }, .sequence = UINT64_MAX - 1 };
+    const struct ktls_suite *suite = ktls_suite_by_nid(NID_aes_128_gcm);
+    struct aead *seals = aead_new(suite, &keys, true), *opens = aead_new(suite, &keys, false);
+    uint8_t back[8], record[8 + AEAD_OVERHEAD], type;
 
-static int group_teardown(void **state)
-{
-    (void)state;
-    pki_free(pki);
-    return 0;
+    assert_int_equal(aead_seal(seals, 23, "last", 4, record), 4 + AEAD_OVERHEAD);
+    assert_int_equal(aead_open(opens, record, 4 + AEAD_OVERHEAD, back, &type), 4);
+    aead_rest(seals);
+    aead_rest(opens);
+    assert_int_equal(aead_seal(seals, 23, "more", 4, record), -EIO);
+    assert_int_equal(aead_open(opens, record, 4 + AEAD_OVERHEAD, back, &type), -EMSGSIZE);
+    assert_true(aead_sequence(seals) == UINT64_MAX && aead_sequence(opens) == UINT64_MAX);
+    aead_free(seals);
+    aead_free(opens);
 }
 
 int main(void)
@@ -580,6 +529,7 @@ int main(void)
         cmocka_unit_test(a_key_that_the_peer_does_not_renew_ends_the_session),
         cmocka_unit_test(a_record_opens_once_in_its_place_and_whole),
         cmocka_unit_test(padding_without_content_and_overlong_content_are_refused),
+        cmocka_unit_test(there_is_no_record_after_the_last_number),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

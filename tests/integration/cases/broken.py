@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from harness import Failure, check, client, equal, files, peers, setup, test, tls_counters, wait_for
+from harness.clients import s_client
 from harness.wire import TlsPeer, Wire, read_head
 
 MIB = 1 << 20
@@ -95,25 +96,9 @@ def a_tls_record_that_was_tampered_with_ends_the_session(t):
     still_serves(t, server)
 
 
-def _s_client(t, port, *more):
-    """openssl's own client: a line that begins with K sends a KeyUpdate, k one that asks for ours."""
-    certificate, key = t.run.pki.client()
-    log = t.path("s_client.txt")
-    output = open(log, "wb")
-    process = subprocess.Popen(
-        [peers.need("openssl"), "s_client", "-connect", f"localhost:{port}", "-CAfile", t.run.pki.certificate, "-cert",
-         certificate, "-key", key, "-tls1_3", *more],
-        stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, bufsize=0,
-    )
-    output.close()
-    t.at_end(lambda: (process.kill(), process.wait(), process.stdin.close()))
-    wait_for(lambda: b"Verify return code" in log.read_bytes(), "the handshake of s_client", 20 * t.run.patience)
-    return process, log
-
-
 def _upload_with_key_update(t, server, command):
     """Half a body, then a KeyUpdate, then the rest. Each must be read as a piece of its own by s_client."""
-    process, log = _s_client(t, server.port)
+    process, log = s_client(t, server.port)
     line = b"0123456789abcde\n"
     process.stdin.write(b"PUT /updated HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (len(line) * 2000))
     time.sleep(0.5 * min(t.run.patience, 3))
@@ -156,7 +141,7 @@ def a_key_update_in_a_body_that_the_kernel_receives_is_followed_or_ends_the_sess
 @test("host", "guest")
 def a_key_update_between_two_requests_does_no_harm(t):
     server = site(t)
-    process, log = _s_client(t, server.port)
+    process, log = s_client(t, server.port)
     process.stdin.write(b"HEAD /file HTTP/1.1\r\nHost: a\r\n\r\n")
     wait_for(lambda: log.read_bytes().count(b"HTTP/1.1 200") == 1, "the first answer", 20 * t.run.patience)
     process.stdin.write(b"K\n")

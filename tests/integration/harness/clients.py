@@ -4,6 +4,7 @@ import re
 import subprocess
 
 from . import wire
+from .case import wait_for
 from .peers import need
 
 # RFC 8446, 6 and RFC 5246, 7.2: those that can be met here.
@@ -89,3 +90,22 @@ def python(trial, port, certificate=None, version=None, request=PUT, fields=None
 
 
 CLIENTS = {"openssl": openssl, "gnutls": gnutls, "curl": curl, "python": python}
+
+
+def s_client(trial, port, *more):
+    """
+    openssl's own client, and the file with what it says: what is written to its .stdin it sends; a line that begins with K
+    sends a KeyUpdate that asks for ours, k one that does not.
+    """
+    certificate, key = trial.run.pki.client()
+    log = trial.path("s_client.txt")
+    output = open(log, "wb")
+    process = subprocess.Popen(
+        [need("openssl"), "s_client", "-connect", f"localhost:{port}", "-CAfile", trial.run.pki.certificate, "-cert",
+         certificate, "-key", key, "-tls1_3", *more],
+        stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, bufsize=0,
+    )
+    output.close()
+    trial.at_end(lambda: (process.kill(), process.wait(), process.stdin.close()))
+    wait_for(lambda: b"Verify return code" in log.read_bytes(), "the handshake of s_client", 20 * trial.run.patience)
+    return process, log
