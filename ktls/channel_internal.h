@@ -5,6 +5,7 @@
  *     handshake.c  the handshake, and the facts it leaves
  *     reading.c    what comes from the peer, whoever decrypts it
  *     observe.c    what OpenSSL tells of its records and secrets: the counts and keys that make a switch possible
+ *     secrets.c    the same secrets, seen as they are made
  *     wire.c       the BIO between OpenSSL and the socket
  *     switch.c     from OpenSSL to the kernel
  *     shortcut.c   past OpenSSL's record layer, where the kernel does not take over

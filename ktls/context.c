@@ -13,6 +13,7 @@
 
 #include "ktls/context_internal.h"
 #include "ktls/fips_internal.h"
+#include "ktls/secrets_internal.h"
 #include "ktls/verify_internal.h"
 
 #define TICKETS 2        /* for each TLS 1.3 session: one to resume with, one for a second stream */
@@ -32,6 +33,7 @@ struct tls_context {
     struct staple *staple; /* servers only; NULL: none */
     struct own *own;
     bool without_kernel, fips_forbids_kernel;
+    bool watches; /* what it asks OpenSSL for tells secrets.c of the traffic secrets */
 };
 
 static pthread_once_t indexes_once = PTHREAD_ONCE_INIT;
@@ -143,7 +145,9 @@ static struct tls_context *context_alloc(const struct config_profile *profile, s
                   copy_text(&context->hostname_value, profile->hostname_value);
     context->fips = fips_open(profile, errors);
     context->fips_forbids_kernel = profile->fips && !fips_kernel();
-    context->ssl = SSL_CTX_new_ex(context->fips.library, fips_query(context->fips.library),
+    const char *query = context->fips.library ? fips_query(context->fips.library) : secrets_query();
+    context->watches = query && !context->fips.library;
+    context->ssl = SSL_CTX_new_ex(context->fips.library, query,
                                   profile->role == CONFIG_SERVER ? TLS_server_method() : TLS_client_method());
     if (copied && context->ssl)
         return context;
@@ -163,13 +167,13 @@ static void warn_of_save_chain(const struct config_profile *profile, struct conf
 }
 
 /*
- * OpenSSL writes each secret out as a line of text, which takes as long as a twentieth of a handshake: only for the
- * kernel and for the short cut, which a library of one's own (fips) has no part in.
+ * Secrets are for the kernel and for the short cut, which a library of one's own (fips) has no part in; nor does
+ * anybody see them made there.
  */
 static void follow_secrets(struct tls_context *context)
 {
-    bool wanted = tls_context_tries_kernel(context) || !context->fips.library;
-    SSL_CTX_set_keylog_callback(context->ssl, wanted ? channel_keylog : NULL);
+    bool logged = context->fips.library ? tls_context_tries_kernel(context) : !context->watches;
+    SSL_CTX_set_keylog_callback(context->ssl, logged ? channel_keylog : NULL);
 }
 
 struct tls_context *tls_context_new(const struct config_profile *profile, const char *scope,
@@ -239,6 +243,11 @@ void tls_context_without_kernel(struct tls_context *context)
 bool tls_context_tries_kernel(const struct tls_context *context)
 {
     return context->offload != CONFIG_OFFLOAD_OFF && !context->without_kernel && !context->fips_forbids_kernel;
+}
+
+bool tls_context_watches(const struct tls_context *context)
+{
+    return context->watches;
 }
 
 bool tls_context_fips_forbids_kernel(const struct tls_context *context)

@@ -54,8 +54,12 @@ const struct rules *tls_context_rules(const struct tls_context *context);
 int tls_context_key_index(void);
 SSL_SESSION *tls_context_session(struct tls_context *context, const char *key);
 
-/* The channel's: takes the traffic secrets as OpenSSL reports them. */
-void channel_keylog(const SSL *ssl, const char *line);
+/*
+ * The traffic secrets of TLS 1.3 come to a channel in one of two ways. tls_context_watches(): secrets.c sees them made.
+ * Else OpenSSL's key log has them, where anybody wants them.
+ */
+bool tls_context_watches(const struct tls_context *context);
+void channel_keylog(const SSL *ssl, const char *line); /* the channel's */
 
 /* Of the channel behind `ssl` (none: false): the peer asked for our certificate; we sent one. */
 bool channel_was_asked(const SSL *ssl);

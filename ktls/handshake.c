@@ -8,6 +8,7 @@
 #include <openssl/x509.h>
 
 #include "ktls/channel_internal.h"
+#include "ktls/secrets_internal.h"
 #include "ktls/verify_internal.h"
 
 #define LIMIT_UNKNOWN_SUITE (UINT64_C(1) << 23) /* the lowest of the table: AES-CCM's */
@@ -199,7 +200,11 @@ static int go_on(struct channel *channel)
 
     wire->ahead = wire->once = channel->server;
     wire->drained = false;
+    if (tls_context_watches(channel->context))
+        secrets_expect(&channel->way[channel->server ? CHANNEL_RX : CHANNEL_TX].secret,
+                       &channel->way[channel->server ? CHANNEL_TX : CHANNEL_RX].secret);
     int result = SSL_do_handshake(channel->ssl);
+    secrets_expect(NULL, NULL);
     wire->ahead = wire->once = false;
     return result;
 }

@@ -2,8 +2,8 @@
  * What OpenSSL tells of its records and secrets while a direction is `user`.
  *
  * The kernel needs three things at the switch that OpenSSL has no function for: the sequence number of the next record,
- * the traffic secret in force, and (for TLS 1.2) an explicit nonce that was never used. The first two are followed
- * here:
+ * the traffic secret in force (whose first one secrets.c sees, or the key log has), and (for TLS 1.2) an explicit nonce
+ * that was never used. The first two are followed here:
  *
  *     each record's header          sequence + 1
  *     Finished, TLS 1.3             sequence = 0: the next record is the first one under the traffic keys
@@ -31,20 +31,22 @@ static int digit(char character)
     return -1;
 }
 
+/* What is no secret leaves none: the direction stays `user`. */
 static void take_secret(struct ktls_secret *secret, const char *hex)
 {
+    uint8_t bytes[KTLS_SECRET_MAX];
     size_t length = 0;
 
-    for (; hex[0] != '\0' && hex[0] != '\n'; hex += 2, length++) {
+    for (; hex[0] != '\0' && hex[0] != '\n'; hex += 2) {
         int high = digit(hex[0]), low = high < 0 ? -1 : digit(hex[1]);
         if (low < 0 || length == KTLS_SECRET_MAX) {
-            ktls_secret_wipe(secret); /* not known: the direction stays `user` */
-            return;
+            length = 0;
+            break;
         }
-        secret->bytes[length] = (uint8_t)(high << 4 | low);
+        bytes[length++] = (uint8_t)(high << 4 | low);
     }
-    secret->length = length;
-    secret->digest = length == 48 ? "SHA384" : "SHA256"; /* a secret is as long as its hash (RFC 8446, 7.1) */
+    ktls_secret_set(secret, bytes, length);
+    OPENSSL_cleanse(bytes, sizeof(bytes));
 }
 
 void channel_keylog(const SSL *ssl, const char *line)

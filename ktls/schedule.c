@@ -55,6 +55,16 @@ void ktls_secret_wipe(struct ktls_secret *secret)
     OPENSSL_cleanse(secret, sizeof(*secret));
 }
 
+void ktls_secret_set(struct ktls_secret *secret, const uint8_t *bytes, size_t length)
+{
+    ktls_secret_wipe(secret);
+    if (length != 32 && length != KTLS_SECRET_MAX)
+        return;
+    memcpy(secret->bytes, bytes, length);
+    secret->length = length;
+    secret->digest = length == KTLS_SECRET_MAX ? "SHA384" : "SHA256";
+}
+
 int ktls_schedule_keys13(OSSL_LIB_CTX *library, const struct ktls_suite *suite, const struct ktls_secret *secret,
                          struct ktls_keys *keys)
 {

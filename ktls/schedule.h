@@ -26,6 +26,8 @@ struct ktls_secret {
 };
 
 void ktls_secret_wipe(struct ktls_secret *secret);
+/* A copy of `bytes`. A secret is as long as its hash (RFC 8446, 7.1); of any other length it is not known. */
+void ktls_secret_set(struct ktls_secret *secret, const uint8_t *bytes, size_t length);
 
 /* key and nonce from a traffic secret; sets keys->sequence to 0. */
 int ktls_schedule_keys13(OSSL_LIB_CTX *library, const struct ktls_suite *suite, const struct ktls_secret *secret,

@@ -1,0 +1,176 @@
+/*
+ * The traffic secrets of TLS 1.3, as they are made.
+ *
+ * OpenSSL tells of them in its key log only: five lines of text for each handshake, of which two are wanted here, and
+ * OpenSSL 3.0 takes as long to write them as for a tenth of a handshake. But who derives them is a provider's
+ * "TLS13-KDF" (provider-kdf(7), EVP_KDF-TLS13_KDF(7)), and a program may bring a provider of its own. Ours computes
+ * nothing: it hands everything to whoever would have been asked otherwise, and where that has derived one of the two
+ * secrets of the handshake that this thread is in, it keeps a copy.
+ *
+ * It is found by those who ask for it, which are our contexts. Where openssl.cnf wants something else (as with
+ * default_properties = fips=yes), or with a library context of its own (fips.c), it is not found, and the key log
+ * remains.
+ */
+#include <pthread.h>
+#include <string.h>
+
+#include <openssl/core_dispatch.h>
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
+#include <openssl/provider.h>
+
+#include "ktls/secrets_internal.h"
+
+#define NAME "sluice"
+#define ALGORITHM "TLS13-KDF"
+/* What ours alone has. A name of our own, which has to have a dot (property(7)), leaves what openssl.cnf says of
+ * others. */
+#define OURS "sluice.secrets=yes"
+
+/* As long as the process lives. */
+static EVP_KDF *delegate;
+static OSSL_PROVIDER *ours; /* NULL: it could not be loaded */
+static pthread_once_t loaded = PTHREAD_ONCE_INIT;
+
+static _Thread_local struct {
+    struct ktls_secret *client, *server; /* NULL: nobody is in a handshake here */
+} expected;
+
+void secrets_expect(struct ktls_secret *client, struct ktls_secret *server)
+{
+    expected.client = client;
+    expected.server = server;
+}
+
+static struct ktls_secret *secret_for(const OSSL_PARAM parameters[])
+{
+    static const char client[] = "c ap traffic", server[] = "s ap traffic"; /* RFC 8446, 7.1 */
+    const OSSL_PARAM *label = OSSL_PARAM_locate_const(parameters, OSSL_KDF_PARAM_LABEL);
+
+    if (!label || !label->data || label->data_size != sizeof(client) - 1)
+        return NULL;
+    if (memcmp(label->data, client, sizeof(client) - 1) == 0)
+        return expected.client;
+    return memcmp(label->data, server, sizeof(server) - 1) == 0 ? expected.server : NULL;
+}
+
+/* ---- the algorithm: its contexts are the other's ---- */
+
+static void *kdf_new(void *provider)
+{
+    (void)provider;
+    return EVP_KDF_CTX_new(delegate);
+}
+
+static void *kdf_dup(void *context)
+{
+    return EVP_KDF_CTX_dup(context);
+}
+
+static void kdf_free(void *context)
+{
+    EVP_KDF_CTX_free(context);
+}
+
+static void kdf_reset(void *context)
+{
+    EVP_KDF_CTX_reset(context);
+}
+
+static int kdf_derive(void *context, unsigned char *output, size_t size, const OSSL_PARAM parameters[])
+{
+    int done = EVP_KDF_derive(context, output, size, parameters);
+    struct ktls_secret *secret = done == 1 && expected.client && parameters ? secret_for(parameters) : NULL;
+
+    if (secret)
+        ktls_secret_set(secret, output, size);
+    return done;
+}
+
+static const OSSL_PARAM *kdf_settable(void *context, void *provider)
+{
+    (void)context;
+    (void)provider;
+    return EVP_KDF_settable_ctx_params(delegate);
+}
+
+static int kdf_set(void *context, const OSSL_PARAM parameters[])
+{
+    return EVP_KDF_CTX_set_params(context, parameters);
+}
+
+static const OSSL_PARAM *kdf_gettable(void *context, void *provider)
+{
+    (void)context;
+    (void)provider;
+    return EVP_KDF_gettable_ctx_params(delegate);
+}
+
+static int kdf_get(void *context, OSSL_PARAM parameters[])
+{
+    return EVP_KDF_CTX_get_params(context, parameters);
+}
+
+static const OSSL_DISPATCH kdf[] = {
+    { OSSL_FUNC_KDF_NEWCTX, (void (*)(void))kdf_new },
+    { OSSL_FUNC_KDF_DUPCTX, (void (*)(void))kdf_dup },
+    { OSSL_FUNC_KDF_FREECTX, (void (*)(void))kdf_free },
+    { OSSL_FUNC_KDF_RESET, (void (*)(void))kdf_reset },
+    { OSSL_FUNC_KDF_DERIVE, (void (*)(void))kdf_derive },
+    { OSSL_FUNC_KDF_SETTABLE_CTX_PARAMS, (void (*)(void))kdf_settable },
+    { OSSL_FUNC_KDF_SET_CTX_PARAMS, (void (*)(void))kdf_set },
+    { OSSL_FUNC_KDF_GETTABLE_CTX_PARAMS, (void (*)(void))kdf_gettable },
+    { OSSL_FUNC_KDF_GET_CTX_PARAMS, (void (*)(void))kdf_get },
+    { 0, NULL },
+};
+
+/* ---- the provider ---- */
+
+static const OSSL_ALGORITHM *query(void *provider, int operation, int *no_cache)
+{
+    static const OSSL_ALGORITHM kdfs[] = {
+        { ALGORITHM, "provider=" NAME "," OURS, kdf, "tells Sluice of traffic secrets" },
+        { NULL, NULL, NULL, NULL },
+    };
+
+    (void)provider;
+    *no_cache = 0;
+    return operation == OSSL_OP_KDF ? kdfs : NULL;
+}
+
+static int start(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *core, const OSSL_DISPATCH **functions,
+                 void **provider)
+{
+    static const OSSL_DISPATCH table[] = {
+        { OSSL_FUNC_PROVIDER_QUERY_OPERATION, (void (*)(void))query },
+        { 0, NULL },
+    };
+
+    (void)handle;
+    (void)core;
+    *functions = table;
+    *provider = &delegate;
+    return 1;
+}
+
+/* The other one comes first: a provider loaded by name is otherwise the only one where openssl.cnf names none. */
+static void load(void)
+{
+    delegate = EVP_KDF_fetch(NULL, ALGORITHM, NULL);
+    if (delegate && OSSL_PROVIDER_add_builtin(NULL, NAME, start) == 1)
+        ours = OSSL_PROVIDER_try_load(NULL, NAME, 1);
+}
+
+const char *secrets_query(void)
+{
+    static const char wish[] = "?" OURS;
+
+    pthread_once(&loaded, load);
+    EVP_KDF *found = EVP_KDF_fetch(NULL, ALGORITHM, wish);
+    bool is_ours = found && EVP_KDF_get0_provider(found) == ours;
+    EVP_KDF_free(found);
+    return is_ours ? wish : NULL;
+}

@@ -1,0 +1,336 @@
+// rooms: support ktls
+/*
+ * The traffic secrets, taken where OpenSSL makes them, held against those of its key log; and what happens where
+ * openssl.cnf keeps our provider out. The vectors of a single derivation are of RFC 8448, section 3.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/provider.h>
+#include <openssl/ssl.h>
+
+#include "ktls/channel_internal.h"
+#include "ktls/secrets_internal.h"
+#include "tests/support/tls_pair.h"
+
+#define SECRET 32
+
+static struct pki *pki;
+
+static const char *const suites[] = { "TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",
+                                      "TLS_CHACHA20_POLY1305_SHA256" };
+
+/* ---- held against the key log ---- */
+
+static char logged[2][2 * KTLS_SECRET_MAX + 1]; /* of the last handshake: client's, server's */
+
+static void take_line(const SSL *ssl, const char *line)
+{
+    char label[64];
+
+    (void)ssl;
+    assert_int_equal(sscanf(line, "%63s", label), 1);
+    if (strcmp(label, "CLIENT_TRAFFIC_SECRET_0") == 0)
+        assert_int_equal(sscanf(line, "%*s %*s %96s", logged[0]), 1);
+    if (strcmp(label, "SERVER_TRAFFIC_SECRET_0") == 0)
+        assert_int_equal(sscanf(line, "%*s %*s %96s", logged[1]), 1);
+}
+
+static void assert_logged(const struct ktls_secret *secret, const char *hex, size_t length)
+{
+    assert_int_equal(secret->length, length);
+    assert_int_equal(strlen(hex), 2 * length);
+    assert_string_equal(secret->digest, length == 48 ? "SHA384" : "SHA256");
+    for (size_t i = 0; i < length; i++) {
+        char digits[3];
+        snprintf(digits, sizeof(digits), "%02x", secret->bytes[i]);
+        assert_memory_equal(digits, hex + 2 * i, 2);
+    }
+}
+
+static struct tls_pair shake(const struct tls_end *server, const struct tls_end *client)
+{
+    struct tls_pair pair = tls_pair_new(server, client, NULL, NULL);
+    int at_server, at_client;
+
+    tls_pair_shake(&pair, &at_server, &at_client);
+    assert_int_equal(at_server, 0);
+    assert_int_equal(at_client, 0);
+    assert_int_equal(tls_carry(pair.server, pair.client, 1000), 0);
+    return pair;
+}
+
+static void expect_secrets(struct tls_pair *pair, size_t length)
+{
+    assert_logged(&pair->server->way[CHANNEL_RX].secret, logged[0], length);
+    assert_logged(&pair->server->way[CHANNEL_TX].secret, logged[1], length);
+    assert_logged(&pair->client->way[CHANNEL_TX].secret, logged[0], length);
+    assert_logged(&pair->client->way[CHANNEL_RX].secret, logged[1], length);
+}
+
+static void both_ends_have_what_the_key_log_says(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(suites) / sizeof(suites[0]); i++) {
+        struct tls_end server = tls_end_new(pki, CONFIG_SERVER, suites[i], TLS1_3_VERSION, CONFIG_OFFLOAD_OFF);
+        struct tls_end client = tls_end_new(pki, CONFIG_CLIENT, suites[i], TLS1_3_VERSION, CONFIG_OFFLOAD_OFF);
+        SSL_CTX *at_server = tls_context_ssl(server.context), *at_client = tls_context_ssl(client.context);
+
+        assert_true(tls_context_watches(server.context) && tls_context_watches(client.context));
+        assert_null(SSL_CTX_get_keylog_callback(at_server));
+        assert_null(SSL_CTX_get_keylog_callback(at_client));
+        for (int resumed = 0; resumed < 2; resumed++) {
+            SSL_CTX_set_keylog_callback(resumed ? at_client : at_server, take_line);
+            struct tls_pair pair = shake(&server, &client);
+            assert_int_equal(channel_facts(pair.server)->resumed, resumed);
+            expect_secrets(&pair, i == 1 ? 48 : 32);
+            tls_pair_free(&pair);
+        }
+        tls_end_free(&server);
+        tls_end_free(&client);
+    }
+}
+
+static void a_client_that_has_to_offer_another_group_makes_no_difference(void **state)
+{
+    (void)state;
+    struct config_profile *narrow = tls_end_profile(pki, CONFIG_SERVER, NULL, TLS1_3_VERSION, CONFIG_OFFLOAD_OFF);
+    config_list_clear(&narrow->groups);
+    assert_int_equal(config_list_add(&narrow->groups, "P-384"), 0);
+    struct tls_end server = tls_end_from(narrow);
+    struct tls_end client = tls_end_new(pki, CONFIG_CLIENT, suites[0], TLS1_3_VERSION, CONFIG_OFFLOAD_OFF);
+    SSL_CTX_set_keylog_callback(tls_context_ssl(client.context), take_line);
+    struct tls_pair pair = shake(&server, &client);
+    assert_string_equal(channel_facts(pair.client)->group, "secp384r1");
+    expect_secrets(&pair, 32);
+    tls_pair_free(&pair);
+    tls_end_free(&server);
+    tls_end_free(&client);
+}
+
+static void there_are_none_before_tls_1_3(void **state)
+{
+    (void)state;
+    struct tls_end server = tls_end_new(pki, CONFIG_SERVER, NULL, TLS1_2_VERSION, CONFIG_OFFLOAD_OFF);
+    struct tls_end client = tls_end_new(pki, CONFIG_CLIENT, NULL, TLS1_2_VERSION, CONFIG_OFFLOAD_OFF);
+    struct tls_pair pair = shake(&server, &client);
+    for (enum channel_way way = CHANNEL_TX; way <= CHANNEL_RX; way++) {
+        assert_int_equal(pair.server->way[way].secret.length, 0);
+        assert_int_equal(pair.client->way[way].secret.length, 0);
+    }
+    tls_pair_free(&pair);
+    tls_end_free(&server);
+    tls_end_free(&client);
+}
+
+/* As an openssl.cnf with default_properties says it. */
+static void where_openssl_cnf_wants_another_provider_the_key_log_has_them(void **state)
+{
+    (void)state;
+    assert_int_equal(EVP_set_default_properties(NULL, "provider=default"), 1);
+    assert_null(secrets_query());
+    struct tls_end server = tls_end_new(pki, CONFIG_SERVER, suites[0], TLS1_3_VERSION, CONFIG_OFFLOAD_OFF);
+    struct tls_end client = tls_end_new(pki, CONFIG_CLIENT, suites[0], TLS1_3_VERSION, CONFIG_OFFLOAD_OFF);
+    assert_false(tls_context_watches(server.context) || tls_context_watches(client.context));
+    assert_ptr_equal(SSL_CTX_get_keylog_callback(tls_context_ssl(server.context)), channel_keylog);
+    SSL_CTX_set_keylog_callback(tls_context_ssl(client.context), take_line);
+    struct tls_pair pair = shake(&server, &client);
+    assert_logged(&pair.server->way[CHANNEL_RX].secret, logged[0], 32);
+    assert_logged(&pair.server->way[CHANNEL_TX].secret, logged[1], 32);
+    assert_int_equal(pair.client->way[CHANNEL_TX].secret.length, 0); /* whose key log the test took */
+    tls_pair_free(&pair);
+    tls_end_free(&server);
+    tls_end_free(&client);
+    assert_int_equal(EVP_set_default_properties(NULL, ""), 1);
+    assert_non_null(secrets_query());
+}
+
+/* ---- one derivation ---- */
+
+static const uint8_t master[SECRET] = { 0x18, 0xdf, 0x06, 0x84, 0x3d, 0x13, 0xa0, 0x8b, 0xf2, 0xa4, 0x49,
+                                        0x84, 0x4c, 0x5f, 0x8a, 0x47, 0x80, 0x01, 0xbc, 0x4d, 0x4c, 0x62,
+                                        0x79, 0x84, 0xd5, 0xa4, 0x1d, 0xa8, 0xd0, 0x40, 0x29, 0x19 };
+static const uint8_t transcript[SECRET] = { 0x96, 0x08, 0x10, 0x2a, 0x0f, 0x1c, 0xcc, 0x6d, 0xb6, 0x25, 0x0b,
+                                            0x7b, 0x7e, 0x41, 0x7b, 0x1a, 0x00, 0x0e, 0xaa, 0xda, 0x3d, 0xaa,
+                                            0xe4, 0x77, 0x7a, 0x76, 0x86, 0xc9, 0xff, 0x83, 0xdf, 0x13 };
+static const uint8_t client_secret[SECRET] = { 0x9e, 0x40, 0x64, 0x6c, 0xe7, 0x9a, 0x7f, 0x9d, 0xc0, 0x5a, 0xf8,
+                                               0x88, 0x9b, 0xce, 0x65, 0x52, 0x87, 0x5a, 0xfa, 0x0b, 0x06, 0xdf,
+                                               0x00, 0x87, 0xf7, 0x92, 0xeb, 0xb7, 0xc1, 0x75, 0x04, 0xa5 };
+static const uint8_t server_secret[SECRET] = { 0xa1, 0x1a, 0xf9, 0xf0, 0x55, 0x31, 0xf8, 0x56, 0xad, 0x47, 0x11,
+                                               0x6b, 0x45, 0xa9, 0x50, 0x32, 0x82, 0x04, 0xb4, 0xf4, 0x4b, 0xfb,
+                                               0x6b, 0x3a, 0x4b, 0x4f, 0x1f, 0x3f, 0xcb, 0x63, 0x16, 0x43 };
+
+static OSSL_PARAM bytes_of(const char *name, const void *bytes, size_t length)
+{
+    return OSSL_PARAM_construct_octet_string(name, (void *)(uintptr_t)bytes, length);
+}
+
+static void set_common(EVP_KDF_CTX *context, int mode)
+{
+    const OSSL_PARAM common[] = {
+        OSSL_PARAM_construct_int(OSSL_KDF_PARAM_MODE, &mode),
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)(uintptr_t) "SHA256", 0),
+        bytes_of(OSSL_KDF_PARAM_KEY, master, sizeof(master)),
+        bytes_of(OSSL_KDF_PARAM_PREFIX, "tls13 ", 6),
+        OSSL_PARAM_construct_end(),
+    };
+    assert_int_equal(EVP_KDF_CTX_set_params(context, common), 1);
+}
+
+static EVP_KDF_CTX *new_context(void)
+{
+    EVP_KDF *kdf = EVP_KDF_fetch(NULL, "TLS13-KDF", secrets_query());
+    assert_non_null(kdf);
+    assert_string_equal(OSSL_PROVIDER_get0_name(EVP_KDF_get0_provider(kdf)), "sluice");
+    EVP_KDF_CTX *context = EVP_KDF_CTX_new(kdf);
+    EVP_KDF_free(kdf);
+    set_common(context, EVP_KDF_HKDF_MODE_EXPAND_ONLY);
+    return context;
+}
+
+static int derive_with(EVP_KDF_CTX *context, const char *label, uint8_t output[SECRET])
+{
+    const OSSL_PARAM parameters[] = { bytes_of(OSSL_KDF_PARAM_LABEL, label, strlen(label)),
+                                      bytes_of(OSSL_KDF_PARAM_DATA, transcript, sizeof(transcript)),
+                                      OSSL_PARAM_construct_end() };
+    return EVP_KDF_derive(context, output, SECRET, parameters);
+}
+
+static void derive(const char *label, uint8_t output[SECRET])
+{
+    EVP_KDF_CTX *context = new_context();
+    assert_int_equal(derive_with(context, label, output), 1);
+    EVP_KDF_CTX_free(context);
+}
+
+static void derives_as_rfc_8448_does_and_keeps_only_what_is_expected(void **state)
+{
+    (void)state;
+    struct ktls_secret client = { 0 }, server = { 0 };
+    uint8_t output[SECRET];
+
+    derive("c ap traffic", output);
+    assert_memory_equal(output, client_secret, SECRET);
+    secrets_expect(&client, &server);
+    derive("c hs traffic", output);
+    derive("exp master", output);
+    assert_int_equal(client.length + server.length, 0);
+    derive("c ap traffic", output);
+    assert_int_equal(client.length, SECRET);
+    assert_memory_equal(client.bytes, client_secret, SECRET);
+    assert_int_equal(server.length, 0);
+    derive("s ap traffic", output);
+    assert_memory_equal(output, server_secret, SECRET);
+    assert_memory_equal(server.bytes, server_secret, SECRET);
+    secrets_expect(NULL, NULL);
+    ktls_secret_wipe(&client);
+    derive("c ap traffic", output);
+    assert_int_equal(client.length, 0);
+}
+
+static void *derive_elsewhere(void *output)
+{
+    derive("c ap traffic", output);
+    return NULL;
+}
+
+static void another_thread_is_none_of_its_business(void **state)
+{
+    (void)state;
+    struct ktls_secret client = { 0 }, server = { 0 };
+    uint8_t output[SECRET];
+    pthread_t thread;
+
+    secrets_expect(&client, &server);
+    assert_int_equal(pthread_create(&thread, NULL, derive_elsewhere, output), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    secrets_expect(NULL, NULL);
+    assert_memory_equal(output, client_secret, SECRET);
+    assert_int_equal(client.length, 0);
+}
+
+static void what_fails_or_is_no_secret_is_not_kept(void **state)
+{
+    (void)state;
+    struct ktls_secret client = { .length = SECRET }, server = { 0 };
+    uint8_t output[SECRET];
+    EVP_KDF_CTX *context = new_context();
+
+    secrets_expect(&client, &server);
+    EVP_KDF_CTX_reset(context);
+    assert_true(derive_with(context, "s ap traffic", output) <= 0); /* nothing else was said */
+    assert_int_equal(server.length, 0);
+    set_common(context, EVP_KDF_HKDF_MODE_EXPAND_ONLY);
+    const OSSL_PARAM parameters[] = { bytes_of(OSSL_KDF_PARAM_LABEL, "c ap traffic", 12), OSSL_PARAM_construct_end() };
+    assert_int_equal(EVP_KDF_derive(context, output, 16, parameters), 1); /* as long as no hash is */
+    assert_int_equal(client.length, 0);
+    secrets_expect(NULL, NULL);
+    EVP_KDF_CTX_free(context);
+}
+
+/* Which other programs of this process would notice. */
+static void says_of_itself_what_the_other_does(void **state)
+{
+    (void)state;
+    EVP_KDF *other = EVP_KDF_fetch(NULL, "TLS13-KDF", "provider=default");
+    EVP_KDF *ours = EVP_KDF_fetch(NULL, "TLS13-KDF", secrets_query());
+    EVP_KDF_CTX *of_other = EVP_KDF_CTX_new(other), *context = new_context(), *copy;
+
+    set_common(of_other, EVP_KDF_HKDF_MODE_EXPAND_ONLY);
+    assert_ptr_not_equal(other, ours);
+    assert_ptr_equal(EVP_KDF_settable_ctx_params(ours), EVP_KDF_settable_ctx_params(other));
+    assert_ptr_equal(EVP_KDF_gettable_ctx_params(ours), EVP_KDF_gettable_ctx_params(other));
+    assert_int_equal(EVP_KDF_CTX_get_kdf_size(context), EVP_KDF_CTX_get_kdf_size(of_other));
+    copy = EVP_KDF_CTX_dup(context);
+    EVP_KDF_CTX *others_copy = EVP_KDF_CTX_dup(of_other);
+    assert_int_equal(copy != NULL, others_copy != NULL); /* OpenSSL 3.0 copies none */
+    if (copy) {
+        uint8_t output[SECRET];
+        assert_int_equal(derive_with(copy, "c ap traffic", output), 1);
+        assert_memory_equal(output, client_secret, SECRET);
+    }
+    EVP_KDF_CTX_free(copy);
+    EVP_KDF_CTX_free(others_copy);
+    EVP_KDF_CTX_free(context);
+    EVP_KDF_CTX_free(of_other);
+    EVP_KDF_free(ours);
+    EVP_KDF_free(other);
+}
+
+static int group_setup(void **state)
+{
+    (void)state;
+    pki = pki_new();
+    return pki && secrets_query() ? 0 : -1;
+}
+
+static int group_teardown(void **state)
+{
+    (void)state;
+    pki_free(pki);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(both_ends_have_what_the_key_log_says),
+        cmocka_unit_test(a_client_that_has_to_offer_another_group_makes_no_difference),
+        cmocka_unit_test(there_are_none_before_tls_1_3),
+        cmocka_unit_test(where_openssl_cnf_wants_another_provider_the_key_log_has_them),
+        cmocka_unit_test(derives_as_rfc_8448_does_and_keeps_only_what_is_expected),
+        cmocka_unit_test(another_thread_is_none_of_its_business),
+        cmocka_unit_test(what_fails_or_is_no_secret_is_not_kept),
+        cmocka_unit_test(says_of_itself_what_the_other_does),
+    };
+    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
