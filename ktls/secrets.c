@@ -2,14 +2,14 @@
  * The traffic secrets of TLS 1.3, as they are made.
  *
  * OpenSSL tells of them in its key log only: five lines of text for each handshake, of which two are wanted here, and
- * OpenSSL 3.0 takes as long to write them as for a tenth of a handshake. But who derives them is a provider's
+ * OpenSSL 3.0 takes as long to write them as for a twelfth of a handshake. But who derives them is a provider's
  * "TLS13-KDF" (provider-kdf(7), EVP_KDF-TLS13_KDF(7)), and a program may bring a provider of its own. Ours computes
- * nothing: it hands everything to whoever would have been asked otherwise, and where that has derived one of the two
- * secrets of the handshake that this thread is in, it keeps a copy.
+ * what expand.c knows, and hands everything else to whoever would have been asked otherwise; and of the two secrets of
+ * the handshake that this thread is in it keeps a copy.
  *
- * It is found by those who ask for it, which are our contexts. Where openssl.cnf wants something else (as with
- * default_properties = fips=yes), or with a library context of its own (fips.c), it is not found, and the key log
- * remains.
+ * It is found by those who ask for it, which are our contexts: libssl gives all parameters with the derivation. Where
+ * openssl.cnf wants something else (as with default_properties = fips=yes), or with a library context of its own
+ * (fips.c), it is not found, and the key log remains.
  */
 #include <pthread.h>
 #include <string.h>
@@ -28,7 +28,7 @@
 #define ALGORITHM "TLS13-KDF"
 /* What ours alone has. A name of our own, which has to have a dot (property(7)), leaves what openssl.cnf says of
  * others. */
-#define OURS "sluice.secrets=yes"
+#define OURS "sluice.tls=yes"
 
 /* As long as the process lives. */
 static EVP_KDF *delegate;
@@ -57,34 +57,70 @@ static struct ktls_secret *secret_for(const OSSL_PARAM parameters[])
     return memcmp(label->data, server, sizeof(server) - 1) == 0 ? expected.server : NULL;
 }
 
-/* ---- the algorithm: its contexts are the other's ---- */
+/* ---- the algorithm ---- */
+
+struct kdf {
+    EVP_KDF_CTX *other; /* NULL: it was not needed yet */
+    bool told;          /* parameters that are not among those of the derivation */
+};
 
 static void *kdf_new(void *provider)
 {
     (void)provider;
-    return EVP_KDF_CTX_new(delegate);
-}
-
-static void *kdf_dup(void *context)
-{
-    return EVP_KDF_CTX_dup(context);
+    return OPENSSL_zalloc(sizeof(struct kdf));
 }
 
 static void kdf_free(void *context)
 {
-    EVP_KDF_CTX_free(context);
+    struct kdf *kdf = context;
+
+    if (!kdf)
+        return;
+    EVP_KDF_CTX_free(kdf->other);
+    OPENSSL_free(kdf);
+}
+
+static EVP_KDF_CTX *other_of(struct kdf *kdf)
+{
+    if (!kdf->other)
+        kdf->other = EVP_KDF_CTX_new(delegate);
+    return kdf->other;
+}
+
+static void *kdf_dup(void *context)
+{
+    const struct kdf *kdf = context;
+    struct kdf *copy = kdf_new(NULL);
+
+    if (!copy)
+        return NULL;
+    copy->told = kdf->told;
+    copy->other = kdf->other ? EVP_KDF_CTX_dup(kdf->other) : NULL;
+    if (copy->other || !kdf->other)
+        return copy;
+    kdf_free(copy);
+    return NULL;
 }
 
 static void kdf_reset(void *context)
 {
-    EVP_KDF_CTX_reset(context);
+    struct kdf *kdf = context;
+
+    kdf->told = false;
+    if (kdf->other)
+        EVP_KDF_CTX_reset(kdf->other);
 }
 
 static int kdf_derive(void *context, unsigned char *output, size_t size, const OSSL_PARAM parameters[])
 {
-    int done = EVP_KDF_derive(context, output, size, parameters);
-    struct ktls_secret *secret = done == 1 && expected.client && parameters ? secret_for(parameters) : NULL;
+    struct kdf *kdf = context;
+    int done = !kdf->told && parameters && expand_label(parameters, output, size);
 
+    if (!done) {
+        kdf->told = true;
+        done = other_of(kdf) ? EVP_KDF_derive(kdf->other, output, size, parameters) : 0;
+    }
+    struct ktls_secret *secret = done == 1 && expected.client && parameters ? secret_for(parameters) : NULL;
     if (secret)
         ktls_secret_set(secret, output, size);
     return done;
@@ -99,7 +135,10 @@ static const OSSL_PARAM *kdf_settable(void *context, void *provider)
 
 static int kdf_set(void *context, const OSSL_PARAM parameters[])
 {
-    return EVP_KDF_CTX_set_params(context, parameters);
+    struct kdf *kdf = context;
+
+    kdf->told = true;
+    return other_of(kdf) && EVP_KDF_CTX_set_params(kdf->other, parameters);
 }
 
 static const OSSL_PARAM *kdf_gettable(void *context, void *provider)
@@ -111,10 +150,12 @@ static const OSSL_PARAM *kdf_gettable(void *context, void *provider)
 
 static int kdf_get(void *context, OSSL_PARAM parameters[])
 {
-    return EVP_KDF_CTX_get_params(context, parameters);
+    struct kdf *kdf = context;
+
+    return other_of(kdf) && EVP_KDF_CTX_get_params(kdf->other, parameters);
 }
 
-static const OSSL_DISPATCH kdf[] = {
+static const OSSL_DISPATCH kdf_table[] = {
     { OSSL_FUNC_KDF_NEWCTX, (void (*)(void))kdf_new },
     { OSSL_FUNC_KDF_DUPCTX, (void (*)(void))kdf_dup },
     { OSSL_FUNC_KDF_FREECTX, (void (*)(void))kdf_free },
@@ -132,7 +173,7 @@ static const OSSL_DISPATCH kdf[] = {
 static const OSSL_ALGORITHM *query(void *provider, int operation, int *no_cache)
 {
     static const OSSL_ALGORITHM kdfs[] = {
-        { ALGORITHM, "provider=" NAME "," OURS, kdf, "tells Sluice of traffic secrets" },
+        { ALGORITHM, "provider=" NAME "," OURS, kdf_table, "tells Sluice of traffic secrets" },
         { NULL, NULL, NULL, NULL },
     };
 
@@ -160,13 +201,14 @@ static int start(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *core, cons
 static void load(void)
 {
     delegate = EVP_KDF_fetch(NULL, ALGORITHM, NULL);
+    expand_load();
     if (delegate && OSSL_PROVIDER_add_builtin(NULL, NAME, start) == 1)
         ours = OSSL_PROVIDER_try_load(NULL, NAME, 1);
 }
 
 const char *secrets_query(void)
 {
-    static const char wish[] = "?" OURS;
+    static const char wish[] = "?sluice.tls"; /* short: OpenSSL hashes it whenever it looks something up */
 
     pthread_once(&loaded, load);
     EVP_KDF *found = EVP_KDF_fetch(NULL, ALGORITHM, wish);

@@ -15,4 +15,11 @@ const char *secrets_query(void);
 /* Where this thread copies what is made from here on, with such a query. NULL, NULL: no longer. */
 void secrets_expect(struct ktls_secret *client, struct ktls_secret *server);
 
+/*
+ * expand.c: HKDF-Expand-Label from the parameters of a TLS13-KDF. false: that is not what they ask for, or it failed;
+ * nothing was written. Before the first: expand_load(), once.
+ */
+bool expand_label(const OSSL_PARAM parameters[], uint8_t *output, size_t size);
+void expand_load(void);
+
 #endif

@@ -277,7 +277,130 @@ static void what_fails_or_is_no_secret_is_not_kept(void **state)
     EVP_KDF_CTX_free(context);
 }
 
-/* Which other programs of this process would notice. */
+/* ---- held against OpenSSL's own ---- */
+
+struct asked {
+    int mode;
+    const char *mode_name; /* instead of the number */
+    const char *digest;
+    size_t key, prefix, label, data, size; /* bytes; a label of 0: none is given */
+    const char *more;                      /* one more parameter */
+};
+
+static int ask(const char *query, const struct asked *asked, uint8_t output[512])
+{
+    static uint8_t bytes[600];
+    OSSL_PARAM parameters[9], *next = parameters;
+    int mode = asked->mode;
+
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)(i * 7 + i / 256);
+    if (asked->mode_name)
+        *next++ = OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_MODE, (char *)(uintptr_t)asked->mode_name, 0);
+    else
+        *next++ = OSSL_PARAM_construct_int(OSSL_KDF_PARAM_MODE, &mode);
+    if (asked->digest)
+        *next++ = OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)(uintptr_t)asked->digest, 0);
+    if (asked->key > 0)
+        *next++ = bytes_of(OSSL_KDF_PARAM_KEY, bytes + 10, asked->key);
+    *next++ = bytes_of(OSSL_KDF_PARAM_PREFIX, bytes + 60, asked->prefix);
+    if (asked->label > 0)
+        *next++ = bytes_of(OSSL_KDF_PARAM_LABEL, bytes + 70, asked->label);
+    if (asked->data > 0)
+        *next++ = bytes_of(OSSL_KDF_PARAM_DATA, bytes + 200, asked->data);
+    if (asked->more)
+        *next++ = bytes_of(asked->more, bytes + 300, 32);
+    *next = OSSL_PARAM_construct_end();
+
+    EVP_KDF *kdf = EVP_KDF_fetch(NULL, "TLS13-KDF", query);
+    EVP_KDF_CTX *context = EVP_KDF_CTX_new(kdf);
+    memset(output, 0, 512);
+    int done = EVP_KDF_derive(context, output, asked->size, parameters) == 1;
+    EVP_KDF_CTX_free(context);
+    EVP_KDF_free(kdf);
+    return done;
+}
+
+static void compare(const struct asked *asked, int wanted)
+{
+    uint8_t ours[512], theirs[512];
+
+    assert_int_equal(ask("provider=default", asked, theirs), wanted);
+    assert_int_equal(ask(secrets_query(), asked, ours), wanted);
+    if (wanted)
+        assert_memory_equal(ours, theirs, sizeof(ours));
+}
+
+static void every_length_gives_what_openssl_gives(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "SHA256", "SHA2-256", "sha-256", "SHA384", "SHA2-384" };
+
+    for (size_t name = 0; name < sizeof(names) / sizeof(names[0]); name++) {
+        struct asked asked = { .mode = EVP_KDF_HKDF_MODE_EXPAND_ONLY, .digest = names[name], .prefix = 6 };
+        size_t hash = strstr(names[name], "384") ? 48 : 32;
+        asked.key = hash;
+        for (asked.size = 1; asked.size <= hash; asked.size++) {
+            asked.label = asked.size % 20 + 1;
+            asked.data = asked.size % 3 * hash / 2;
+            compare(&asked, 1);
+        }
+        asked.size = hash;
+        for (asked.label = 1; asked.label <= 249; asked.label += 31)
+            compare(&asked, 1);
+    }
+}
+
+static void other_demands_are_answered_by_openssl(void **state)
+{
+    (void)state;
+    enum { EXPAND = EVP_KDF_HKDF_MODE_EXPAND_ONLY, EXTRACT = EVP_KDF_HKDF_MODE_EXTRACT_ONLY };
+    static const struct {
+        struct asked asked;
+        int wanted;
+    } cases[] = {
+        { { EXTRACT, NULL, "SHA256", 32, 6, 7, 0, 32, NULL }, 1 },
+        { { EXTRACT, NULL, "SHA256", 32, 6, 7, 0, 32, OSSL_KDF_PARAM_SALT }, 1 },
+        { { EXTRACT, NULL, "SHA256", 0, 6, 7, 0, 32, OSSL_KDF_PARAM_SALT }, 1 },
+        { { EXPAND, "EXPAND_ONLY", "SHA256", 32, 6, 7, 32, 32, NULL }, 1 },
+        { { EXPAND, NULL, "SHA512", 32, 6, 7, 32, 32, NULL }, 1 },
+        { { EXPAND, NULL, "SHA256", 16, 6, 7, 32, 32, NULL }, 1 },
+        { { EXPAND, NULL, "SHA256", 80, 6, 7, 32, 32, NULL }, 1 },
+        { { EXPAND, NULL, "SHA256", 32, 6, 7, 32, 33, NULL }, 1 },
+        { { EXPAND, NULL, "SHA256", 32, 6, 7, 32, 32, OSSL_KDF_PARAM_SALT }, 1 },
+        { { EXPAND, NULL, "SHA256", 0, 6, 7, 32, 32, NULL }, 0 },
+        { { EXPAND, NULL, "SHA256", 32, 6, 250, 0, 32, NULL }, 0 },
+        { { EXPAND, NULL, "none of this name", 32, 6, 7, 32, 32, NULL }, 0 },
+        { { EXPAND, NULL, NULL, 32, 6, 7, 32, 32, NULL }, 0 },
+        { { 7, NULL, "SHA256", 32, 6, 7, 32, 32, NULL }, 0 },
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        compare(&cases[i].asked, cases[i].wanted);
+}
+
+static void expands_by_itself_what_a_handshake_asks_for(void **state)
+{
+    (void)state;
+    int mode = EVP_KDF_HKDF_MODE_EXPAND_ONLY;
+    uint8_t output[SECRET];
+    OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_int(OSSL_KDF_PARAM_MODE, &mode),
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)(uintptr_t) "SHA256", 0),
+        bytes_of(OSSL_KDF_PARAM_KEY, master, sizeof(master)),
+        bytes_of(OSSL_KDF_PARAM_PREFIX, "tls13 ", 6),
+        bytes_of(OSSL_KDF_PARAM_LABEL, "s ap traffic", 12),
+        bytes_of(OSSL_KDF_PARAM_DATA, transcript, sizeof(transcript)),
+        OSSL_PARAM_construct_end(),
+    };
+    assert_true(expand_label(parameters, output, SECRET));
+    assert_memory_equal(output, server_secret, SECRET);
+    parameters[0] = bytes_of(OSSL_KDF_PARAM_KEY, master, sizeof(master)); /* twice */
+    assert_false(expand_label(parameters, output, SECRET));
+    parameters[0] = OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_LABEL, (char *)(uintptr_t) "x", 0);
+    assert_false(expand_label(parameters, output, SECRET));
+}
+
 static void says_of_itself_what_the_other_does(void **state)
 {
     (void)state;
@@ -330,6 +453,9 @@ int main(void)
         cmocka_unit_test(derives_as_rfc_8448_does_and_keeps_only_what_is_expected),
         cmocka_unit_test(another_thread_is_none_of_its_business),
         cmocka_unit_test(what_fails_or_is_no_secret_is_not_kept),
+        cmocka_unit_test(every_length_gives_what_openssl_gives),
+        cmocka_unit_test(other_demands_are_answered_by_openssl),
+        cmocka_unit_test(expands_by_itself_what_a_handshake_asks_for),
         cmocka_unit_test(says_of_itself_what_the_other_does),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
