@@ -10,10 +10,10 @@ A file of results is one object. What is not known, or does not apply, is null; 
 
       id, title   id is the section of scenarios.ini; of those with several values "section/value"
       unit        what counts: "bytes" (per second), "requests" (per second), "memory" (KiB of the server; less is better)
-      what        direction (get, put, get-tree, put-tree, requests, connections, idle, beyond: a file beyond the memory), size
-                  (bytes of one file), files, requests, connections (streams of a get or put), seconds, suite, to ("file" or
+      what        direction (get, put, get-tree, put-tree, requests, connections, idle), size (bytes of one file), files, requests, connections (streams of a get or put), seconds, suite, to ("file" or
                   "null"), cores (that the server may use, null: all), verified (everyone who ran delivered the right bytes in a
-                  round of its own before anything was timed)
+                  round of its own before anything was timed), disk (true where the files are on one), guest (null, or
+                  {"memory_bytes", "kernel"} of the guest in which it ran)
       series, x   scenarios of one plot have the same series; x is its number on the horizontal axis
       targets     [{"of", "against", "at_least" or "at_most": ratio, "met"}], and {"of", "fair_within": part, "met"} for
                   connections, {"of", "keeps_cache": part, "met"} for files beyond the memory; met is null where one of the
@@ -33,11 +33,13 @@ A file of results is one object. What is not known, or does not apply, is null; 
           switches_server, switches_client      context switches; null for servers whose processes come and go
           peak_server_kib, peak_client_kib      most memory that was resident at once, summed over its processes
           fairness    connections: the share of the one that is farthest from the mean, as a part of it: 0 is fair
-          cache_kept  files beyond the memory: how much of another file in the page cache was still there, 0 to 1
+          cache_kept  files on a disk: how much of another file in the page cache was still there, 0 to 1
+          cache_moved       the same: how much of the server's file itself was in the page cache afterwards
           cache_grown_kib   the same: by how much the page cache grew
         syscalls  {"server", "client", "bytes", "requests"}: counted in a round of its own, which is not timed; or null
         median    {"rate", "seconds", "cpu_server_per_gb", "cpu_client_per_gb", "cpu_machine_per_gb", "cpu_server_per_request",
-                  "switches_per_gb", "peak_server_kib", "peak_client_kib", "fairness", "cache_kept", "cache_grown_kib"}: of the rounds; GB is 10^9 bytes
+                  "switches_per_gb", "peak_server_kib", "peak_client_kib", "fairness", "cache_kept",
+                  "cache_moved", "cache_grown_kib"}: of the rounds; GB is 10^9 bytes
         spread    {"lowest", "highest"}: rates
       ratios      [{"of", "against", "median", "lowest", "highest", "at_least", "at_most", "met"}]: round by round, of the
                   rate of `of` divided by that of `against` in the same round; of unit "memory" the KiB are divided. `met` is
@@ -49,7 +51,7 @@ import statistics
 
 FORMAT = 1
 ROUND = ("seconds", "bytes", "requests", "cpu_server", "cpu_client", "cpu_machine", "switches_server", "switches_client",
-         "peak_server_kib", "peak_client_kib", "fairness", "cache_kept", "cache_grown_kib")
+         "peak_server_kib", "peak_client_kib", "fairness", "cache_kept", "cache_moved", "cache_grown_kib")
 
 
 # Promises that are about one contender alone: the fact that is held against them, and whether that is kept.
@@ -101,7 +103,7 @@ def summary(unit, rounds):
               "cpu_machine_per_gb": _per(rounds, "cpu_machine", "bytes", 1e9),
               "cpu_server_per_request": _per(rounds, "cpu_server", "requests", 1),
               "switches_per_gb": _per(both, "switches", "bytes", 1e9)}
-    for name in ("peak_server_kib", "peak_client_kib", "fairness", "cache_kept", "cache_grown_kib"):
+    for name in ("peak_server_kib", "peak_client_kib", "fairness", "cache_kept", "cache_moved", "cache_grown_kib"):
         median[name] = _median(one[name] for one in rounds)
     return median, {"lowest": min(rates), "highest": max(rates)}
 

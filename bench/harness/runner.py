@@ -4,11 +4,10 @@ import os
 import pathlib
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 
-from harness import machine, measure, peers, results
+from harness import beyond, machine, measure, peers, results
 from harness.common import have_memory, make_certificates
 from harness.peers.base import Place, Skip
 
@@ -38,36 +37,6 @@ def make_source(place, scenario):
         _write(folder / f"f{number:05}", scenario.size, number << 32)
 
 
-class Memory:
-    """For files that are larger than the memory: what the page cache had before a round, and what is left of it."""
-
-    def __init__(self, place, size):
-        self.source, self.bystander = place.source / "file", place.source / "bystander"
-        _write(self.bystander, size, 1 << 40)
-        for path in (self.source, self.bystander):
-            with open(path, "rb") as file:
-                os.fsync(file.fileno())
-
-    def _cached_kib(self):
-        return int(re.search(r"^Cached:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text(), re.M)[1])
-
-    def before(self):
-        with open(self.source, "rb") as file:
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        for _ in range(2):  # once read is soon forgotten, twice is in use
-            with open(self.bystander, "rb") as file:
-                while file.read(PIECE):
-                    pass
-        self.cached = self._cached_kib()
-
-    def after(self):
-        grown = self._cached_kib() - self.cached
-        if not shutil.which("fincore"):
-            return {"cache_grown_kib": grown}
-        told = subprocess.run(["fincore", "-b", "-n", "-o", "RES", self.bystander], capture_output=True, text=True, check=True)
-        return {"cache_grown_kib": grown, "cache_kept": int(told.stdout) / self.bystander.stat().st_size}
-
-
 class Scene:
     """One scenario with everything that is set up for it."""
 
@@ -81,7 +50,7 @@ class Scene:
             "what": {"direction": scenario.direction, "size": scenario.size, "files": scenario.files,
                      "connections": scenario.connections, "suite": scenario.suite, "to": scenario.to,
                      "requests": scenario.requests, "seconds": scenario.seconds, "cores": scenario.cores or None,
-                     "verified": False},
+                     "disk": bool(scenario.guest), "guest": None, "verified": False},
             "series": scenario.series or None, "x": scenario.x, "targets": results.targets(scenario), "contenders": []}
 
     def needed(self):
@@ -104,8 +73,9 @@ class Scene:
             self.place.folder.mkdir()
             self.place.folder.chmod(0o755)
             make_source(self.place, self.scenario)
-            if self.scenario.direction == "beyond":
-                self.memory = Memory(self.place, machine.memory_bytes() // 16)
+            if self.scenario.guest:
+                _write(self.place.source / "bystander", machine.memory_bytes() // beyond.BYSTANDER, 1 << 40)
+                self.memory = beyond.Memory(self.place.source)
         for name in names:
             entry = self._entry(name)
             try:
@@ -147,14 +117,19 @@ class Scene:
         try:
             facts = contender.round(self.limit)
             if self.memory:
-                facts.update(self.memory.after())
+                facts.update(self.memory.after(contender.target / "file" if self.scenario.direction == "put" else None))
+                say(f"{self.scenario.id}: {entry['name']}: {facts['seconds']:.1f} s")
             entry["rounds"].append(results.new_round(**facts))
         except measure.Failed as problem:
             self._leave_out(entry, problem)
         contender.clean()
 
+    def leave_all_out(self, names, problem):
+        for name in names:
+            self._leave_out(self._entry(name), problem)
+
     def count_calls(self, contender, entry):
-        if entry["skipped"] or self.scenario.direction == "idle":
+        if entry["skipped"] or self.scenario.direction == "idle" or self.scenario.guest:
             return
         contender.prepare()
         counter = measure.Syscalls(contender.server.roots(), contender.folder / "perf")
@@ -175,6 +150,23 @@ class Scene:
         shutil.rmtree(self.place.folder, ignore_errors=True)
 
 
+def _names(scenario, arguments):
+    return [name for name in scenario.contenders if not arguments.contenders or name in arguments.contenders]
+
+
+def run_in_guest(scenarios, folder, arguments):
+    """The same on the disk of a machine with little memory, which is the guest. Where it cannot be had everyone is left out."""
+    for one in scenarios:
+        say(f"{one.id}: {one.title}")
+    try:
+        return beyond.in_guest(scenarios, arguments, say)
+    except beyond.NoGuest as problem:
+        scenes = [Scene(one, folder, arguments, folder) for one in scenarios]
+        for scene in scenes:
+            scene.leave_all_out(_names(scene.scenario, arguments), Skip(problem))
+        return [scene.found for scene in scenes]
+
+
 def run_section(scenarios, folder, arguments, everything):
     """All scenarios of a section, in alternation. Returns what was found."""
     rounds = arguments.rounds or scenarios[0].rounds or 5
@@ -184,8 +176,7 @@ def run_section(scenarios, folder, arguments, everything):
             say(f"{scenario.id}: {scenario.title}")
             scene = Scene(scenario, folder, arguments, everything)
             undo.callback(scene.end)
-            names = [name for name in scenario.contenders if not arguments.contenders or name in arguments.contenders]
-            scene.begin(names)
+            scene.begin(_names(scenario, arguments))
             scenes.append(scene)
         turns = [(scene, *one) for scene in scenes for one in scene.contenders]
         for number in range(rounds):
@@ -202,8 +193,10 @@ def run(scenarios, arguments):
     found = []
     result = {"format": results.FORMAT, "machine": machine.facts(),
               "arguments": {"scenarios": arguments.scenario, "rounds": arguments.rounds, "size": arguments.size,
-                            "count": arguments.count, "folder": str(arguments.folder), "disk": str(arguments.disk),
-                            "binary": str(arguments.binary), "contenders": arguments.contenders}, "scenarios": found, "instructions": None}
+                            "count": arguments.count, "folder": str(arguments.folder),
+                            "disk": arguments.disk and str(arguments.disk),
+                            "binary": str(arguments.binary), "contenders": arguments.contenders},
+              "scenarios": found, "instructions": None}
     sections = dict.fromkeys(one.section for one in scenarios)
     with tempfile.TemporaryDirectory(prefix="sluice-bench-", dir=arguments.folder) as name:
         everything = pathlib.Path(name)
@@ -211,10 +204,13 @@ def run(scenarios, arguments):
         make_certificates(everything)
         for section in sections:
             these = [one for one in scenarios if one.section == section]
-            base = arguments.disk if these[0].direction == "beyond" else everything
-            with tempfile.TemporaryDirectory(prefix="sluice-bench-", dir=base) as folder:
-                os.chmod(folder, 0o755)
-                found += run_section(these, pathlib.Path(folder), arguments, everything)
+            if these[0].guest and not arguments.disk:
+                found += run_in_guest(these, everything, arguments)
+            else:
+                base = arguments.disk if these[0].guest else everything
+                with tempfile.TemporaryDirectory(prefix="sluice-bench-", dir=base) as folder:
+                    os.chmod(folder, 0o755)
+                    found += run_section(these, pathlib.Path(folder), arguments, everything)
             results.conclude(found)
             if arguments.json:
                 results.write(result, arguments.json)

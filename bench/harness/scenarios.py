@@ -4,7 +4,7 @@ import dataclasses
 import re
 
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-DIRECTIONS = ("get", "put", "get-tree", "put-tree", "requests", "connections", "idle", "beyond")
+DIRECTIONS = ("get", "put", "get-tree", "put-tree", "requests", "connections", "idle")
 COUNTED = ("bytes", "requests", "memory")
 VARIED = ("size", "connections", "cores")
 SUITES = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
@@ -87,7 +87,8 @@ KEYS = {
     "title": _text, "direction": _one_of(*DIRECTIONS), "unit": _one_of(*COUNTED), "contenders": _words, "size": size,
     "files": _count, "connections": _count, "requests": _count, "volume": size, "seconds": _part, "suite": _one_of(*SUITES),
     "to": _one_of("file", "null"), "cores": _count, "of": _text, "at_least": _promises, "at_most": _promises,
-    "fair_within": _part, "keeps_cache": _part, "series": _text, "vary": _one_of(*VARIED), "values": _text, "rounds": _count, "quick": _yes,
+    "fair_within": _part, "keeps_cache": _part, "guest": size, "series": _text, "vary": _one_of(*VARIED), "values": _text,
+    "rounds": _count, "quick": _yes,
 }
 NEEDED = ("title", "direction", "contenders")
 
@@ -113,6 +114,7 @@ class Scenario:
     at_least: tuple = ()
     at_most: tuple = ()
     fair_within: float = 0.0
+    guest: int = 0  # on a disk: of the guest with so many bytes of memory, or of this machine (--disk)
     keeps_cache: float = 0.0  # at least this part of another file is still in the page cache afterwards
     series: str = ""
     x: int | None = None
@@ -130,8 +132,10 @@ class Scenario:
 
 
 class Section:
-    def __init__(self, path, name, values, memory):
+    def __init__(self, path, name, values, memory, in_guest):
         self.path, self.name, self.memory = path, name, memory
+        if in_guest and "guest" in values:
+            self.memory = self._read("guest", values["guest"])
         self.given = {key: self._read(key, text) for key, text in values.items()}
         for key in NEEDED:
             if key not in self.given:
@@ -180,8 +184,8 @@ class Section:
         return Scenario(section=self.name, id=f"{self.name}/{value}", **{**given, varied: number, "x": number})
 
 
-def read(path, memory):
-    """Every scenario of the file, in its order."""
+def read(path, memory, in_guest=True):
+    """Every scenario of the file, in its order. "memory" is that of the guest where a section has one and `in_guest` is true."""
     parser = configparser.ConfigParser(interpolation=None, delimiters=("=",), comment_prefixes=("#", ";"))
     try:
         with open(path) as file:
@@ -192,7 +196,7 @@ def read(path, memory):
         raise Mistake(" ".join(str(problem).split())) from None
     found = []
     for name in parser.sections():
-        found += Section(path, name, parser[name], memory).scenarios()
+        found += Section(path, name, parser[name], memory, in_guest).scenarios()
     if not found:
         raise Mistake(f"{path} names no scenario")
     return found

@@ -7,7 +7,7 @@ from harness.page import Html, join, known, number, paragraph, size, table, tag,
 from harness.promises import contenders
 
 WORDS = {"get": "GET", "put": "PUT", "get-tree": "many files, fetched", "put-tree": "many files, sent", "requests": "requests",
-         "connections": "connections at once", "idle": "idle connections", "beyond": "larger than memory"}
+         "connections": "connections at once", "idle": "idle connections"}
 UNITS = {"bytes": ("GB/s", 1e9), "requests": ("requests/s", 1), "memory": ("MiB", 1024)}
 VARIED = (("size", "Throughput by size", "size of the file"), ("connections", "Scaling by connections", "connections at once"),
           ("cores", "Scaling by cores", "cores of the server"))
@@ -201,6 +201,10 @@ def digests(results):
                                            "with"), rows, (2, 3, 4, 5, 6)))
 
 
+def _part(value):
+    return "–" if known(value) is None else f"{value:.0%}"
+
+
 def memory(results):
     parts = []
     for scenario in results["scenarios"]:
@@ -212,9 +216,10 @@ def memory(results):
         kept = [one for one in there if known(one["median"].get("cache_kept")) is not None]
         if kept:
             parts.append(table(f"{scenario['title']}: how much of another file the page cache still had afterwards",
-                               ("contender", UNITS[scenario["unit"]][0], "still there"),
+                               ("contender", UNITS[scenario["unit"]][0], "still there", "of the file itself"),
                                [(one["name"], number(one["median"]["rate"] / UNITS[scenario["unit"]][1]),
-                                 f"{one['median']['cache_kept']:.0%}") for one in kept], (1, 2)))
+                                 *(_part(one["median"].get(key)) for key in ("cache_kept", "cache_moved"))) for one in kept],
+                               (1, 2, 3)))
     return section("Memory", *parts) if parts else Html("")
 
 
@@ -270,6 +275,9 @@ def _what(scenario):
     words = [WORDS.get(what.get("direction"), what.get("direction")), size(what.get("size"))]
     words += [f"{what[key]} {key}" for key in ("files", "connections", "requests", "cores")
               if known(what.get(key)) and what[key] > 1]
+    if what.get("guest"):
+        guest = what["guest"]
+        words.append(f"on a disk of a guest with {size(guest.get('memory_bytes'))} of memory, Linux {guest.get('kernel')}")
     return ", ".join(map(str, [*words, what.get("suite") or ""])).rstrip(", ")
 
 

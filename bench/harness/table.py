@@ -38,15 +38,24 @@ def _of_ours(one, contender):
     return "", ""
 
 
+def _told(one, contender):
+    """Which path was taken and why, where that is a question: with files on a disk."""
+    told = contender["told"] if one["what"]["disk"] and contender["server"] == "sluice" else None
+    return f"{told['path']}: {told['why']}" if told else ""
+
+
 def _row(one, contender):
     unit, scale, digits = SIDE[one["unit"]]
     median = contender["median"]
     ratio, wanted = _of_ours(one, contender)
+    if median["rate"] * scale < 0.1 and digits:
+        digits += 2
     return [contender["name"], f"{_number(median['rate'], digits, scale)} ({_number(contender['spread']['lowest'], digits, scale)}"
             f"-{_number(contender['spread']['highest'], digits, scale)})",
             _number(median["cpu_server_per_gb"], 2), _number(median["cpu_client_per_gb"], 2),
             _number(median["cpu_machine_per_gb"], 2), _number(median["switches_per_gb"], 0), _calls(contender),
-            _number(median["peak_server_kib"], 0, 1 / 1024), _number(median["peak_client_kib"], 0, 1 / 1024), ratio, wanted]
+            _number(median["peak_server_kib"], 0, 1 / 1024), _number(median["peak_client_kib"], 0, 1 / 1024),
+            _number(median["cache_kept"], 2), _number(median["cache_moved"], 2), _told(one, contender), ratio, wanted]
 
 
 def describe(what):
@@ -57,7 +66,10 @@ def describe(what):
         words.append(f"{what['requests']} requests")
     if what["connections"] > 1:
         words.append(f"{what['connections']} connections")
-    return ", ".join([*words, f"to {what['to']}", what["suite"]])
+    words += [f"to {what['to']}", what["suite"]]
+    if what["guest"]:
+        words.append(f"guest with {what['guest']['memory_bytes'] / 2**20:.0f} MiB of memory, Linux {what['guest']['kernel']}")
+    return ", ".join(words)
 
 
 def _others(one):
@@ -78,7 +90,7 @@ def _others(one):
 def scenario(one):
     unit = SIDE[one["unit"]][0]
     head = ["contender", f"{unit} (lowest-highest)", "CPU s/GB server", "client", "machine", "switches/GB", "syscalls/GB",
-            "MiB server", "client", "ours to it", "wanted"]
+            "MiB server", "client", "cache kept", "file in cache", "path", "ours to it", "wanted"]
     rows = [_row(one, contender) for contender in one["contenders"] if contender["rounds"]]
     keep = [n for n, _ in enumerate(head) if n == 0 or any(row[n] for row in rows)]
     lines = [f"{one['id']}: {one['title']} ({describe(one['what'])})"]

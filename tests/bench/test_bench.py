@@ -2,6 +2,7 @@
 
     python3 -m unittest discover -s tests/bench
 """
+import json
 import os
 import pathlib
 import subprocess
@@ -16,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(ROOT / "bench"))
 
-from harness import measure, peers, results, runner, scenarios, table  # noqa: E402
+from harness import beyond, measure, peers, results, runner, scenarios, table  # noqa: E402
 from harness.peers import base  # noqa: E402
 
 GIB = 2**30
@@ -38,7 +39,7 @@ def ours(*found, name="sluice", **more):
 
 
 def scene(*contenders, name="get", unit="bytes", targets=(), **more):
-    what = {"direction": "get", "size": 1000, "files": 1, "requests": 1, "connections": 1, "to": "file", "suite": "S"}
+    what = {"direction": "get", "size": 1000, "files": 1, "requests": 1, "connections": 1, "to": "file", "suite": "S", "disk": False, "guest": None}
     return {"id": name, "title": "t", "unit": unit, "what": what, "series": None, "x": None, "targets": list(targets),
             "contenders": list(contenders), **more}
 
@@ -140,11 +141,11 @@ class Promises(unittest.TestCase):
 
 
 class Scenarios(unittest.TestCase):
-    def read(self, text):
+    def read(self, text, in_guest=True):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "s.ini"
             path.write_text(text)
-            return scenarios.read(path, MEMORY)
+            return scenarios.read(path, MEMORY, in_guest)
 
     BASE = "[get]\ntitle = t\ndirection = get\ncontenders = sluice, scp\n"
 
@@ -198,6 +199,12 @@ class Scenarios(unittest.TestCase):
         found = self.read(self.BASE + "vary = size\nvalues = 4K 1M 1G\n")
         self.assertEqual([(one.id, one.size) for one in scenarios.smaller(found, most_bytes=2**19)],
                          [("get/4K", 4096), ("get/1M", 2**19)])
+
+    def test_memory_is_that_of_the_guest_where_it_happens_there(self):
+        text = self.BASE + "size = 0.5 memory\nguest = 192M\n"
+        self.assertEqual(self.read(text)[0].size, 96 * 2**20)
+        self.assertEqual(self.read(text, in_guest=False)[0].size, 4 * GIB)
+        self.mistake(text.replace("192M", "much"), r's\.ini: \[get\] guest: "much" is no size')
 
     def test_scenarios_are_chosen_by_section_or_by_id(self):
         found = self.read(self.BASE + "vary = size\nvalues = 4K 1M\n")
@@ -262,6 +269,35 @@ class Peers(unittest.TestCase):
             return runner.run_section([one], folder, given, folder)[0]
         finally:
             peers.pair, peers.contender = old
+
+
+class Beyond(unittest.TestCase):
+    """What happens in the guest, by a command that stands for it."""
+
+    def run_instead(self, shell):
+        one = scenarios.Scenario(section="b", id="b", title="t", direction="get", contenders=("sluice", "nginx+curl"), guest=2**27)
+        given = types.SimpleNamespace(binary=pathlib.Path("/none"), contenders=["sluice"])
+        with tempfile.TemporaryDirectory() as folder, \
+                mock.patch.object(beyond, "_command", lambda _scenarios, _arguments, out: ["sh", "-c", shell, "sh", out]):
+            return runner.run_in_guest([one], pathlib.Path(folder), given)[0]
+
+    def test_where_there_is_no_guest_everyone_is_left_out_and_nobody_failed(self):
+        found = self.run_instead("echo no machine; exit 125")
+        self.assertEqual([(one["name"], one["failed"]) for one in found["contenders"]], [("sluice", False)])
+        self.assertIn("ended with 125: no machine", found["contenders"][0]["skipped"])
+
+    def test_what_was_found_there_says_on_what(self):
+        there = {"format": results.FORMAT, "machine": {"memory_bytes": 5, "kernel": "6.1", "cpus": 2}, "scenarios": [scene(ours())]}
+        found = self.run_instead(f"echo '{json.dumps(there)}' >$1")
+        self.assertEqual(found["what"]["guest"], {"memory_bytes": 5, "kernel": "6.1"})
+
+    def test_the_guest_is_asked_for_what_we_were(self):
+        one = scenarios.Scenario(section="b", id="b", title="t", direction="get", contenders=("sluice",), guest=2**27)
+        given = types.SimpleNamespace(binary=ROOT / "x", scenarios=ROOT / "s.ini", rounds=3, size=None, count=None,
+                                      contenders=["sluice"])
+        command = " ".join(beyond._command([one], given, pathlib.Path("/o/r.json")))
+        for words in ("-m 128M", "-d 640M", "--rounds 3", "--contenders sluice", "--disk /disk", "--json /o/r.json", "sluice-bench b "):
+            self.assertIn(words, command)
 
 
 class Measuring(unittest.TestCase):

@@ -180,11 +180,11 @@ class Page(unittest.TestCase):
         idle = next(one for one in self.found["scenarios"] if one["id"] == "idle")
         idle["contenders"][0]["median"]["rate"] = 40000
         get = self.found["scenarios"][0]
-        get["contenders"][0]["median"]["cache_kept"] = 0.25
+        get["contenders"][0]["median"].update(cache_kept=0.25, cache_moved=0.5)
         with without_gnuplot():
             words = self.read().words
         self.assertTrue("sluice+crowd 39.1 4.00" in words)
-        self.assertTrue("still there sluice" in words and " 25% " in words)
+        self.assertTrue("still there of the file itself sluice" in words and " 25% 50% " in words)
 
     def test_tells_how_often_a_body_is_copied(self):
         self.found["copies"] = [{"direction": "get", "contender": "sluice<b>", "bytes": 2**24, "copied": 12345, "each": 0.00074}]

@@ -90,7 +90,7 @@ class Client(base.Client):
         for key in ("path", "streams"):
             if key in options:
                 asked += [f"--{key}", options[key]]
-        if "streams" not in options and self.scenario.direction in ("get", "put", "beyond"):
+        if "streams" not in options and self.scenario.direction in ("get", "put"):
             asked += ["--streams", str(self.scenario.connections)]
         return [[self.place.binary, subcommand, "-c", site, "--json", *asked, *names]]
 
@@ -105,8 +105,6 @@ class Client(base.Client):
 
     def put_tree(self):
         return self._command("put", "-r", self.place.source / "tree", f"there:{self.own.name}/in/")
-
-    beyond = get
 
     def told(self, out):
         said = next((one for one in _objects(out) if "path" in one), None)

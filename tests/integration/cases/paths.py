@@ -1,12 +1,14 @@
 """Every data path by name, on both sides: the bytes are right, and what carried them is told."""
 
 from harness import check, client, equal, files, setup, test
+from harness.disk import Disk, drop_from_page_cache, in_page_cache
 from harness.peers import curl_options, tool
 
 SIZES = (1, 100_003, (3 << 20) + 7)
 SENDING = ("sendfile", "splice", "splice-hybrid", "fixed", "direct")
 RECEIVING = ("recv", "direct", "splice")
 FIRST, LAST = 12_345, 2_345_678
+ODD_ENDS = 64 << 10  # what comes with a head, and what is no whole block
 
 
 def is_told(told, path, ours):
@@ -45,6 +47,24 @@ def a_range_that_begins_and_ends_anywhere_is_sent(t, path):
     source = files.make(store / "file", SIZES[-1], 7)
     tool(t, "curl", *curl_options(t), "-r", f"{FIRST}-{LAST}", "-o", t.path("got"), f"https://localhost:{server.port}/file")
     check(t.path("got").read_bytes() == source.read_bytes()[FIRST : LAST + 1], "the range differs")
+
+
+@test("guest")
+def direct_leaves_the_page_cache_alone_both_ways(t):
+    disk = Disk(t, "disk", size=16 << 20)
+    server = setup.server(t, more={"store main": {"root": disk.folder, "path": "direct"}})
+    ini = setup.partner(t, server.port)
+    source, sent = files.make(disk.folder / "file", SIZES[-1], 5), disk.folder / "sent"
+    drop_from_page_cache(source)
+    equal(in_page_cache(source), 0, "bytes in the page cache before")
+    client(t, "get", "--no-verify", "there:file", t.path("got"), ini=ini).must_succeed()
+    client(t, "put", "--no-verify", t.path("got"), "there:sent", ini=ini).must_succeed()
+    for file in (source, sent):
+        held = in_page_cache(file)
+        check(held <= ODD_ENDS, f"{held} bytes of {file.name} are in the page cache")
+        equal(server.wait_event("T01I", path=file.name)["pump"], "direct: asked for", f"the path of {file.name}")
+    files.same(source, sent)
+    check(in_page_cache(sent) >= SIZES[-1] - ODD_ENDS, "what was read is not seen in the page cache")
 
 
 @test("host", "guest")
