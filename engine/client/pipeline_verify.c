@@ -124,8 +124,11 @@ enum pipeline_alone pipeline_demand(struct pipeline *pipeline, const struct pipe
         alone = compare_fetched(pipeline, slot, bytes, length);
     else if (slot->promised.known && !client->last.verified)
         alone = PIPELINE_NO_DIGEST;
-    snprintf(client->unverified, sizeof client->unverified, "%s",
-             client->last.verified ? "" : "the server gives no digest");
+    if (client->last.verified)
+        client->unverified[0] = '\0';
+    else if (alone)
+        snprintf(client->unverified, sizeof client->unverified, "%s",
+                 alone == PIPELINE_NO_DIGEST ? "the server gives no digest" : "the digests differ");
     if (alone == PIPELINE_NO_DIGEST)
         client_fail(client, CLIENT_SERVER, "%s: not verified: the server gives no digest", client->peer);
     return alone;
