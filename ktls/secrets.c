@@ -8,8 +8,8 @@
  * the handshake that this thread is in it keeps a copy.
  *
  * It is found by those who ask for it, which are our contexts: libssl gives all parameters with the derivation. Where
- * openssl.cnf wants something else (as with default_properties = fips=yes), or with a library context of its own
- * (fips.c), it is not found, and the key log remains.
+ * openssl.cnf wants something else (default_properties = fips=yes, or another provider than OpenSSL's default one), or
+ * with a library context of its own (fips.c), it is not found, and the key log remains.
  */
 #include <pthread.h>
 #include <string.h>
@@ -197,12 +197,17 @@ static int start(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *core, cons
     return 1;
 }
 
-/* The other one comes first: a provider loaded by name is otherwise the only one where openssl.cnf names none. */
+/*
+ * The other one comes first: a provider loaded by name is otherwise the only one where openssl.cnf names none. Who has
+ * chosen another than OpenSSL's default, as a validated one, wants it to derive everything.
+ */
 static void load(void)
 {
     delegate = EVP_KDF_fetch(NULL, ALGORITHM, NULL);
+    if (!delegate || strcmp(OSSL_PROVIDER_get0_name(EVP_KDF_get0_provider(delegate)), "default") != 0)
+        return;
     expand_load();
-    if (delegate && OSSL_PROVIDER_add_builtin(NULL, NAME, start) == 1)
+    if (OSSL_PROVIDER_add_builtin(NULL, NAME, start) == 1)
         ours = OSSL_PROVIDER_try_load(NULL, NAME, 1);
 }
 

@@ -11,7 +11,10 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
@@ -429,11 +432,79 @@ static void says_of_itself_what_the_other_does(void **state)
     EVP_KDF_free(other);
 }
 
-static int group_setup(void **state)
+/* ---- where the default provider does not derive ---- */
+
+static void *foreign_new(void *provider)
+{
+    (void)provider;
+    return NULL;
+}
+
+static void foreign_free(void *context)
+{
+    (void)context;
+}
+
+static int foreign_derive(void *context, unsigned char *output, size_t size, const OSSL_PARAM parameters[])
+{
+    (void)context, (void)output, (void)size, (void)parameters;
+    return 0;
+}
+
+static const OSSL_ALGORITHM *foreign_query(void *provider, int operation, int *no_cache)
+{
+    static const OSSL_DISPATCH kdf[] = {
+        { OSSL_FUNC_KDF_NEWCTX, (void (*)(void))foreign_new },
+        { OSSL_FUNC_KDF_FREECTX, (void (*)(void))foreign_free },
+        { OSSL_FUNC_KDF_DERIVE, (void (*)(void))foreign_derive },
+        { 0, NULL },
+    };
+    static const OSSL_ALGORITHM kdfs[] = { { "TLS13-KDF", "provider=foreign", kdf, "" }, { NULL, NULL, NULL, NULL } };
+
+    (void)provider;
+    *no_cache = 0;
+    return operation == OSSL_OP_KDF ? kdfs : NULL;
+}
+
+static int foreign_start(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *core, const OSSL_DISPATCH **functions,
+                         void **provider)
+{
+    static const OSSL_DISPATCH table[] = { { OSSL_FUNC_PROVIDER_QUERY_OPERATION, (void (*)(void))foreign_query },
+                                           { 0, NULL } };
+
+    (void)handle, (void)core;
+    *functions = table;
+    *provider = &pki;
+    return 1;
+}
+
+/* Providers are loaded once for a process, so this is one of its own. */
+static int alone_with(const char *name)
+{
+    pid_t child = fork();
+    int status = -1;
+
+    if (child == 0) {
+        bool loaded = OSSL_PROVIDER_add_builtin(NULL, "foreign", foreign_start) && OSSL_PROVIDER_load(NULL, name);
+        _exit(loaded && !secrets_query() && !OSSL_PROVIDER_available(NULL, "sluice") ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+static void stays_away_where_openssl_cnf_has_chosen_another_provider(void **state)
 {
     (void)state;
-    pki = pki_new();
-    return pki && secrets_query() ? 0 : -1;
+    assert_int_equal(alone_with("foreign"), 0);
+    assert_int_equal(alone_with("null"), 0); /* which derives nothing at all */
+}
+
+/* Not for the whole group: the first test is to find OpenSSL untouched. */
+static int with_pki(void **state)
+{
+    (void)state;
+    pki = pki ? pki : pki_new();
+    return pki ? 0 : -1;
 }
 
 static int group_teardown(void **state)
@@ -446,10 +517,11 @@ static int group_teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(both_ends_have_what_the_key_log_says),
-        cmocka_unit_test(a_client_that_has_to_offer_another_group_makes_no_difference),
-        cmocka_unit_test(there_are_none_before_tls_1_3),
-        cmocka_unit_test(where_openssl_cnf_wants_another_provider_the_key_log_has_them),
+        cmocka_unit_test(stays_away_where_openssl_cnf_has_chosen_another_provider),
+        cmocka_unit_test_setup(both_ends_have_what_the_key_log_says, with_pki),
+        cmocka_unit_test_setup(a_client_that_has_to_offer_another_group_makes_no_difference, with_pki),
+        cmocka_unit_test_setup(there_are_none_before_tls_1_3, with_pki),
+        cmocka_unit_test_setup(where_openssl_cnf_wants_another_provider_the_key_log_has_them, with_pki),
         cmocka_unit_test(derives_as_rfc_8448_does_and_keeps_only_what_is_expected),
         cmocka_unit_test(another_thread_is_none_of_its_business),
         cmocka_unit_test(what_fails_or_is_no_secret_is_not_kept),
@@ -458,5 +530,5 @@ int main(void)
         cmocka_unit_test(expands_by_itself_what_a_handshake_asks_for),
         cmocka_unit_test(says_of_itself_what_the_other_does),
     };
-    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+    return cmocka_run_group_tests(tests, NULL, group_teardown);
 }
