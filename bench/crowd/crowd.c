@@ -3,11 +3,12 @@
  *
  *     crowd CONNECTIONS THREADS SECONDS PORT PATH SIZE SUITE
  *
- * Connects all of them to 127.0.0.1 and shakes hands; when the last is there they begin, and read for SECONDS. Then it
- * writes what they got as one JSON object: "seconds", "bytes" and "requests" (begun answers) of all, and "least" and
- * "most" bytes of one. With 0 SECONDS each fetches the file once; it writes "idle", and keeps them open until its
- * standard input ends. PATH must be a file of SIZE bytes. Nobody's certificate is looked at. 1: something was not as it
- * should be.
+ * Connects all of them to 127.0.0.1 and shakes hands; when the last is there they begin. Once everybody has had a first
+ * MiB, and after SECONDS at the latest, a window of SECONDS opens: what is on its way by then is of all of them, and
+ * not only of who came first. What they got in it is written as one JSON object: "seconds", "bytes" and "requests"
+ * (begun answers) of all, and "least" and "most" bytes of one. With 0 SECONDS each fetches the file once; it writes
+ * "idle", and keeps them open until its standard input ends. PATH must be a file of SIZE bytes. Nobody's certificate is
+ * looked at. 1: something was not as it should be.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +16,8 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,12 +35,14 @@
 #define HEAD_MAX 4096
 #define RECORD 16384        /* reading a whole record at once leaves nothing in OpenSSL that epoll would not tell of */
 #define RECORDS_AT_A_TIME 8 /* of one connection, before the next has its turn */
+#define WARM ((uint64_t)1 << 20)
 
 struct member {
     SSL *ssl;
     int fd;
-    uint64_t got;  /* bytes of bodies, of all answers */
-    uint64_t left; /* bytes of this answer's body; valid once its head is complete */
+    uint64_t got;    /* bytes of bodies, of all answers */
+    uint64_t before; /* what it had got when the window opened */
+    uint64_t left;   /* bytes of this answer's body; valid once its head is complete */
     size_t head_length;
     char head[HEAD_MAX];
 };
@@ -55,8 +60,11 @@ static struct {
     uint64_t size;
     double seconds;
     uint16_t port;
-    struct timespec began, end; /* the last to arrive sets both */
+    struct timespec latest;     /* when the window opens in any case; the last to be there sets it */
+    struct timespec began, end; /* who opens the window sets both */
     pthread_barrier_t there;
+    atomic_size_t cold; /* those who have not had their first bytes yet; 0: nobody, or it is too late for them */
+    atomic_bool open;
 } plan;
 
 static _Noreturn void fail(const char *what)
@@ -111,6 +119,36 @@ static void check_head(char *head)
         fail("the answer's Content-Length is not SIZE");
 }
 
+static struct timespec later(const struct timespec *now)
+{
+    struct timespec then = *now;
+
+    then.tv_sec += (time_t)plan.seconds;
+    then.tv_nsec += (long)((plan.seconds - (double)(time_t)plan.seconds) * 1e9);
+    return then;
+}
+
+static void open_window(void)
+{
+    clock_gettime(CLOCK_MONOTONIC, &plan.began);
+    plan.end = later(&plan.began);
+    atomic_store(&plan.open, true);
+}
+
+/* Somebody has had its first bytes. Only one finds that it was the last. */
+static void warmed(void)
+{
+    size_t cold = atomic_load(&plan.cold);
+
+    while (cold > 0) {
+        if (!atomic_compare_exchange_weak(&plan.cold, &cold, cold - 1))
+            continue;
+        if (cold == 1)
+            open_window();
+        return;
+    }
+}
+
 /* Takes what came: the rest of a head, then of a body. True where the answer is complete. */
 static int take(struct member *member, const char *bytes, size_t length)
 {
@@ -132,6 +170,8 @@ static int take(struct member *member, const char *bytes, size_t length)
     if (length > member->left)
         fail("an answer is longer than it said");
     member->left -= length;
+    if (member->got < WARM && member->got + length >= WARM)
+        warmed();
     member->got += length;
     return member->left == 0;
 }
@@ -163,11 +203,30 @@ static void turn(struct crew *crew, struct member *member)
     }
 }
 
+/* Is the window over? What was got before it opened is no part of it. */
+static bool is_over(struct crew *crew, bool *counts)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (*counts)
+        return between(&now, &plan.end) <= 0;
+    if (between(&now, &plan.latest) <= 0 && atomic_exchange(&plan.cold, 0) > 0)
+        open_window();
+    if (!atomic_load(&plan.open))
+        return false;
+    for (size_t i = 0; i < crew->count; i++)
+        crew->first[i].before = crew->first[i].got;
+    crew->requests = 0;
+    *counts = true;
+    return false;
+}
+
 static void read_for_a_while(struct crew *crew)
 {
     struct epoll_event events[256];
-    struct timespec now;
     int epoll = epoll_create1(EPOLL_CLOEXEC);
+    bool counts = false;
 
     for (size_t i = 0; i < crew->count; i++) {
         struct member *member = &crew->first[i];
@@ -184,8 +243,7 @@ static void read_for_a_while(struct crew *crew)
 
         for (int i = 0; i < ready; i++)
             turn(crew, events[i].data.ptr);
-        clock_gettime(CLOCK_MONOTONIC, &now);
-    } while (between(&now, &plan.end) > 0);
+    } while (!is_over(crew, &counts));
     close(epoll);
 }
 
@@ -205,10 +263,10 @@ static void *work(void *argument)
             ;
     }
     if (pthread_barrier_wait(&plan.there) == PTHREAD_BARRIER_SERIAL_THREAD) {
-        clock_gettime(CLOCK_MONOTONIC, &plan.began);
-        plan.end = plan.began;
-        plan.end.tv_sec += (time_t)plan.seconds;
-        plan.end.tv_nsec += (long)((plan.seconds - (double)(time_t)plan.seconds) * 1e9);
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        plan.latest = later(&now);
     }
     pthread_barrier_wait(&plan.there);
     if (plan.seconds > 0)
@@ -223,7 +281,7 @@ static void tell(const struct member *members, size_t count, uint64_t requests)
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     for (size_t i = 0; i < count; i++) {
-        uint64_t got = members[i].got;
+        uint64_t got = members[i].got - members[i].before;
 
         total += got;
         least = got < least ? got : least;
@@ -269,6 +327,7 @@ int main(int argc, char **argv)
     threads = threads < count ? threads : count;
     prepare(argv);
     struct member *members = calloc(count, sizeof *members);
+    atomic_init(&plan.cold, count);
     if (!members || pthread_barrier_init(&plan.there, NULL, (unsigned)threads) != 0)
         fail("there is no memory");
     for (size_t i = 0, first = 0; i < threads; i++) {

@@ -217,9 +217,11 @@ def measure(place, scenario, server, port):
         end(client)
 
 
-def together(place, scenario, port):
+def together(place, scenario, server, port):
     """What connections get that fetch at once. What it costs is not counted: they shake hands meanwhile. With windows that begin
-    large the first would have more under way than its share of so short a time is."""
+    large the first would have more under way than its share of so short a time is. A server that is still starting would
+    take a good part of the first half second from whoever comes first."""
+    at_rest(family(server.pid))
     windows = pathlib.Path("/proc/sys", WINDOWS)
     large = windows.read_text()
     windows.write_text(place.order["windows"])
@@ -235,7 +237,7 @@ def together(place, scenario, port):
 def result(place, scenario, contender, server, port):
     about = {"scenario": scenario["id"], "contender": contender, "release": os.uname().release}
     if scenario["what"] == "crowd":
-        found = together(place, scenario, port)
+        found = together(place, scenario, server, port)
         print(f"{scenario['id']} of {contender}: {found['bytes']} bytes, one of them {found['least']} to {found['most']}", flush=True)
         return {**about, **found}
     tries = [measure(place, scenario, server, port) for _ in range(scenario.get("tries", 1))]

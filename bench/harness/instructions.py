@@ -49,8 +49,8 @@ SCENARIOS = [
      "count": 200, "connections": 1, "contenders": ["sluice", "sluice-user", "nginx"], "short": {"count": 40}},
 ]
 
-# Connections, and seconds of the guest's clock: enough for each to get some ten of the server's steps.
-CROWDS = ((1, 0.5), (4, 0.5), (16, 0.5), (64, 1), (256, 3), (1024, 10))
+# Connections, and seconds of the guest's clock: enough for each to get more than ten of the server's steps.
+CROWDS = ((1, 0.5), (4, 1), (16, 1), (64, 2), (256, 4), (1024, 12))
 SCENARIOS += [
     {"id": f"crowd-{count}", "title": f"{count} connections that fetch at once, the kernel encrypts", "what": "crowd",
      "unit": "second", "bytes": 16 * MIB, "connections": count, "seconds": seconds, "contenders": ["sluice"],
