@@ -2,8 +2,8 @@
  * A file into a socket with sendfile(2), a step at a time: on the ring's own thread where the file stands in memory,
  * and elsewhere, where it would wait for a disk, on a thread of the pool.
  *
- * No step may wait for the socket, and sendfile(2) has no flag for that: the socket is non-blocking for as long as the
- * call takes. Nothing else is under way in this direction, and who receives meanwhile waits with poll.
+ * No step may wait for the socket, and sendfile(2) has no flag for that: the socket is non-blocking from the first step
+ * until the path ends. Nothing else is under way in this direction, and who receives meanwhile waits with poll.
  */
 #include "engine/pump/pump_internal.h"
 
@@ -22,9 +22,10 @@ struct sendfile {
     struct job job;
     bool in_memory; /* all of the file, always */
     bool is_away;
+    int flags; /* of the socket's file, as they were; -1: not changed */
 
     /* The step under way. */
-    int file, socket, flags; /* of the socket's file */
+    int file, socket;
     off_t offset;
     size_t size;
     ssize_t result;
@@ -33,12 +34,8 @@ struct sendfile {
 static ssize_t send_step(const struct sendfile *send)
 {
     off_t offset = send->offset;
-    if (fcntl(send->socket, F_SETFL, send->flags | O_NONBLOCK) != 0)
-        return -errno;
     ssize_t sent = sendfile(send->socket, send->file, &offset, send->size);
-    ssize_t result = sent < 0 ? -errno : sent;
-    fcntl(send->socket, F_SETFL, send->flags);
-    return result;
+    return sent < 0 ? -errno : sent;
 }
 
 static void run_away(struct job *job)
@@ -119,6 +116,11 @@ static void sendfile_begin(struct flow *flow)
     send->socket = channel_fd(flow->pump->channel);
     send->in_memory = cache_is_home(send->file);
     send->flags = fcntl(send->socket, F_GETFL);
+    if (send->flags < 0 || fcntl(send->socket, F_SETFL, send->flags | O_NONBLOCK) != 0) {
+        int error = -errno;
+        send->flags = -1;
+        flow_end(flow, error, PUMP_FAULT_CHANNEL);
+    }
 }
 
 /* The last record of a step is sent as it is: end each step where a full one ends. */
@@ -183,9 +185,12 @@ static void sendfile_cancel(struct flow *flow)
     flow_cancel(&((struct sendfile *)flow)->wait);
 }
 
+/* Who comes next, another path or a request, lets the ring wait on the socket. */
 static void sendfile_release(struct flow *flow)
 {
-    (void)flow;
+    const struct sendfile *send = (const struct sendfile *)flow;
+    if (send->flags >= 0)
+        fcntl(send->socket, F_SETFL, send->flags);
 }
 
 const struct pump_path pump_path_sendfile = {

@@ -189,6 +189,56 @@ static void steps_are_no_longer_than_they_may(void **state)
     }
 }
 
+/* ---- the socket of sendfile(2) ---- */
+
+static bool waited; /* in some step, if the socket had been full */
+
+static int look_at_socket(const struct ring_seam *seam, enum ring_call call, size_t *length)
+{
+    (void)seam;
+    (void)length;
+    if (call == RING_SENDFILE)
+        waited |= !(fcntl(channel_fd(rigs[0].pump.channel), F_GETFL) & O_NONBLOCK);
+    return 0;
+}
+
+static int refuse_sendfile(const struct ring_seam *seam, enum ring_call call, size_t *length)
+{
+    (void)seam;
+    (void)length;
+    return call == RING_SENDFILE ? -EINVAL : 0;
+}
+
+static void send_and_look(const struct ring_seam *seam, const char *path)
+{
+    struct world world;
+    world_open(&world, seam, 1, 1);
+    int file = file_with(body, BODY_MAX);
+    waited = false;
+    rig_open(&rigs[0], &world, CHANNEL_PLAIN, (struct peer){ .role = PEER_TAKES });
+    int socket = channel_fd(rigs[0].channel), flags = fcntl(socket, F_GETFL);
+    rigs[0].pump.asked = "sendfile";
+    rig_start(&rigs[0], file, 0, BODY_MAX);
+    world_run(&world);
+    assert_int_equal(rigs[0].result, 0);
+    assert_string_equal(pump_path_name(&rigs[0].pump), path);
+    assert_int_equal(fcntl(socket, F_GETFL), flags);
+    assert_false(waited);
+    rig_close(&rigs[0]);
+    assert_peer_has(&rigs[0], body, BODY_MAX);
+    rig_forget(&rigs[0]);
+    close(file);
+    world_close(&world);
+}
+
+static void no_step_waits_for_the_socket_and_afterwards_the_ring_does_again(void **state)
+{
+    static const struct ring_seam looks = { .before = look_at_socket }, refuses = { .before = refuse_sendfile };
+    (void)state;
+    send_and_look(&looks, "sendfile");
+    send_and_look(&refuses, "fixed");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +251,7 @@ int main(void)
         cmocka_unit_test(peers_that_read_nothing_keep_no_buffer_that_the_kernel_encrypts_from),
         cmocka_unit_test(bodies_that_go_through_pipes_take_turns),
         cmocka_unit_test(steps_are_no_longer_than_they_may),
+        cmocka_unit_test(no_step_waits_for_the_socket_and_afterwards_the_ring_does_again),
     };
     return cmocka_run_group_tests(tests, rig_group_setup, rig_group_teardown);
 }
