@@ -27,6 +27,7 @@ STARTING = 60
 DESCRIPTORS = 20000
 PROFILE_REPORTS = (("--no-children", "-s", "comm,dso"), ("--no-children", "-s", "dso,symbol"), ("--children", "-s", "symbol"))
 SUITE = "TLS_AES_128_GCM_SHA256"
+COLD = "cold"  # the folder that is on a disk
 
 # While the machine beneath reads a page from its disk the guest idles, and its clock leaps to its next timer; so a pause can be
 # of any length. What TCP has learned of a connection must survive that, and windows are as large as they get from the start.
@@ -52,6 +53,11 @@ class Place:
         for name in ("ca.pem", "leaf.pem", "leaf.key"):
             shutil.copy(pathlib.Path(order["folder"]) / name, self.folder)
         (self.folder / "leaf.key").chmod(0o600)
+
+    def mount_disk(self):
+        """A part of what is served is on the guest's disk (guest -d)."""
+        (self.root / COLD).mkdir()
+        subprocess.run(["mount", "--bind", "/disk", self.root / COLD], check=True)
 
     def make_body(self, name, size):
         period = bytes((i * 131 + i // 256 + 7) & 255 for i in range(PERIOD))
@@ -191,8 +197,17 @@ def end(process):
         process.wait()
 
 
+def body_of(scenario):
+    return f"{COLD}/{scenario['id']}" if scenario.get("cold") else scenario["id"]
+
+
+def leave_page_cache():
+    os.sync()
+    pathlib.Path("/proc/sys/vm/drop_caches").write_text("1")
+
+
 def measure(place, scenario, server, port):
-    path = f"/{scenario['id']}" if scenario["bytes"] else "-"
+    path = f"/{body_of(scenario)}" if scenario["bytes"] else "-"
     client = subprocess.Popen(
         [place.order["load"], scenario["what"], str(port), path, str(scenario["bytes"]), str(scenario["count"]),
          str(scenario["connections"])], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -200,6 +215,8 @@ def measure(place, scenario, server, port):
         hear(client, "ready")
         pids = family(server.pid)
         profile = Profile(place, pids) if scenario.get("profile") else None
+        if scenario.get("cold"):
+            leave_page_cache()
         before = at_rest(pids)
         client.stdin.write("go\n")
         client.stdin.flush()
@@ -255,9 +272,11 @@ def main():
     for name, value in SETTINGS.items():
         pathlib.Path("/proc/sys", name).write_text(value)
     place, results = Place(order), []
+    if any(scenario.get("cold") for scenario in order["scenarios"]):
+        place.mount_disk()
     for scenario in order["scenarios"]:
         if scenario["what"] in ("get", "crowd"):
-            place.make_body(scenario["id"], scenario["bytes"])
+            place.make_body(body_of(scenario), scenario["bytes"])
     with_paths = {name: None for scenario in order["scenarios"] for name in scenario["contenders"] if ":" in name}
     for contender in (*SERVERS, *with_paths):
         asked = [scenario for scenario in order["scenarios"] if contender in scenario["contenders"]]

@@ -30,14 +30,19 @@ from harness.common import make_certificates  # noqa: E402
 GUEST = ROOT / "tests" / "guest" / "guest"
 INSIDE = pathlib.Path(__file__).resolve().parent / "inside.py"
 MIB = 2**20
+DISK = "512M"  # for what is read from one
 
 # Tries: the cheapest counts, since the first transfer of a new server sometimes meets smaller windows. What: as bench/load/
-# has it. `short`: what is done of it with short=True, for ./check; None: it is left out then. Contenders: inside.SERVERS.
+# has it. Cold: the file is on a disk, and not in the page cache. `short`: what is done of it with short=True, for ./check; None:
+# it is left out then. Contenders: inside.SERVERS.
 SCENARIOS = [
     {"id": "get-kernel", "title": "GET of 64 MiB, the kernel encrypts", "what": "get", "unit": "byte", "bytes": 64 * MIB,
      "count": 1, "connections": 1, "tries": 2, "contenders": ["sluice", "floor", "nginx-ktls"], "short": {"bytes": 16 * MIB}},
     {"id": "get-user", "title": "GET of 64 MiB, OpenSSL encrypts", "what": "get", "unit": "byte", "bytes": 64 * MIB,
      "count": 1, "connections": 1, "tries": 2, "contenders": ["sluice-user", "nginx"], "short": {"bytes": 16 * MIB}},
+    {"id": "get-cold", "title": "GET of 64 MiB from a disk, not in the page cache, the kernel encrypts", "what": "get",
+     "unit": "byte", "bytes": 64 * MIB, "count": 1, "connections": 1, "tries": 2, "cold": True,
+     "contenders": ["sluice:direct", "sluice:splice", "sluice", "nginx-ktls"], "short": {"bytes": 16 * MIB}},
     {"id": "put-kernel", "title": "PUT of 64 MiB into a file, the kernel decrypts", "what": "put", "unit": "byte",
      "bytes": 64 * MIB, "count": 1, "connections": 1, "tries": 2, "contenders": ["sluice", "floor"], "short": {"bytes": 16 * MIB}},
     {"id": "get-small", "title": "20,000 GETs of 4 KiB on 16 connections", "what": "get", "unit": "request", "bytes": 4096,
@@ -63,6 +68,7 @@ GOALS = [
     ("get-kernel", "sluice", "get-kernel", "floor", 1.03),
     ("get-kernel", "sluice", "get-kernel", "nginx-ktls", 0.97),
     ("get-kernel", "sluice", "get-user", "sluice-user", 0.90),
+    ("get-cold", "sluice:direct", "get-cold", "sluice:splice", 1.00),
     ("put-kernel", "sluice", "put-kernel", "floor", 1.05),
     ("get-small", "sluice", "get-small", "nginx", 0.80),
     ("handshake-full", "sluice", "handshake-full", "nginx", 1.00),
@@ -116,7 +122,8 @@ def run(scenarios, binary, limit=1800, say=lambda line: None):
         order = {"scenarios": scenarios, "binary": str(binary), **programs, "folder": name,
                  "results": f"{name}/results"}
         (folder / "order").write_text(json.dumps(order))
-        command = [GUEST, "-i", "-t", str(limit), "-w", name, "-r", binary.parent, "--", "python3", INSIDE, f"{name}/order"]
+        disk = ["-d", DISK] if any(one.get("cold") for one in scenarios) else []
+        command = [GUEST, "-i", "-t", str(limit), *disk, "-w", name, "-r", binary.parent, "--", "python3", INSIDE, f"{name}/order"]
         guest = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
                                  errors="replace")
         try:
