@@ -72,7 +72,7 @@ static bool has_element(const struct http_head *head, const char *name, const ch
     for (size_t i = 0; i < head->field_count; i++) {
         const char *list = head->fields[i].value;
         struct parser_span element;
-        if (strcasecmp(head->fields[i].name, name) != 0)
+        if (!http_field_named(head->fields[i].name, name))
             continue;
         while (next_element(&list, &element)) {
             if (is_word(&element, word))
@@ -87,7 +87,7 @@ static size_t count_fields(const struct http_head *head, const char *name)
     size_t count = 0;
 
     for (size_t i = 0; i < head->field_count; i++)
-        count += strcasecmp(head->fields[i].name, name) == 0;
+        count += http_field_named(head->fields[i].name, name);
     return count;
 }
 
@@ -230,7 +230,11 @@ static enum http_method method_of(const char *name)
     static const struct {
         const char *name;
         enum http_method method;
-    } methods[] = { { "GET", HTTP_GET }, { "HEAD", HTTP_HEAD }, { "PUT", HTTP_PUT }, { "DELETE", HTTP_DELETE }, { "POST", HTTP_POST } };
+    } methods[] = { { "GET", HTTP_GET },
+                    { "HEAD", HTTP_HEAD },
+                    { "PUT", HTTP_PUT },
+                    { "DELETE", HTTP_DELETE },
+                    { "POST", HTTP_POST } };
 
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         if (strcmp(methods[i].name, name) == 0)

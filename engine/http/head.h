@@ -35,4 +35,7 @@ struct http_refusal head_fill(struct http_head *head, enum http_side side, bool 
 
 bool http_token(const char *text, size_t length);
 
+/* field.c: the name of a field is this one. Neither is empty. */
+bool http_field_named(const char *given, const char *name);
+
 #endif

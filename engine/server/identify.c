@@ -163,6 +163,7 @@ static enum flow settle(struct session *session)
 
     session->rights = gate_rights(session->epoch->gate, session->service->protocol->store, identity);
     session->identified = true;
+    session->known_bare = session->asks_bare;
     memcpy(session->mark_known, session->mark_asking, sizeof session->mark_known);
     login_forget(session);
     if (identity->means != GATE_NOTHING)
@@ -326,6 +327,9 @@ static unsigned take_login(struct session *session)
     const char *authorization = http_field(session->request, "Authorization");
     unsigned status = 0;
 
+    session->asks_bare = !authorization;
+    if (session->identified && session->asks_bare && session->known_bare)
+        return 0;
     if (!mark_make(session, authorization, session->mark_asking))
         return 503;
     if (session->identified && mark_same(session->mark_asking, session->mark_known)) {

@@ -344,7 +344,7 @@ enum flow message_begin(struct session *session)
     const char *rest = session->request->target + 1 + strlen(HTTP_MESSAGES_PATH);
     enum http_method method = session->request->method;
 
-    snprintf(session->path, SESSION_PATH_SIZE, "%s", HTTP_MESSAGES_PATH);
+    snprintf(session->path, session->path_room, "%s", HTTP_MESSAGES_PATH);
     if (session->identity.means == GATE_NOTHING)
         return request_forbid(session, GATE_WRITE);
     if (!session->identity.name[0])

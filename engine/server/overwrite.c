@@ -53,7 +53,7 @@ void overwrite_named(struct session *session)
     if (session->number == 0)
         return;
     char *asked = strdup(session->path);
-    snprintf(session->path + length, SESSION_PATH_SIZE - length, ".%u", session->number);
+    snprintf(session->path + length, session->path_room - length, ".%u", session->number);
     event(session->worker->server->log, "T16I", EVENT_T("asked", asked), EVENT_T("path", session->path),
           EVENT_T("peer", session->peer));
     free(asked);

@@ -202,11 +202,11 @@ void record_ended(struct session *session, const char *direction, uint64_t bytes
         .bytes = bytes,
         .event = event,
         .reason = why,
-        .ended = catalog_now(),
     };
 
     if (session->recorded || !is_transfer(session, out) || !is_of_a_file(session, out))
         return;
+    record.ended = catalog_now();
     record.size = size_of(session, out);
     session->recorded = true;
     push(session, &record);

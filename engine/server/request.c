@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define PATH_MORE 16 /* for what an upload's name may get behind it: ".4294967295" */
+
 uint64_t request_clock(void)
 {
     struct timespec now;
@@ -232,6 +234,16 @@ static enum flow refuse_head(struct session *session)
     return request_refuse(session, status, why);
 }
 
+/* As much as the target needs: what is large takes the heap ten times as long. */
+static int make_path(struct session *session)
+{
+    size_t room = strlen(session->request->target) + PATH_MORE;
+
+    session->path_room = room < SESSION_PATH_SIZE ? room : SESSION_PATH_SIZE;
+    session->path = malloc(session->path_room);
+    return session->path ? 0 : -ENOMEM;
+}
+
 enum flow request_begin(struct session *session)
 {
     const struct config_server *limits = &session->epoch->config->server;
@@ -258,8 +270,7 @@ enum flow request_begin(struct session *session)
     /* Answered under the model it began with; but that model shall not live for ever. */
     if (session->epoch != session->worker->epoch)
         session->close_after = true;
-    session->path = malloc(SESSION_PATH_SIZE);
-    if (!session->path)
+    if (make_path(session) < 0)
         return FLOW_GONE;
     session->path[0] = '\0';
     return identify_begin(session);
@@ -314,7 +325,7 @@ enum flow request_admitted(struct session *session)
     bool asked = folder_is_asked_for(session->request);
     if (!handler && !asked)
         return request_refuse(session, 405, "only GET, HEAD, PUT and DELETE are served here");
-    int rc = http_target_path(session->request->target, session->path, SESSION_PATH_SIZE);
+    int rc = http_target_path(session->request->target, session->path, session->path_room);
     if (rc == 0)
         rc = store_path_check(session->path);
     if (rc < 0)

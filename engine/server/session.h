@@ -74,6 +74,7 @@ struct session {
     /* who it is: identify.c */
     struct gate_identity identity; /* where `identified` */
     bool identified, login_salted;
+    bool known_bare, asks_bare;           /* without an Authorization: `identity` was found, the request in hand came */
     unsigned rights;                      /* of enum in gate.h */
     const struct config_partner *checked; /* whose additional checks this session has passed */
     struct store *home;                   /* all that this visitor sees; NULL: the service's store */
@@ -87,6 +88,7 @@ struct session {
     /* the request in hand */
     const struct http_head *request;
     char *path; /* decoded and checked; NULL between requests */
+    size_t path_room;
     struct open_how how;
     unsigned status;
     uint64_t began; /* microseconds */
