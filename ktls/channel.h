@@ -220,6 +220,13 @@ void channel_busy(struct channel *channel);
 void channel_idle(struct channel *channel);
 
 /*
+ * Many small records go by on this channel: past OpenSSL's record layer each costs less, once that is left, which
+ * takes as long as two small requests. The kernel may still have either direction, by channel_switch(). False: it
+ * stands within a record, so another time; true: it was done, or will never be, and asking again does nothing.
+ */
+bool channel_hasten(struct channel *channel);
+
+/*
  * Nothing has moved for so long that OpenSSL's part of the channel is not worth its memory. Where profile, suite and
  * kernel allow it both directions go to the kernel, as channel_switch() does it; what the kernel does not take keeps its
  * key, where the suite is one of TLS 1.3's and not CCM, and needs OpenSSL's ciphers alone from then on. Where both

@@ -115,6 +115,7 @@ struct direction {
     struct aead *aead;      /* our records, with OpenSSL's ciphers; NULL: not taken over */
     bool settled; /* stays `user` for good; `why` has the reason */
     char why[160];
+    const char *stays;         /* of channel_stay(), where `why` has it */
     int broken;                /* -errno of what ended it */
     uint64_t sequence;         /* of the next record; in the kernel: at least that of the next record, see keys.c */
     uint64_t unasked;          /* bytes since the kernel was last asked for its sequence */

@@ -165,17 +165,36 @@ static const char *why_never(const struct channel *channel, enum channel_way way
 
 int channel_at_boundary(struct channel *channel, enum channel_way way)
 {
+    bool own = channel->way[way].aead;
+
     if (way == CHANNEL_TX) {
         /* A KeyUpdate that the peer asked for must leave with the key that is known here. */
-        int failed = channel_say_update(channel);
+        int failed = own ? channel_renew_due(channel) : channel_say_update(channel);
         if (!failed)
             failed = channel_flush(channel);
         if (failed)
             return failed;
+    } else if (own) {
+        return channel->aside.start < channel->aside.end ? -EAGAIN : 0;
     } else if (SSL_has_pending(channel->ssl) || SSL_in_init(channel->ssl)) {
         return -EAGAIN;
     }
-    return record_tracker_at_boundary(&channel->wire.seen[way]) ? 0 : -EAGAIN;
+    return own || record_tracker_at_boundary(&channel->wire.seen[way]) ? 0 : -EAGAIN;
+}
+
+/* Keys that were used past OpenSSL until now stay in use where the kernel does not take them. */
+static int install_first(struct channel *channel, enum channel_way way, struct ktls_keys *keys)
+{
+    struct direction *direction = &channel->way[way];
+    struct aead *own = direction->aead;
+
+    direction->aead = NULL;
+    int failed = channel_install(channel, way, keys);
+    if (failed)
+        direction->aead = own;
+    else
+        aead_free(own);
+    return failed;
 }
 
 static int attach(struct channel *channel)
@@ -236,7 +255,7 @@ static int into_kernel(struct channel *channel, enum channel_way way, uint64_t b
     struct direction *direction = &channel->way[way];
     struct ktls_keys keys;
 
-    if (direction->mode == CHANNEL_KERNEL)
+    if (channel_in_kernel(channel, way))
         return 0;
     if (direction->mode == CHANNEL_PLAIN)
         return 1;
@@ -264,7 +283,7 @@ static int into_kernel(struct channel *channel, enum channel_way way, uint64_t b
         return refuse(channel, way, STEP_ULP, -failed);
     if (current_keys(channel, way, &keys) != 0)
         return stay_user(channel, way, "OpenSSL could not derive the key");
-    failed = channel_install(channel, way, &keys);
+    failed = install_first(channel, way, &keys);
     if (failed)
         return refuse(channel, way, STEP_KEY, -failed);
     in_the_kernel(channel, way);
@@ -275,8 +294,6 @@ int channel_switch(struct channel *channel, enum channel_way way, uint64_t bytes
 {
     if (way == CHANNEL_RX)
         channel->wire.ahead = false;
-    if (channel->way[way].aead)
-        return channel->way[way].broken ? channel->way[way].broken : 1;
     int result = into_kernel(channel, way, bytes);
     if (result != 1)
         return result;
@@ -339,6 +356,8 @@ void channel_stay(struct channel *channel, enum channel_way way, const char *phr
 {
     struct direction *direction = &channel->way[way];
 
-    if (direction->mode == CHANNEL_USER && !direction->settled)
-        snprintf(direction->why, sizeof(direction->why), "user: %s", phrase);
+    if (channel_mode(channel, way) != CHANNEL_USER || direction->settled || direction->stays == phrase)
+        return;
+    snprintf(direction->why, sizeof(direction->why), "user: %s", phrase);
+    direction->stays = phrase;
 }

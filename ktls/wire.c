@@ -256,16 +256,29 @@ static size_t wanted_room(const struct wire *wire)
     return in->capacity < IN_FIRST ? IN_FIRST : grows ? in->capacity * 2 : in->capacity;
 }
 
-/* Reads behind the front of a record that stands there. */
+/* What the record at the front lacks, or its header. */
+static size_t lacking(const struct wire_buffer *in)
+{
+    const uint8_t *header = in->bytes + in->start;
+    size_t have = filled(in), whole = TLS_RECORD_HEADER;
+
+    if (have >= TLS_RECORD_HEADER)
+        whole += (size_t)header[3] << 8 | header[4];
+    return whole - have;
+}
+
+/* Reads behind the front of a record that stands there; no more than that record where the kernel may take the next. */
 static ssize_t read_more(struct wire *wire)
 {
     struct wire_buffer *in = &wire->in;
     size_t capacity = wanted_room(wire);
+    bool exact = !wire->bulk && !wire->ahead;
 
     move_to_front(in);
     if (capacity > in->capacity && !grow(in, capacity))
         return -ENOMEM;
-    ssize_t got = wire_receive(wire, in->bytes + in->end, in->capacity - in->end);
+    size_t room = in->capacity - in->end;
+    ssize_t got = wire_receive(wire, in->bytes + in->end, exact && lacking(in) < room ? lacking(in) : room);
     if (got > 0)
         in->end += (size_t)got;
     return got;

@@ -13,6 +13,7 @@
 #define TURNS_WITHOUT_PAUSE 16
 #define HELD_MOST (64u << 10)     /* bytes of answers that may wait for the next ones */
 #define CROWDED_STEP (128u << 10) /* bytes at a time, and waiting in the socket: see bench/README.md */
+#define HASTEN_AFTER 16           /* requests: who has asked so often asks more */
 #define QUIET_TICKS 2             /* between requests, after which OpenSSL keeps no buffers */
 #define RETIRE_TICKS 12           /* the same, after which OpenSSL has no part of it, where it can be without */
 #define RETIRE_MOST 64            /* of a worker's, in a tick: each takes some 100 microseconds */
@@ -348,6 +349,8 @@ enum flow session_next(struct session *session)
         http_reader_next(session->reader, false);
     else if (!reader_begin(session))
         return session_close(session);
+    if (!session->hastened && session->requests >= HASTEN_AFTER)
+        session->hastened = channel_hasten(session->channel);
     channel_expect_head(session->channel);
     channel_busy(session->channel);
     session->quiet_ticks = 0;

@@ -70,6 +70,7 @@ struct session {
     unsigned turns;       /* requests answered without a pause */
     bool close_after;     /* this request is the last one */
     bool opened;          /* the handshake is done */
+    bool hastened;        /* OpenSSL's record layer was left, or will not be */
 
     /* who it is: identify.c */
     struct gate_identity identity; /* where `identified` */
