@@ -202,7 +202,8 @@ int channel_hold(struct channel *channel, unsigned most);
 
 /*
  * The next reads are of a head, with no body behind it that was not asked for: so they may take what else stands in the
- * socket, a little of it, which saves system calls. channel_switch() of RX ends that.
+ * socket, a little of it, which saves system calls. channel_switch() of RX ends that. With offload = required they do
+ * not: the kernel can decrypt only what is still its own.
  */
 void channel_expect_head(struct channel *channel);
 /*

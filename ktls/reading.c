@@ -136,7 +136,9 @@ bool channel_pending(const struct channel *channel)
 
 void channel_expect_head(struct channel *channel)
 {
-    channel->wire.ahead = channel->established && channel_mode(channel, CHANNEL_RX) == CHANNEL_USER;
+    /* The kernel cannot decrypt what stands here. Where it has to, a body is not read with its head. */
+    channel->wire.ahead = channel->established && channel_mode(channel, CHANNEL_RX) == CHANNEL_USER &&
+                          tls_context_offload(channel->context) != CONFIG_OFFLOAD_REQUIRED;
 }
 
 bool channel_drained(struct channel *channel)

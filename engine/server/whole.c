@@ -130,6 +130,7 @@ static bool waits_for_nothing(struct session *session)
 static enum flow arrived(struct session *session)
 {
     session->body_ended = true;
+    channel_stay(session->channel, CHANNEL_RX, "the body came with its head");
     session->pump.choice = (struct pump_choice){ .path = &pump_path_whole, .why = "a small body, written at once" };
     session->step = step_stored;
     if (!waits_for_nothing(session)) {

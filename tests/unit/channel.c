@@ -671,6 +671,26 @@ static void a_socket_that_was_emptied_is_not_asked_again(void **state)
     ends_free(&ends);
 }
 
+static void what_only_the_kernel_may_decrypt_is_not_read_with_a_head(void **state)
+{
+    (void)state;
+    struct ends ends = ends_new(NULL, 0, CONFIG_OFFLOAD_REQUIRED);
+    struct tls_pair pair = pair_shaken(&ends, NULL);
+    char bytes[64];
+
+    channel_expect_head(pair.server);
+    /* Two records, sent at once. */
+    assert_int_equal(channel_write(pair.client, "head", 4), 4);
+    assert_int_equal(channel_write(pair.client, "body", 4), 4);
+    assert_int_equal(channel_flush(pair.client), 0);
+    assert_int_equal(read_soon(pair.server, bytes, sizeof(bytes)), 4);
+    assert_memory_equal(bytes, "head", 4);
+    assert_int_equal(wire_unread(&pair.server->wire), 0);
+    assert_false(channel_pending(pair.server));
+    tls_pair_free(&pair);
+    ends_free(&ends);
+}
+
 static int make_pki(void **state)
 {
     (void)state;
@@ -716,6 +736,7 @@ int main(void)
         cmocka_unit_test(an_idle_channel_that_read_a_head_gives_its_buffers_back_again_and_again),
         cmocka_unit_test(a_busy_channel_keeps_openssls_buffers_until_it_is_idle),
         cmocka_unit_test(a_socket_that_was_emptied_is_not_asked_again),
+        cmocka_unit_test(what_only_the_kernel_may_decrypt_is_not_read_with_a_head),
     };
     return cmocka_run_group_tests(tests, make_pki, remove_pki);
 }

@@ -5,6 +5,7 @@ from harness.setup import SUITES, profiles
 
 MIB = 1 << 20
 LARGEST = 300 * MIB + 1
+HEAD_ROOM = 4096  # what a server reads at once where it waits for a head
 SIZES = (0, 1, 16383, 16384, 16385, 65536, 64 * MIB)
 # In a guest the largest take a minute each: there only some of them run, all the others when they are asked for.
 CHOSEN = [("1.3", "AES-256-GCM"), ("1.2", "AES-128-GCM")]
@@ -59,10 +60,12 @@ def _carried_by_the_kernel(transfer, way, event, before, size):
     if size == 0:
         return
     equal(transfer[moved[0]], "kernel", "who encrypted at the client")
-    equal(event[moved[1]], "kernel", "who encrypted at the server")
+    came_at_once = way == "put" and size < HEAD_ROOM and event["rx"] == "user: the body came with its head"
+    if not came_at_once:
+        equal(event[moved[1]], "kernel", "who encrypted at the server")
     after = tls_counters()
     check(after["TlsTxSw"] > before["TlsTxSw"], "TlsTxSw did not count up")
-    check(after["TlsRxSw"] > before["TlsRxSw"], "TlsRxSw did not count up")
+    check(came_at_once or after["TlsRxSw"] > before["TlsRxSw"], "TlsRxSw did not count up")
     equal(after["TlsDecryptError"], before["TlsDecryptError"], "TlsDecryptError")
 
 
