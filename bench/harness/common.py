@@ -11,6 +11,14 @@ import time
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
+def end_in_order_on_sigterm():
+    """Whatever was begun is ended as after an error. timeout(1) sends the signal twice: the second must not stop that."""
+    def leave(*_):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        sys.exit(143)
+    signal.signal(signal.SIGTERM, leave)
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))

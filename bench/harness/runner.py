@@ -145,9 +145,10 @@ class Scene:
         contender.clean()
 
     def end(self):
-        for contender, _ in self.contenders:
-            contender.stop()
-        shutil.rmtree(self.place.folder, ignore_errors=True)
+        with contextlib.ExitStack() as undo:
+            undo.callback(shutil.rmtree, self.place.folder, ignore_errors=True)
+            for contender, _ in self.contenders:
+                undo.callback(contender.stop)
 
 
 def _names(scenario, arguments):

@@ -325,6 +325,22 @@ class Measuring(unittest.TestCase):
         finally:
             server.communicate("end\n", timeout=20)
 
+    def test_a_second_sigterm_does_not_stop_what_the_first_one_ends(self):
+        program = ("import sys\nfrom harness import common\ncommon.end_in_order_on_sigterm()\n"
+                   "try:\n print('begun', flush=True)\n sys.stdin.readline()\n"
+                   "finally:\n print('ending', flush=True)\n sys.stdin.readline()\n print('ended', flush=True)\n")
+        process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT / "bench", text=True, stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE)
+        try:
+            for expected in ("begun\n", "ending\n"):
+                self.assertEqual(process.stdout.readline(), expected)
+                process.terminate()
+            self.assertEqual(process.communicate("go on\n", timeout=20)[0], "ended\n")
+            self.assertEqual(process.returncode, 143)
+        finally:
+            process.kill()
+            process.wait()
+
     def test_a_client_that_does_not_end_is_ended(self):
         with tempfile.TemporaryDirectory() as folder, self.assertRaisesRegex(measure.Failed, "ended with -9"):
             began = time.monotonic()
