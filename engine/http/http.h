@@ -81,7 +81,8 @@ const char *http_field_joined(const struct http_head *head, const char *name, ch
 
 /*
  * The path of a target: percent-decoded, without query, without its leading slash ("" for "/"). 0, or -EINVAL: a bad
- * escape, a NUL, no leading slash; -ENAMETOOLONG. Dots are left alone: the store decides what may be reached.
+ * escape, a NUL, no leading slash; -ENAMETOOLONG; `path` then is what stands before that. Dots are left alone: the
+ * store decides what may be reached.
  */
 int http_target_path(const char *target, char *path, size_t size);
 /* The reverse: percent-encodes what may not stand in a path. Keeps slashes, adds none. 0 or -ENAMETOOLONG. */

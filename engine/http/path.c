@@ -21,25 +21,32 @@ static int unescape(const char *text)
     return low < 0 ? -1 : high << 4 | low;
 }
 
-int http_target_path(const char *target, char *path, size_t size)
+/* The length of what was decoded, up to the end or to what cannot be. */
+static size_t decode(const char *target, char *path, size_t size, int *rc)
 {
     size_t length = 0;
 
-    if (*target++ != '/')
-        return -EINVAL;
-    while (*target && *target != '?') {
+    for (*rc = 0; *target && *target != '?'; length++) {
         int byte = *target == '%' ? unescape(target) : (unsigned char)*target;
-        if (byte <= 0)
-            return -EINVAL;
+        if (byte <= 0 || length + 1 >= size) {
+            *rc = byte <= 0 ? -EINVAL : -ENAMETOOLONG;
+            break;
+        }
         target += *target == '%' ? 3 : 1;
-        if (length + 1 >= size)
-            return -ENAMETOOLONG;
-        path[length++] = (char)byte;
+        path[length] = (char)byte;
     }
+    return length;
+}
+
+int http_target_path(const char *target, char *path, size_t size)
+{
+    int rc = -EINVAL;
+
     if (size == 0)
         return -ENAMETOOLONG;
+    size_t length = target[0] == '/' ? decode(target + 1, path, size, &rc) : 0;
     path[length] = '\0';
-    return 0;
+    return rc;
 }
 
 static bool unreserved(unsigned char c)

@@ -219,24 +219,24 @@ static void takes_the_path_out_of_a_target(void **state)
         { "/../%2e%2E/", "../../", 0 },
         { "/a%2Fb", "a/b", 0 },
         { "/%01\x7f", "\x01\x7f", 0 },
-        { "", NULL, -EINVAL },
-        { "a", NULL, -EINVAL },
-        { "*", NULL, -EINVAL },
-        { "/%", NULL, -EINVAL },
-        { "/%4", NULL, -EINVAL },
-        { "/%4g", NULL, -EINVAL },
-        { "/%g4", NULL, -EINVAL },
-        { "/%00", NULL, -EINVAL },
-        { "/a%00b", NULL, -EINVAL },
+        { "", "", -EINVAL },
+        { "a", "", -EINVAL },
+        { "*", "", -EINVAL },
+        { "/%", "", -EINVAL },
+        { "/%4", "", -EINVAL },
+        { "/%4g", "", -EINVAL },
+        { "/%g4", "", -EINVAL },
+        { "/%00", "", -EINVAL },
+        { "/a%00b", "a", -EINVAL },
         { "/123456789012345", "123456789012345", 0 },
-        { "/1234567890123456", NULL, -ENAMETOOLONG },
+        { "/1234567890123456", "123456789012345", -ENAMETOOLONG },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char path[16];
+        memset(path, 'x', sizeof path);
         assert_int_equal(http_target_path(cases[i].target, path, sizeof path), cases[i].rc);
-        if (cases[i].path)
-            assert_string_equal(path, cases[i].path);
+        assert_string_equal(path, cases[i].path); /* also where it is refused, up to there: an event tells it */
     }
     (void)state;
 }
