@@ -11,7 +11,8 @@
 
 #include "config/model.h"
 
-/* The one name of a suite that may be written in several ways. False: the word is not known; it is compared as it is.
+/*
+ * The one name of a suite that may be written in several ways. False: the word is not known; it is compared as it is.
  */
 #define CONFIG_SUITE_NAME 256
 struct config_suites {

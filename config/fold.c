@@ -17,7 +17,8 @@ static const struct lead leads[] = {
     { 0xf8, 0xf0, 3, 0x10000 },
 };
 
-/* RFC 3629; nothing overlong, no half of a surrogate pair. Returns the bytes of the character, 0 where there is none.
+/*
+ * RFC 3629; nothing overlong, no half of a surrogate pair. Returns the bytes of the character, 0 where there is none.
  */
 static size_t decode(const uint8_t *bytes, size_t length, uint32_t *character)
 {

@@ -84,7 +84,8 @@ const struct tls_peer *channel_own(const struct channel *channel);
  */
 char *channel_peer_chain(const struct channel *channel);
 
-/* Goes on with the handshake: 0 when it is done. Signing happens in here, so call it off the threads that move bytes.
+/*
+ * Goes on with the handshake: 0 when it is done. Signing happens in here, so call it off the threads that move bytes.
  */
 int channel_handshake(struct channel *channel);
 /*

@@ -1,4 +1,5 @@
-/* Revocation lists (RFC 5280, 5): read with the profile, held against certificates by OpenSSL and, at admission, here.
+/*
+ * Revocation lists (RFC 5280, 5): read with the profile, held against certificates by OpenSSL and, at admission, here.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,5 @@
-/* Where a profile's algorithms come from: OpenSSL's default, or its FIPS provider and nothing else. Private to ktls/.
+/*
+ * Where a profile's algorithms come from: OpenSSL's default, or its FIPS provider and nothing else. Private to ktls/.
  */
 #ifndef SLUICE_KTLS_FIPS_INTERNAL_H
 #define SLUICE_KTLS_FIPS_INTERNAL_H

@@ -105,7 +105,8 @@ static const struct group *find_group(const struct groups *groups, const char *n
     return NULL;
 }
 
-/* One name for each group that may be used, separated by commas; the one that comes last of several is the usual one.
+/*
+ * One name for each group that may be used, separated by commas; the one that comes last of several is the usual one.
  */
 static void list_groups(const struct report *report, const struct groups *groups, bool hybrids, char *out, size_t size)
 {

@@ -218,7 +218,8 @@ int channel_follow_update(struct channel *channel, bool requested)
     return 0;
 }
 
-/* Half of the sending key is used up in the kernel. Where the kernel cannot renew it, the channel is worn, not broken.
+/*
+ * Half of the sending key is used up in the kernel. Where the kernel cannot renew it, the channel is worn, not broken.
  */
 static int renew_kernel_tx(struct channel *channel)
 {

@@ -169,7 +169,8 @@ static const char *add(void *argument, X509 *certificate, const char *file)
     const struct trust *trust = argument;
     if (X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0)
         warn_expired(trust->load, certificate, file);
-    /* What OpenSSL works out about a certificate at its first use is worked out now, not by several handshakes at once.
+    /*
+     * What OpenSSL works out about a certificate at its first use is worked out now, not by several handshakes at once.
      */
     X509_check_purpose(certificate, -1, 0);
     bool listed = trust->role == CONFIG_CLIENT || SSL_CTX_add_client_CA(trust->ssl, certificate);

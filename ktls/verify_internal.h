@@ -84,7 +84,8 @@ bool signature_is_weak(const X509_ALGOR *algorithm);      /* SHA-1 or worse */
 
 /* ---- ocsp.c ---- */
 
-/* After the certificates. A server's response must live as long as `ssl`; NULL: there is none, or an error was added.
+/*
+ * After the certificates. A server's response must live as long as `ssl`; NULL: there is none, or an error was added.
  */
 struct staple;
 struct staple *ocsp_load(SSL_CTX *ssl, OSSL_LIB_CTX *library, const struct config_profile *profile,

@@ -158,7 +158,8 @@ static int bio_write(BIO *bio, const char *bytes, int length)
 
 /* ---- in ---- */
 
-/* The buffer starts small and doubles whenever one read filled it: an idle channel needs little, a busy one gets much.
+/*
+ * The buffer starts small and doubles whenever one read filled it: an idle channel needs little, a busy one gets much.
  */
 static ssize_t refill(struct wire *wire)
 {
@@ -272,13 +273,13 @@ static ssize_t read_more(struct wire *wire)
 {
     struct wire_buffer *in = &wire->in;
     size_t capacity = wanted_room(wire);
-    bool exact = !wire->bulk && !wire->ahead;
 
     move_to_front(in);
     if (capacity > in->capacity && !grow(in, capacity))
         return -ENOMEM;
     size_t room = in->capacity - in->end;
-    ssize_t got = wire_receive(wire, in->bytes + in->end, exact && lacking(in) < room ? lacking(in) : room);
+    size_t most = wire->bulk || wire->ahead ? room : lacking(in);
+    ssize_t got = wire_receive(wire, in->bytes + in->end, most < room ? most : room);
     if (got > 0)
         in->end += (size_t)got;
     return got;

@@ -48,7 +48,8 @@ static bool may_begin_line(char c)
     return c && !is_blank(c) && c != ';' && c != '#';
 }
 
-/* Where to break text of more than `room` bytes: the end of the piece, or 0. *blank: a blank stands there, for a joint.
+/*
+ * Where to break text of more than `room` bytes: the end of the piece, or 0. *blank: a blank stands there, for a joint.
  */
 static size_t break_at(const char *text, size_t room, bool *blank)
 {

@@ -4,7 +4,8 @@
  *     tree.c         a tree in memory
  *     tree_filter.c  --include, --exclude, --files-from
  *     tree_read.c    what there is, on either side
- *     tree_move.c    small files over pipelined lanes, large ones by themselves, and the summary
+ *     tree_move.c    small files over pipelined lanes, large ones by themselves
+ *     tree_tell.c    what is told of each, and the summary
  *     tree_load.c    what a lane sends
  *     tree_get.c  tree_put.c
  */
@@ -110,22 +111,28 @@ int tree_run_begin(struct tree_run *run); /* CLIENT_OK, or told of */
 #define TREE_FILES_PER_LANE 16 /* fewer are not worth another handshake */
 #define TREE_FOLDERS_PER_LANE 256
 void tree_run_lanes(struct tree_run *run, struct client *client, size_t per_lane);
-void tree_run_moved(struct tree_run *run, struct tree_entry *entry, const struct client_transfer *transfer);
+void tree_run_small(struct tree_run *run, struct tree_entry *entry); /* it goes in a lane */
+/* Notes that a file is to be moved: in a lane, or where it is large or must be watched, by itself. */
+void tree_run_plan(struct tree_run *run, struct client *client, struct tree_entry *entry);
+/* Whether the local file has the digest of the remote one. */
+bool tree_same_digest(const struct tree_run *run, struct client *client, const struct tree_entry *entry);
+
+/* tree_tell.c. Whatever takes the run's lock here must not be called under it. */
+void tree_run_moved(struct tree_run *run, const struct tree_entry *entry, const struct client_transfer *transfer);
 void tree_run_failed(struct tree_run *run, const struct tree_entry *entry, int result, const char *why,
                      const struct client_transfer *transfer); /* NULL: none was begun */
 void tree_run_skipped(struct tree_run *run);
 /* A link that was not to replace anything met something of its name. */
 void tree_run_taken(struct tree_run *run, const struct tree_entry *entry);
-void tree_run_small(struct tree_run *run, struct tree_entry *entry); /* it goes in a lane */
-/* Notes that a file is to be moved: in a lane, or where it is large or must be watched, by itself. */
-void tree_run_plan(struct tree_run *run, struct client *client, struct tree_entry *entry);
-/* A file was moved by itself, with that result, and told of. */
-void tree_run_one(struct tree_run *run, int result);
-/* Whether the local file has the digest of the remote one. */
-bool tree_same_digest(const struct tree_run *run, struct client *client, const struct tree_entry *entry);
+void tree_run_one(struct tree_run *run, int result); /* a file was moved by itself, with that result, and told of */
 void tree_run_would(struct tree_run *run, const struct tree_entry *entry);        /* --dry-run */
 char *tree_run_local(const struct tree_run *run, const struct tree_entry *entry); /* for free() */
 void tree_run_end(struct tree_run *run);                                          /* the summary */
+double tree_seconds_since(const struct timespec *start);                          /* of CLOCK_MONOTONIC */
+/* Under the run's lock: tree_run_moved() for many at once; what waits to be printed; the summary's last phrases. */
+void tree_run_count(struct tree_run *run, const struct tree_entry *entry, const struct client_transfer *transfer);
+void tree_run_flush(struct tree_run *run);
+void tree_run_note(struct tree_run *run, const struct client_transfer *transfer);
 
 /* tree_load.c: fills `load` with what the entry is now, or was found to be. 0 or -errno; -EFBIG: it goes by itself. */
 int tree_load(struct tree_run *run, const struct tree_entry *entry, struct pipeline_load *load);

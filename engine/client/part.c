@@ -93,7 +93,8 @@ static bool still_named(const struct part *part, int fd)
            mine.st_dev == named.st_dev && mine.st_ino == named.st_ino;
 }
 
-/* Where anybody may make files, what another user has put there is not gone on with: neither its bytes nor its claims.
+/*
+ * Where anybody may make files, what another user has put there is not gone on with: neither its bytes nor its claims.
  */
 static bool is_foreign(const struct part *part, const struct stat *facts)
 {

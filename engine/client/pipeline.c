@@ -57,27 +57,43 @@ static int write_head(struct pipeline *pipeline, const struct pipeline_slot *slo
     return error;
 }
 
+static void refuse(struct pipeline *pipeline, const struct pipeline_slot *slot, int result)
+{
+    say_done(pipeline, slot, result, pipeline->client->reason, PIPELINE_DONE);
+}
+
+/* The fields and the body of a slot's request. False: its item is over without one. */
+static bool load_slot(struct pipeline *pipeline, struct pipeline_slot *slot, struct pipeline_load *load)
+{
+    const struct pipeline_lane *lane = pipeline->lane;
+
+    if (!lane->put) {
+        const bool demanded = pipeline->client->options.verify == CLIENT_VERIFY_ALWAYS;
+        snprintf(load->fields, PIPELINE_FIELDS_SIZE, "%s", verify_want(pipeline->client, demanded));
+        return true;
+    }
+    if (lane->load(lane->argument, &slot->item, load) != 0)
+        return false;
+    int error = pipeline_promise(pipeline, slot, load);
+    if (error < 0) {
+        client_fail(pipeline->client, CLIENT_FAILED, "computing its digest: %s", strerror(-error));
+        refuse(pipeline, slot, CLIENT_FAILED);
+    }
+    return error == 0;
+}
+
 /* Puts a slot's request behind what is to be sent. False: its item is over without one. */
 static bool ask_for(struct pipeline *pipeline, struct pipeline_slot *slot)
 {
-    const bool demanded = pipeline->client->options.verify == CLIENT_VERIFY_ALWAYS;
     char fields[PIPELINE_FIELDS_SIZE] = "";
     struct pipeline_load load = { .bytes = pipeline->body, .fields = fields };
 
     slot->since = client_now();
-    if (!pipeline->lane->put)
-        snprintf(fields, sizeof fields, "%s", verify_want(pipeline->client, demanded));
-    if (pipeline->lane->put && pipeline->lane->load(pipeline->lane->argument, &slot->item, &load) != 0)
+    if (!load_slot(pipeline, slot, &load))
         return false;
-    int error = pipeline->lane->put ? pipeline_promise(pipeline, slot, &load) : 0;
-    if (error < 0) {
-        client_fail(pipeline->client, CLIENT_FAILED, "computing its digest: %s", strerror(-error));
-        say_done(pipeline, slot, CLIENT_FAILED, pipeline->client->reason, PIPELINE_DONE);
-        return false;
-    }
     if (write_head(pipeline, slot, fields, load.length) < 0) {
         client_fail(pipeline->client, CLIENT_USAGE, "the remote path is too long");
-        say_done(pipeline, slot, CLIENT_USAGE, pipeline->client->reason, PIPELINE_DONE);
+        refuse(pipeline, slot, CLIENT_USAGE);
         return false;
     }
     memcpy(pipeline->out + pipeline->filled, load.bytes, load.length);

@@ -61,7 +61,8 @@ enum pipeline_alone pipeline_demand(struct pipeline *pipeline, const struct pipe
 
 int pipeline_run(struct client *client, const struct pipeline_lane *lane);
 
-/* 0, -EAGAIN, or -errno. Ahead of a read where nothing stands in the inbox: the direction goes to the kernel if it can.
+/*
+ * 0, -EAGAIN, or -errno. Ahead of a read where nothing stands in the inbox: the direction goes to the kernel if it can.
  */
 int pipeline_prepare_reading(struct pipeline *pipeline);
 /* Ahead of the first request. 0 or -errno. */

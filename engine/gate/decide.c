@@ -154,7 +154,8 @@ static void decide_anonymous(struct claim *claim)
     const struct config_class *class = claim->class;
     bool classes = claim->gate->config->class_count > 0;
     if (!classes) {
-        /* Without a password file there is nothing to ask for: whoever may do nothing is told so, request by request.
+        /*
+         * Without a password file there is nothing to ask for: whoever may do nothing is told so, request by request.
          */
         if (!claim->gate->passwords ||
             gate_rights(claim->gate, claim->visit->protocol->store, &claim->verdict->identity))

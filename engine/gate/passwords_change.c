@@ -138,7 +138,8 @@ static int change(int fd, const char *file, const char *name, const char *hash)
     return result;
 }
 
-/* Opened and locked, and still the file of that name: whoever held the lock before may have put another in its place.
+/*
+ * Opened and locked, and still the file of that name: whoever held the lock before may have put another in its place.
  */
 static int open_locked(const char *file, int flags)
 {

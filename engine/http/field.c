@@ -4,7 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
-/* Nearly all names differ in their first letter, and every request asks for some twenty fields that it does not have.
+/*
+ * Nearly all names differ in their first letter, and every request asks for some twenty fields that it does not have.
  */
 bool http_field_named(const char *given, const char *name)
 {

@@ -118,7 +118,8 @@ struct http_range {
     uint64_t first, length;
 };
 enum http_range_verdict { HTTP_RANGE_IGNORED, HTTP_RANGE_ONE, HTTP_RANGE_UNSATISFIABLE };
-/* A Range field against a representation of `size` bytes (RFC 9110, 14). Several ranges are ignored: the whole is sent.
+/*
+ * A Range field against a representation of `size` bytes (RFC 9110, 14). Several ranges are ignored: the whole is sent.
  */
 enum http_range_verdict http_range(const char *value, uint64_t size, struct http_range *range);
 /* Content-Range of a 206: first, length and complete size. 0 or -EINVAL. `complete` UINT64_MAX for "*". */

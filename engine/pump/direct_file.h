@@ -9,7 +9,8 @@ struct direct_file {
     size_t align; /* of offsets, lengths and memory; a power of two, of a page or more */
 };
 
-/* The open file once more. `flags`: O_RDONLY or O_WRONLY. NULL, or why it cannot be had: a phrase that lives for ever.
+/*
+ * The open file once more. `flags`: O_RDONLY or O_WRONLY. NULL, or why it cannot be had: a phrase that lives for ever.
  */
 const char *direct_open(struct direct_file *direct, int file, int flags);
 void direct_close(struct direct_file *direct);

@@ -180,22 +180,24 @@ void ring_splice_through(struct ring *ring, struct ring_op *in, struct ring_op *
     }
 }
 
-void ring_splice_out(struct ring *ring, struct ring_op *op, int pipe_read, int socket, size_t length, bool more)
+static void splice_alone(struct ring *ring, struct ring_op *op, int from, uint64_t offset, int to, size_t length,
+                         bool more)
 {
     if (!ring_admit(ring, op, RING_SPLICE, &length))
         return;
     struct io_uring_sqe sqe;
-    ring_prep_splice(&sqe, op, pipe_read, RING_NO_OFFSET, socket, length, more);
+    ring_prep_splice(&sqe, op, from, offset, to, length, more);
     ring_start(ring, op, &sqe);
+}
+
+void ring_splice_out(struct ring *ring, struct ring_op *op, int pipe_read, int socket, size_t length, bool more)
+{
+    splice_alone(ring, op, pipe_read, RING_NO_OFFSET, socket, length, more);
 }
 
 void ring_splice_in(struct ring *ring, struct ring_op *op, int file, uint64_t offset, int pipe_write, size_t length)
 {
-    if (!ring_admit(ring, op, RING_SPLICE, &length))
-        return;
-    struct io_uring_sqe sqe;
-    ring_prep_splice(&sqe, op, file, offset, pipe_write, length, false);
-    ring_start(ring, op, &sqe);
+    splice_alone(ring, op, file, offset, pipe_write, length, false);
 }
 
 void ring_splice_to_file(struct ring *ring, struct ring_op *op, int pipe_read, int file, uint64_t offset, size_t length)

@@ -1,4 +1,5 @@
-/* Private to engine/server: what a session does for a request, from its head to the answer. By the file that does it.
+/*
+ * Private to engine/server: what a session does for a request, from its head to the answer. By the file that does it.
  */
 #ifndef SLUICE_SERVER_REQUEST_H
 #define SLUICE_SERVER_REQUEST_H

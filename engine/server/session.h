@@ -1,4 +1,5 @@
-/* Private to engine/server: one connection, from accept to close. It belongs to its worker, and is touched by no other.
+/*
+ * Private to engine/server: one connection, from accept to close. It belongs to its worker, and is touched by no other.
  */
 #ifndef SLUICE_SERVER_SESSION_H
 #define SLUICE_SERVER_SESSION_H

@@ -66,7 +66,8 @@ struct pump_choice;
 void upload_carried(struct upload *upload, const struct pump_choice *choice, uint64_t began);
 void upload_carriage(const struct upload *upload, struct pump_choice *choice, uint64_t *began);
 
-/* 0: nobody else writes from here on; -EAGAIN: those who do were told to stop, ask again; -EBUSY: another finishes it.
+/*
+ * 0: nobody else writes from here on; -EAGAIN: those who do were told to stop, ask again; -EBUSY: another finishes it.
  */
 int upload_finish_begin(struct upload *upload, bool again);
 /* What is computed already of its digest, by whoever finishes it: the caller's, as of engine/digest/crew.h. NULL:

@@ -187,7 +187,8 @@ static int put_link(int parent, const char *leaf, struct store_link *link)
     return link->keeps ? -EEXIST : replace_by_link(parent, leaf, link->target);
 }
 
-/* Through no link at all: behind one the directory may be less deep than its path looks, and ".." lead out of the root.
+/*
+ * Through no link at all: behind one the directory may be less deep than its path looks, and ".." lead out of the root.
  */
 static int open_real_parent(const struct store *store, const char *path, const char **leaf)
 {

@@ -83,7 +83,8 @@ int store_partial_keep(struct store_partial *partial);
 int store_partial_commit(struct store_partial *partial, const struct store *store, const char *path,
                          const char *expected, bool *created, struct stat *facts);
 
-/* It has its name, also where the disk may not have taken that (-EIO), or was dropped: nobody may write to it any more.
+/*
+ * It has its name, also where the disk may not have taken that (-EIO), or was dropped: nobody may write to it any more.
  */
 bool store_partial_over(struct store_partial *partial);
 

@@ -116,9 +116,6 @@ struct store_batch {
     struct stat facts;
 };
 void store_upload_commit_all(struct store_batch *items, size_t count); /* at most STORE_BATCH_MAX */
-/* All of it, in as many pieces as it takes. 0 or -errno; then some of it may have been written. */
-int store_write_all(int fd, const char *bytes, size_t length);
-
 /*
  * Begins the upload of items[count], behind those that were begun so before and not abandoned since. It takes fewer
  * system calls than store_upload_begin(): where the one before goes into the same directory, that is not looked for
@@ -126,6 +123,8 @@ int store_write_all(int fd, const char *bytes, size_t length);
  * are there already. 0 or -errno.
  */
 int store_batch_begin(const struct store *store, const char *path, struct store_batch *items, size_t count);
+/* All of it, in as many pieces as it takes. 0 or -errno; then some of it may have been written. */
+int store_write_all(int fd, const char *bytes, size_t length);
 void store_upload_abandon(struct store_upload *upload);
 /* It is to take another name than it began with, just that. 0 or -errno, with nothing changed. */
 int store_upload_rename(struct store_upload *upload, const char *path);

@@ -1,5 +1,6 @@
 // rooms: config
-/* Every message that a wrong configuration can get: one row each, with the whole list of what is said about its text.
+/*
+ * Every message that a wrong configuration can get: one row each, with the whole list of what is said about its text.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -261,7 +261,8 @@ static void every_visitor_gets_its_verdict(void **state)
         run_row(&rows[i]);
 }
 
-/* What stands in a file that asks for passwords tells nobody which names are good: the answers are byte for byte one.
+/*
+ * What stands in a file that asks for passwords tells nobody which names are good: the answers are byte for byte one.
  */
 static void names_cannot_be_told_apart_without_a_password(void **state)
 {
