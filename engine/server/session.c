@@ -362,7 +362,7 @@ enum flow session_next(struct session *session)
     session->turns = 0;
     session->step = step_refresh;
     session->op.done = session_op_done;
-    ring_timeout(session->worker->ring, &session->op, 0);
+    ring_next(session->worker->ring, &session->op);
     return session_wait_op(session);
 }
 

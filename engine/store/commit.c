@@ -240,6 +240,7 @@ static void sync_some(const struct store *store, const int *fds, int *results, s
  */
 static void sync_all(struct store_batch *items, size_t count)
 {
+    bool begins = count > 1 && !items[0].upload.store->in_memory;
     int fds[STORE_BATCH_MAX], results[STORE_BATCH_MAX];
     size_t places[STORE_BATCH_MAX], good = 0;
 
@@ -248,7 +249,8 @@ static void sync_all(struct store_batch *items, size_t count)
         items[i].result = replaces ? may_name(&items[i].upload, items[i].expected) : 0;
         if (items[i].result != 0)
             continue;
-        (void)!sync_file_range(items[i].upload.fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+        if (begins)
+            (void)!sync_file_range(items[i].upload.fd, 0, 0, SYNC_FILE_RANGE_WRITE);
         fds[good] = items[i].upload.fd;
         places[good++] = i;
     }
