@@ -12,25 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "ktls/channel_internal.h"
-#include "tests/support/soft_ktls.h"
-#include "tests/support/tls_pair.h"
-
-static struct pki *pki;
-
-static const struct {
-    const char *suite;
-    unsigned version;
-} suites[] = {
-    { "TLS_AES_128_GCM_SHA256", 0x0304 },
-    { "TLS_AES_256_GCM_SHA384", 0x0304 },
-    { "TLS_CHACHA20_POLY1305_SHA256", 0x0304 },
-    { "TLS_AES_128_CCM_SHA256", 0x0304 },
-    { "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", 0x0303 },
-    { "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", 0x0303 },
-    { "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", 0x0303 },
-    { "TLS_ECDHE_ECDSA_WITH_AES_128_CCM", 0x0303 },
-};
+#include "tests/support/tls_scene.h"
 
 struct ends {
     struct tls_end server, client;
@@ -50,33 +32,18 @@ static void ends_free(struct ends *ends)
 
 static struct tls_pair pair_shaken(const struct ends *ends, const struct ktls_sys *server_sys)
 {
-    struct tls_pair pair = tls_pair_new(&ends->server, &ends->client, server_sys, NULL);
-    int server, client;
-
-    tls_pair_shake(&pair, &server, &client);
-    if (server || client)
-        fail_msg("server: %d %s, client: %d %s", server, channel_reason(pair.server), client,
-                 channel_reason(pair.client));
-    return pair;
-}
-
-static ssize_t read_soon(struct channel *channel, void *buffer, size_t size)
-{
-    ssize_t got;
-    while ((got = channel_read(channel, buffer, size)) == -EAGAIN)
-        tls_wait(channel);
-    return got;
+    return shaken_pair(&ends->server, &ends->client, server_sys, NULL);
 }
 
 static void carries_bytes_both_ways_with_each_suite(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(suites) / sizeof(suites[0]); i++) {
-        struct ends ends = ends_new(suites[i].suite, suites[i].version, CONFIG_OFFLOAD_AUTO);
+    for (size_t i = 0; i < SUITES; i++) {
+        struct ends ends = ends_new(suites[i].name, suites[i].version, CONFIG_OFFLOAD_AUTO);
         struct tls_pair pair = pair_shaken(&ends, NULL);
         const struct channel_facts *facts = channel_facts(pair.server);
 
-        assert_string_equal(facts->suite, suites[i].suite);
+        assert_string_equal(facts->suite, suites[i].name);
         assert_string_equal(facts->version, suites[i].version == 0x0304 ? "TLSv1.3" : "TLSv1.2");
         assert_true(facts->peer_verified);
         assert_string_equal(facts->peer_error, "");
@@ -96,7 +63,7 @@ static void many_records_leave_and_arrive_with_one_system_call(void **state)
 {
     (void)state;
     struct soft_ktls soft;
-    struct ends ends = ends_new(suites[0].suite, 0x0304, CONFIG_OFFLOAD_OFF);
+    struct ends ends = ends_new(suites[0].name, 0x0304, CONFIG_OFFLOAD_OFF);
     static uint8_t bytes[256 * 1024];
 
     soft_ktls_init(&soft);
@@ -117,7 +84,7 @@ static void many_records_leave_and_arrive_with_one_system_call(void **state)
 static void says_when_decrypted_bytes_or_whole_records_stand_ready(void **state)
 {
     (void)state;
-    struct ends ends = ends_new(suites[0].suite, 0x0304, CONFIG_OFFLOAD_OFF);
+    struct ends ends = ends_new(suites[0].name, 0x0304, CONFIG_OFFLOAD_OFF);
     struct tls_pair pair = pair_shaken(&ends, NULL);
     uint8_t bytes[30000] = { 0 };
 
@@ -136,7 +103,7 @@ static void says_when_decrypted_bytes_or_whole_records_stand_ready(void **state)
 static void reads_one_record_at_a_time_while_the_switch_is_open(void **state)
 {
     (void)state;
-    struct ends ends = ends_new(suites[0].suite, 0x0304, CONFIG_OFFLOAD_AUTO);
+    struct ends ends = ends_new(suites[0].name, 0x0304, CONFIG_OFFLOAD_AUTO);
     struct tls_pair pair = pair_shaken(&ends, NULL);
     uint8_t bytes[1000];
 
@@ -153,7 +120,7 @@ static void reads_one_record_at_a_time_while_the_switch_is_open(void **state)
 /* Returns the bytes of the buffer behind a writer whose socket is full. */
 static size_t fill_a_socket(unsigned held)
 {
-    struct ends ends = ends_new(suites[0].suite, 0x0304, CONFIG_OFFLOAD_OFF);
+    struct ends ends = ends_new(suites[0].name, 0x0304, CONFIG_OFFLOAD_OFF);
     struct tls_pair pair = pair_shaken(&ends, NULL);
     static uint8_t bytes[64 * 1024], back[64 * 1024];
     size_t sent = 0, received = 0;
@@ -207,7 +174,7 @@ static void a_channel_that_is_held_gathers_little_behind_a_full_socket(void **st
 static void a_channel_that_is_held_keeps_no_buffer_once_all_is_sent(void **state)
 {
     (void)state;
-    struct ends ends = ends_new(suites[0].suite, 0x0304, CONFIG_OFFLOAD_OFF);
+    struct ends ends = ends_new(suites[0].name, 0x0304, CONFIG_OFFLOAD_OFF);
     struct tls_pair pair = pair_shaken(&ends, NULL);
     static const uint8_t bytes[64 * 1024];
 
@@ -228,7 +195,7 @@ static void survives_reads_and_writes_of_any_shortness(void **state)
     (void)state;
     for (size_t i = 0; i < 8; i += 4) {
         struct soft_ktls soft;
-        struct ends ends = ends_new(suites[i].suite, suites[i].version, CONFIG_OFFLOAD_AUTO);
+        struct ends ends = ends_new(suites[i].name, suites[i].version, CONFIG_OFFLOAD_AUTO);
         soft_ktls_init(&soft);
         soft.shorten = 3;
         struct tls_pair pair = pair_shaken(&ends, &soft.sys);
@@ -530,7 +497,7 @@ static void follows_key_updates_of_the_peer_and_ends_where_they_are_too_many(voi
 static void renews_a_key_that_is_half_used_up_and_has_the_peer_renew_its_own(void **state)
 {
     (void)state;
-    struct ends ends = ends_new(suites[0].suite, 0x0304, CONFIG_OFFLOAD_AUTO);
+    struct ends ends = ends_new(suites[0].name, 0x0304, CONFIG_OFFLOAD_AUTO);
     struct tls_pair pair = pair_shaken(&ends, NULL);
 
     pair.server->record_limit = 64;
@@ -550,7 +517,7 @@ static void renews_a_key_that_is_half_used_up_and_has_the_peer_renew_its_own(voi
 static void a_key_of_tls_12_wears_out_and_then_is_used_no_more(void **state)
 {
     (void)state;
-    struct ends ends = ends_new(suites[4].suite, 0x0303, CONFIG_OFFLOAD_AUTO);
+    struct ends ends = ends_new(suites[4].name, 0x0303, CONFIG_OFFLOAD_AUTO);
     struct tls_pair pair = pair_shaken(&ends, NULL);
 
     pair.server->record_limit = 64;
@@ -691,20 +658,6 @@ static void what_only_the_kernel_may_decrypt_is_not_read_with_a_head(void **stat
     ends_free(&ends);
 }
 
-static int make_pki(void **state)
-{
-    (void)state;
-    pki = pki_new();
-    return 0;
-}
-
-static int remove_pki(void **state)
-{
-    (void)state;
-    pki_free(pki);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -738,5 +691,5 @@ int main(void)
         cmocka_unit_test(a_socket_that_was_emptied_is_not_asked_again),
         cmocka_unit_test(what_only_the_kernel_may_decrypt_is_not_read_with_a_head),
     };
-    return cmocka_run_group_tests(tests, make_pki, remove_pki);
+    return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

@@ -8,11 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "ktls/channel_internal.h"
-#include "tests/support/soft_ktls.h"
-#include "tests/support/tls_pair.h"
-
-static struct pki *pki;
+#include "tests/support/tls_scene.h"
 
 static struct tls_end server_new(unsigned version, enum config_verify verify, enum config_offload offload)
 {
@@ -37,11 +33,7 @@ static struct tls_pair pair_half_way(const struct tls_end *server, const struct 
 
 static void finish(struct tls_pair *pair)
 {
-    int server, client;
-
-    tls_pair_shake(pair, &server, &client);
-    assert_int_equal(server, 0);
-    assert_int_equal(client, 0);
+    finish_handshake(pair);
     /* The tickets come before it. */
     assert_int_equal(tls_carry(pair->server, pair->client, 1), 0);
 }
@@ -145,20 +137,6 @@ static void says_when_the_peer_has_said_that_nothing_more_will_come(void **state
     tls_end_free(&client);
 }
 
-static int make_pki(void **state)
-{
-    (void)state;
-    pki = pki_new();
-    return 0;
-}
-
-static int remove_pki(void **state)
-{
-    (void)state;
-    pki_free(pki);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -167,5 +145,5 @@ int main(void)
         cmocka_unit_test(what_stands_behind_the_last_flight_is_not_lost),
         cmocka_unit_test(says_when_the_peer_has_said_that_nothing_more_will_come),
     };
-    return cmocka_run_group_tests(tests, make_pki, remove_pki);
+    return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

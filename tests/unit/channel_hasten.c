@@ -14,25 +14,9 @@
 
 #include "tests/support/cut_scene.h"
 
-static void open_as(struct scene *scene, const char *suite, unsigned version, enum config_offload offload)
+static void open_hastened(struct scene *scene, const struct scene_suite *suite)
 {
-    int at_server, at_client;
-
-    soft_ktls_init(&scene->soft);
-    scene->server_end = tls_end_new(pki, CONFIG_SERVER, suite, version, offload);
-    scene->client_end = tls_end_new(pki, CONFIG_CLIENT, suite, version, CONFIG_OFFLOAD_OFF);
-    scene->pair = tls_pair_new(&scene->server_end, &scene->client_end, &scene->soft.sys, NULL);
-    scene->ours = scene->pair.server;
-    scene->peer = scene->pair.client;
-    tls_pair_shake(&scene->pair, &at_server, &at_client);
-    assert_int_equal(at_server, 0);
-    assert_int_equal(at_client, 0);
-    carry_both_ways(scene, 120);
-}
-
-static void open_hastened(struct scene *scene, const char *suite)
-{
-    open_as(scene, suite, 0x0304, CONFIG_OFFLOAD_AUTO);
+    open_scene(scene, true, suite, CONFIG_OFFLOAD_AUTO);
     channel_expect_head(scene->ours);
     assert_true(channel_hasten(scene->ours));
     assert_null(scene->ours->ssl);
@@ -47,10 +31,10 @@ static bool is_in_kernel(const struct scene *scene, enum channel_way way)
 static void small_records_go_past_openssl_with_each_suite(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < SUITES; i++) {
+    for (size_t i = 0; i < CUT_SUITES; i++) {
         struct scene scene;
         char byte;
-        open_hastened(&scene, suites[i]);
+        open_hastened(&scene, &suites[i]);
         channel_stay(scene.ours, CHANNEL_TX, "a small body");
         assert_string_equal(channel_why(scene.ours, CHANNEL_TX), "user: a small body");
         assert_true(channel_hasten(scene.ours)); /* there is nothing more to do */
@@ -67,9 +51,9 @@ static void small_records_go_past_openssl_with_each_suite(void **state)
 static void a_large_body_still_goes_to_the_kernel(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < SUITES; i++) {
+    for (size_t i = 0; i < CUT_SUITES; i++) {
         struct scene scene;
-        open_hastened(&scene, suites[i]);
+        open_hastened(&scene, &suites[i]);
         assert_int_equal(channel_switch(scene.ours, CHANNEL_TX, LARGE), 0);
         assert_true(is_in_kernel(&scene, CHANNEL_TX));
         carry_both_ways(&scene, LARGE);
@@ -86,7 +70,7 @@ static void the_kernel_takes_over_where_a_record_begins(void **state)
     struct scene scene;
     char bytes[6000];
     memset(bytes, 'b', sizeof(bytes));
-    open_hastened(&scene, suites[0]);
+    open_hastened(&scene, &suites[0]);
     channel_expect_head(scene.ours);
     assert_int_equal(tls_write_all(scene.peer, "head", 4), 4);
     assert_int_equal(tls_write_all(scene.peer, bytes, sizeof(bytes)), sizeof(bytes));
@@ -105,12 +89,12 @@ static void no_more_is_read_than_a_record_where_the_kernel_may_take_the_next(voi
     (void)state;
     struct scene scene;
     char bytes[64];
-    open_hastened(&scene, suites[0]);
+    open_hastened(&scene, &suites[0]);
     assert_int_equal(channel_switch(scene.ours, CHANNEL_RX, LARGE),
                      0); /* which ends reading ahead, where it fails, too */
     close_scene(&scene);
 
-    open_hastened(&scene, suites[0]);
+    open_hastened(&scene, &suites[0]);
     scene.ours->wire.ahead = false;
     assert_int_equal(tls_write_all(scene.peer, "one", 3), 3);
     assert_int_equal(tls_write_all(scene.peer, "two", 3), 3);
@@ -127,7 +111,7 @@ static void what_the_kernel_refuses_goes_on_past_openssl(void **state)
     (void)state;
     for (enum channel_way way = CHANNEL_TX; way <= CHANNEL_RX; way++) {
         struct scene scene;
-        open_hastened(&scene, suites[0]);
+        open_hastened(&scene, &suites[0]);
         scene.soft.refuse = way == CHANNEL_TX ? SOFT_TX : SOFT_RX;
         scene.soft.refusal = ENOENT;
         assert_int_equal(channel_switch(scene.ours, way, LARGE), 1);
@@ -144,12 +128,12 @@ static void who_must_be_in_the_kernel_or_speaks_tls_12_is_left_as_it_is(void **s
 {
     (void)state;
     struct scene scene;
-    open_as(&scene, suites[0], 0x0304, CONFIG_OFFLOAD_REQUIRED);
+    open_scene(&scene, true, &suites[0], CONFIG_OFFLOAD_REQUIRED);
     assert_true(channel_hasten(scene.ours));
     assert_non_null(scene.ours->ssl);
     close_scene(&scene);
 
-    open_as(&scene, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", 0x0303, CONFIG_OFFLOAD_AUTO);
+    open_scene(&scene, true, suite_of(TLS_1_2), CONFIG_OFFLOAD_AUTO);
     assert_true(channel_hasten(scene.ours));
     assert_non_null(scene.ours->ssl);
     carry_both_ways(&scene, 4000);
@@ -161,7 +145,7 @@ static void amid_a_record_it_is_put_off(void **state)
     (void)state;
     struct scene scene;
     char bytes[8];
-    open_as(&scene, suites[0], 0x0304, CONFIG_OFFLOAD_AUTO);
+    open_scene(&scene, true, &suites[0], CONFIG_OFFLOAD_AUTO);
     assert_int_equal(tls_write_all(scene.peer, "requests", 8), 8);
     assert_int_equal(read_soon(scene.ours, bytes, 3), 3);
     assert_false(channel_hasten(scene.ours));

@@ -15,90 +15,15 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "ktls/channel_internal.h"
-#include "tests/support/soft_ktls.h"
-#include "tests/support/tls_pair.h"
-
-static struct pki *pki;
-
-static const struct {
-    const char *suite;
-    unsigned version;
-} suites[] = {
-    { "TLS_AES_128_GCM_SHA256", 0x0304 },
-    { "TLS_AES_256_GCM_SHA384", 0x0304 },
-    { "TLS_CHACHA20_POLY1305_SHA256", 0x0304 },
-    { "TLS_AES_128_CCM_SHA256", 0x0304 },
-    { "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", 0x0303 },
-    { "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", 0x0303 },
-    { "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", 0x0303 },
-    { "TLS_ECDHE_ECDSA_WITH_AES_128_CCM", 0x0303 },
-};
-#define SUITES (sizeof(suites) / sizeof(suites[0]))
-
-/* One end in the kernel of `soft`, the other one OpenSSL's (`offload = off`), unless told otherwise. */
-struct scene {
-    struct soft_ktls soft;
-    struct tls_end server_end, client_end;
-    struct tls_pair pair;
-    struct channel *ours, *peer; /* of the pair: ours has the kernel */
-};
-
-static void open_scene(struct scene *scene, bool ours_is_server, const char *suite, unsigned version,
-                       enum config_offload offload)
-{
-    enum config_offload server = ours_is_server ? offload : CONFIG_OFFLOAD_OFF;
-    enum config_offload client = ours_is_server ? CONFIG_OFFLOAD_OFF : offload;
-    int at_server, at_client;
-
-    soft_ktls_init(&scene->soft);
-    scene->server_end = tls_end_new(pki, CONFIG_SERVER, suite, version, server);
-    scene->client_end = tls_end_new(pki, CONFIG_CLIENT, suite, version, client);
-    scene->pair = tls_pair_new(&scene->server_end, &scene->client_end, ours_is_server ? &scene->soft.sys : NULL,
-                               ours_is_server ? NULL : &scene->soft.sys);
-    scene->ours = ours_is_server ? scene->pair.server : scene->pair.client;
-    scene->peer = ours_is_server ? scene->pair.client : scene->pair.server;
-    tls_pair_shake(&scene->pair, &at_server, &at_client);
-    if (at_server || at_client)
-        fail_msg("server: %s, client: %s", channel_reason(scene->pair.server), channel_reason(scene->pair.client));
-}
-
-static void close_scene(struct scene *scene)
-{
-    tls_pair_free(&scene->pair);
-    tls_end_free(&scene->server_end);
-    tls_end_free(&scene->client_end);
-    soft_ktls_clear(&scene->soft);
-}
-
-/* Request and response heads, which also bring the client its tickets. */
-static void exchange_heads(struct scene *scene)
-{
-    assert_int_equal(tls_carry(scene->pair.client, scene->pair.server, 120), 0);
-    assert_int_equal(tls_carry(scene->pair.server, scene->pair.client, 250), 0);
-}
+#include "tests/support/tls_scene.h"
 
 static void open_switched(struct scene *scene, bool ours_is_server, unsigned version, bool tx, bool rx)
 {
-    open_scene(scene, ours_is_server, suites[version == 0x0304 ? 0 : 4].suite, version, CONFIG_OFFLOAD_AUTO);
-    exchange_heads(scene);
+    open_scene(scene, ours_is_server, suite_of(version), CONFIG_OFFLOAD_AUTO);
     if (tx)
         assert_int_equal(channel_switch(scene->ours, CHANNEL_TX, UINT64_MAX), 0);
     if (rx)
         assert_int_equal(channel_switch(scene->ours, CHANNEL_RX, UINT64_MAX), 0);
-}
-
-static ssize_t read_soon(struct channel *channel, void *buffer, size_t size)
-{
-    ssize_t got;
-    while ((got = channel_read(channel, buffer, size)) == -EAGAIN)
-        tls_wait(channel);
-    return got;
-}
-
-static const struct soft_socket *socket_of(struct scene *scene)
-{
-    return soft_ktls_socket(&scene->soft, channel_fd(scene->ours));
 }
 
 /* ---- the switch ---- */
@@ -111,14 +36,12 @@ static void openssl_understands_each_direction_of_each_end_with_each_suite(void 
         bool server = i & 1;
         enum channel_way way = i & 2 ? CHANNEL_RX : CHANNEL_TX;
 
-        open_scene(&scene, server, suites[i / 4].suite, suites[i / 4].version, CONFIG_OFFLOAD_AUTO);
-        exchange_heads(&scene);
+        open_scene(&scene, server, &suites[i / 4], CONFIG_OFFLOAD_AUTO);
         assert_int_equal(channel_switch(scene.ours, way, 500000), 0);
         assert_int_equal(channel_switch(scene.ours, way, 500000), 0);
         assert_int_equal(channel_mode(scene.ours, way), CHANNEL_KERNEL);
         assert_string_equal(channel_why(scene.ours, way), "kernel");
-        assert_int_equal(tls_carry(scene.ours, scene.peer, 300001), 0);
-        assert_int_equal(tls_carry(scene.peer, scene.ours, 300001), 0);
+        carry_both_ways(&scene, 300001);
         assert_int_equal(channel_close_notify(scene.ours), 0);
         assert_int_equal(channel_close_notify(scene.peer), 0);
         char byte;
@@ -133,16 +56,13 @@ static void both_directions_in_the_kernel_need_no_openssl(void **state)
     (void)state;
     for (size_t i = 0; i < SUITES * 2; i++) {
         struct scene scene;
-        open_scene(&scene, i & 1, suites[i / 2].suite, suites[i / 2].version, CONFIG_OFFLOAD_REQUIRED);
-        exchange_heads(&scene);
+        open_scene(&scene, i & 1, &suites[i / 2], CONFIG_OFFLOAD_REQUIRED);
         assert_int_equal(channel_switch(scene.ours, CHANNEL_RX, UINT64_MAX), 0);
-        assert_int_equal(tls_carry(scene.ours, scene.peer, 50000), 0);
-        assert_int_equal(tls_carry(scene.peer, scene.ours, 50000), 0);
+        carry_both_ways(&scene, 50000);
         assert_int_equal(channel_switch(scene.ours, CHANNEL_TX, UINT64_MAX), 0);
         assert_null(scene.ours->ssl);
-        assert_int_equal(tls_carry(scene.ours, scene.peer, 50000), 0);
-        assert_int_equal(tls_carry(scene.peer, scene.ours, 50000), 0);
-        assert_string_equal(channel_facts(scene.ours)->suite, suites[i / 2].suite);
+        carry_both_ways(&scene, 50000);
+        assert_string_equal(channel_facts(scene.ours)->suite, suites[i / 2].name);
         assert_true(channel_facts(scene.ours)->peer_verified);
         assert_int_equal(channel_close_notify(scene.ours), 0);
         channel_trim(scene.ours);
@@ -157,8 +77,7 @@ static void a_channel_that_retires_goes_on_in_the_kernel_with_each_suite(void **
     (void)state;
     for (size_t i = 0; i < SUITES * 2; i++) {
         struct scene scene;
-        open_scene(&scene, i & 1, suites[i / 2].suite, suites[i / 2].version, CONFIG_OFFLOAD_AUTO);
-        exchange_heads(&scene);
+        open_scene(&scene, i & 1, &suites[i / 2], CONFIG_OFFLOAD_AUTO);
         channel_expect_head(scene.ours);
         channel_idle(scene.ours);
         assert_true(channel_retire(scene.ours));
@@ -184,8 +103,7 @@ static void what_came_before_a_channel_retired_is_read_afterwards(void **state)
     (void)state;
     struct scene scene;
     char head[8];
-    open_scene(&scene, true, suites[0].suite, suites[0].version, CONFIG_OFFLOAD_AUTO);
-    exchange_heads(&scene);
+    open_scene(&scene, true, &suites[0], CONFIG_OFFLOAD_AUTO);
     assert_int_equal(channel_write(scene.peer, "head", 4), 4);
     assert_int_equal(channel_flush(scene.peer), 0);
     assert_true(channel_retire(scene.ours));
@@ -200,8 +118,7 @@ static void a_channel_that_has_something_in_hand_does_not_retire(void **state)
     (void)state;
     struct scene scene;
     char byte;
-    open_scene(&scene, true, suites[0].suite, suites[0].version, CONFIG_OFFLOAD_AUTO);
-    exchange_heads(&scene);
+    open_scene(&scene, true, &suites[0], CONFIG_OFFLOAD_AUTO);
     assert_int_equal(channel_write(scene.peer, "head", 4), 4);
     assert_int_equal(channel_flush(scene.peer), 0);
     assert_int_equal(read_soon(scene.ours, &byte, 1), 1);
@@ -217,8 +134,7 @@ static const enum soft_call refusals_of_retirement[] = { SOFT_ULP, SOFT_RX, SOFT
 
 static void open_refused(struct scene *scene, size_t suite, enum config_offload offload, enum soft_call refused)
 {
-    open_scene(scene, true, suites[suite].suite, suites[suite].version, offload);
-    exchange_heads(scene);
+    open_scene(scene, true, &suites[suite], offload);
     scene->soft.refuse = refused;
     scene->soft.refusal = ENOENT;
     assert_true(channel_retire(scene->ours));
@@ -282,8 +198,7 @@ static void a_channel_whose_peer_has_gone_does_not_retire(void **state)
     (void)state;
     struct scene scene;
     char byte;
-    open_scene(&scene, true, suites[0].suite, suites[0].version, CONFIG_OFFLOAD_REQUIRED);
-    exchange_heads(&scene);
+    open_scene(&scene, true, &suites[0], CONFIG_OFFLOAD_REQUIRED);
     scene.soft.refuse = SOFT_ULP;
     scene.soft.refusal = ENOTCONN;
     assert_false(channel_retire(scene.ours));
@@ -297,9 +212,9 @@ static void a_channel_that_may_not_go_to_the_kernel_leaves_it_alone(void **state
 {
     (void)state;
     for (size_t i = 0; i < SUITES; i++) {
-        bool can = suites[i].version == 0x0304 && !strstr(suites[i].suite, "CCM");
+        bool can = suites[i].version == 0x0304 && !strstr(suites[i].name, "CCM");
         struct scene scene;
-        open_scene(&scene, true, suites[i].suite, suites[i].version, i & 1 ? CONFIG_OFFLOAD_OFF : CONFIG_OFFLOAD_AUTO);
+        open_shaken(&scene, true, &suites[i], i & 1 ? CONFIG_OFFLOAD_OFF : CONFIG_OFFLOAD_AUTO);
         if (!(i & 1))
             tls_context_without_kernel(scene.server_end.context);
         exchange_heads(&scene);
@@ -341,8 +256,7 @@ static void goes_on_after_the_last_explicit_nonce_that_openssl_used(void **state
 {
     (void)state;
     struct scene scene;
-    open_scene(&scene, true, suites[4].suite, 0x0303, CONFIG_OFFLOAD_AUTO);
-    exchange_heads(&scene);
+    open_scene(&scene, true, suite_of(TLS_1_2), CONFIG_OFFLOAD_AUTO);
 
     uint64_t last = 0;
     for (size_t i = 0; i < 8; i++)
@@ -366,7 +280,7 @@ static void a_switched_end_keeps_no_secret_it_has_no_use_for(void **state)
     assert_int_equal(scene.ours->way[CHANNEL_TX].secret.length, 0);
     assert_int_equal(scene.ours->way[CHANNEL_RX].secret.length, 0);
     close_scene(&scene);
-    open_scene(&scene, true, suites[3].suite, 0x0304, CONFIG_OFFLOAD_OFF); /* not even for the short cut */
+    open_shaken(&scene, true, &suites[3], CONFIG_OFFLOAD_OFF); /* not even for the short cut */
     assert_int_equal(channel_switch(scene.ours, CHANNEL_TX, UINT64_MAX), 1);
     assert_int_equal(channel_switch(scene.ours, CHANNEL_RX, UINT64_MAX), 1);
     assert_int_equal(scene.ours->way[CHANNEL_TX].secret.length, 0);
@@ -397,8 +311,7 @@ static void waits_for_a_record_boundary(void **state)
     (void)state;
     struct scene scene;
     uint8_t bytes[100] = "0123456789";
-    open_scene(&scene, false, suites[0].suite, 0x0304, CONFIG_OFFLOAD_AUTO);
-    exchange_heads(&scene);
+    open_scene(&scene, false, &suites[0], CONFIG_OFFLOAD_AUTO);
 
     /* Decrypted bytes stand ready. */
     assert_int_equal(tls_write_all(scene.peer, bytes, 10), 10);
@@ -421,8 +334,7 @@ static void what_was_read_ahead_with_a_head_is_read_before_the_switch(void **sta
     (void)state;
     struct scene scene;
     uint8_t bytes[100] = { 0 };
-    open_scene(&scene, true, suites[0].suite, 0x0304, CONFIG_OFFLOAD_AUTO);
-    exchange_heads(&scene);
+    open_scene(&scene, true, &suites[0], CONFIG_OFFLOAD_AUTO);
     /* Two records, sent at once. */
     assert_int_equal(channel_write(scene.peer, "head", 4), 4);
     assert_int_equal(channel_write(scene.peer, bytes, 100), 100);
@@ -446,8 +358,7 @@ static void an_idle_channel_keeps_what_it_has_of_a_record(void **state)
     (void)state;
     struct scene scene;
     uint8_t bytes[100] = "0123456789";
-    open_scene(&scene, true, suites[0].suite, 0x0304, CONFIG_OFFLOAD_AUTO);
-    exchange_heads(&scene);
+    open_scene(&scene, true, &suites[0], CONFIG_OFFLOAD_AUTO);
     channel_busy(scene.ours);
     part_of_a_record_comes(&scene, bytes);
     channel_idle(scene.ours);
@@ -462,8 +373,7 @@ static void waits_until_openssls_last_records_have_left(void **state)
 {
     (void)state;
     struct scene scene;
-    open_scene(&scene, true, suites[0].suite, 0x0304, CONFIG_OFFLOAD_AUTO);
-    exchange_heads(&scene);
+    open_scene(&scene, true, &suites[0], CONFIG_OFFLOAD_AUTO);
 
     assert_int_equal(channel_write(scene.ours, "head", 4), 4);
     scene.soft.refuse = SOFT_SEND;
@@ -505,9 +415,7 @@ static void what_the_kernel_refuses_stays_with_openssl_and_says_why(void **state
         struct scene scene;
         bool required = i & 1;
         int result = !required ? 1 : cases[i / 2].error == ENOTCONN ? -ECONNRESET : -EOPNOTSUPP;
-        open_scene(&scene, true, suites[i % SUITES].suite, suites[i % SUITES].version,
-                   required ? CONFIG_OFFLOAD_REQUIRED : CONFIG_OFFLOAD_AUTO);
-        exchange_heads(&scene);
+        open_scene(&scene, true, &suites[i % SUITES], required ? CONFIG_OFFLOAD_REQUIRED : CONFIG_OFFLOAD_AUTO);
         scene.soft.refuse = cases[i / 2].call;
         scene.soft.refusal = cases[i / 2].error;
         for (int again = 0; again < 2; again++)
@@ -518,10 +426,8 @@ static void what_the_kernel_refuses_stays_with_openssl_and_says_why(void **state
         if (required)
             assert_non_null(strstr(channel_reason(scene.ours), "offload = required"));
         scene.soft.refuse = SOFT_NONE;
-        if (result != -ECONNRESET) {
-            assert_int_equal(tls_carry(scene.ours, scene.peer, 300000), 0);
-            assert_int_equal(tls_carry(scene.peer, scene.ours, 300000), 0);
-        }
+        if (result != -ECONNRESET)
+            carry_both_ways(&scene, 300000);
         close_scene(&scene);
     }
 }
@@ -530,8 +436,7 @@ static void goes_without_the_hint_about_padding(void **state)
 {
     (void)state;
     struct scene scene;
-    open_scene(&scene, true, suites[0].suite, 0x0304, CONFIG_OFFLOAD_AUTO);
-    exchange_heads(&scene);
+    open_scene(&scene, true, &suites[0], CONFIG_OFFLOAD_AUTO);
     scene.soft.refuse = SOFT_NO_PAD;
     scene.soft.refusal = EINVAL;
     assert_int_equal(channel_switch(scene.ours, CHANNEL_RX, UINT64_MAX), 0);
@@ -543,9 +448,8 @@ static void tells_the_kernel_that_files_are_immutable_and_takes_it_back(void **s
 {
     (void)state;
     struct scene scene;
-    open_scene(&scene, true, suites[0].suite, 0x0304, CONFIG_OFFLOAD_AUTO);
-    struct soft_socket *socket = soft_ktls_socket(&scene.soft, channel_fd(scene.ours));
-    exchange_heads(&scene);
+    open_scene(&scene, true, &suites[0], CONFIG_OFFLOAD_AUTO);
+    const struct soft_socket *socket = socket_of(&scene);
     assert_int_equal(channel_immutable(scene.ours, true), -EINVAL);
     assert_int_equal(channel_switch(scene.ours, CHANNEL_TX, UINT64_MAX), 0);
     assert_int_equal(channel_immutable(scene.ours, false), 0);
@@ -564,8 +468,7 @@ static void sends_as_ever_where_the_kernel_knows_of_no_immutable_files(void **st
 {
     (void)state;
     struct scene scene;
-    open_scene(&scene, true, suites[0].suite, 0x0304, CONFIG_OFFLOAD_AUTO);
-    exchange_heads(&scene);
+    open_scene(&scene, true, &suites[0], CONFIG_OFFLOAD_AUTO);
     assert_int_equal(channel_switch(scene.ours, CHANNEL_TX, UINT64_MAX), 0);
     scene.soft.refuse = SOFT_ZEROCOPY;
     scene.soft.refusal = ENOPROTOOPT;
@@ -580,8 +483,7 @@ static void a_profile_without_offload_never_asks_the_kernel(void **state)
 {
     (void)state;
     struct scene scene;
-    open_scene(&scene, true, suites[0].suite, 0x0304, CONFIG_OFFLOAD_OFF);
-    exchange_heads(&scene);
+    open_scene(&scene, true, &suites[0], CONFIG_OFFLOAD_OFF);
     assert_int_equal(channel_switch(scene.ours, CHANNEL_TX, UINT64_MAX), 1);
     assert_string_equal(channel_why(scene.ours, CHANNEL_TX), "user: offload = off");
     assert_false(socket_of(&scene)->ulp);
@@ -595,7 +497,7 @@ static void a_context_told_that_there_is_no_ktls_never_asks_for_it(void **state)
     for (size_t i = 0; i < 2; i++) {
         bool required = offloads[i] == CONFIG_OFFLOAD_REQUIRED;
         struct scene scene;
-        open_scene(&scene, true, suites[0].suite, 0x0304, offloads[i]);
+        open_shaken(&scene, true, &suites[0], offloads[i]);
         tls_context_without_kernel(scene.server_end.context);
         exchange_heads(&scene);
         assert_int_equal(channel_switch(scene.ours, CHANNEL_TX, UINT64_MAX), required ? 0 : 1);
@@ -610,8 +512,7 @@ static void a_suite_the_kernel_lacks_stays_with_openssl(void **state)
 {
     (void)state;
     struct scene scene;
-    open_scene(&scene, true, "TLS_ECDHE_ECDSA_WITH_AES_256_CCM", 0x0303, CONFIG_OFFLOAD_AUTO);
-    exchange_heads(&scene);
+    open_scene(&scene, true, &(struct scene_suite){ "TLS_ECDHE_ECDSA_WITH_AES_256_CCM", 0x0303 }, CONFIG_OFFLOAD_AUTO);
     assert_int_equal(channel_switch(scene.ours, CHANNEL_TX, UINT64_MAX), 1);
     assert_string_equal(channel_why(scene.ours, CHANNEL_TX), "user: kTLS has no such suite");
     assert_int_equal(tls_carry(scene.ours, scene.peer, 100000), 0);
@@ -622,8 +523,7 @@ static void a_body_longer_than_its_key_lasts_is_not_begun_in_the_kernel(void **s
 {
     (void)state;
     struct scene scene;
-    open_scene(&scene, true, suites[0].suite, 0x0304, CONFIG_OFFLOAD_AUTO);
-    exchange_heads(&scene);
+    open_scene(&scene, true, &suites[0], CONFIG_OFFLOAD_AUTO);
     scene.ours->rekey = REKEY_REFUSED;
     assert_int_equal(channel_switch(scene.ours, CHANNEL_TX, UINT64_C(1) << 40), 1);
     assert_non_null(strstr(channel_why(scene.ours, CHANNEL_TX), "one key is not enough"));
@@ -699,23 +599,12 @@ struct duel {
 static void open_duel(struct duel *duel, bool ours_is_server, unsigned version, bool our_tx, bool rekeys)
 {
     struct scene *scene = &duel->scene;
-    const char *suite = suites[version == 0x0304 ? 0 : 4].suite;
-    int at_server, at_client;
 
-    soft_ktls_init(&scene->soft);
     soft_ktls_init(&duel->peer_soft);
-    scene->soft.rekeys = rekeys;
     duel->peer_soft.rekeys = true;
-    scene->server_end = tls_end_new(pki, CONFIG_SERVER, suite, version, CONFIG_OFFLOAD_AUTO);
-    scene->client_end = tls_end_new(pki, CONFIG_CLIENT, suite, version, CONFIG_OFFLOAD_AUTO);
-    scene->pair =
-        tls_pair_new(&scene->server_end, &scene->client_end, ours_is_server ? &scene->soft.sys : &duel->peer_soft.sys,
-                     ours_is_server ? &duel->peer_soft.sys : &scene->soft.sys);
-    scene->ours = ours_is_server ? scene->pair.server : scene->pair.client;
-    scene->peer = ours_is_server ? scene->pair.client : scene->pair.server;
-    tls_pair_shake(&scene->pair, &at_server, &at_client);
-    assert_int_equal(at_server, 0);
-    assert_int_equal(at_client, 0);
+    open_between(scene, ours_is_server, suite_of(version), (struct scene_side){ CONFIG_OFFLOAD_AUTO, &scene->soft.sys },
+                 (struct scene_side){ CONFIG_OFFLOAD_AUTO, &duel->peer_soft.sys });
+    scene->soft.rekeys = rekeys;
     exchange_heads(scene);
     assert_int_equal(channel_switch(scene->peer, CHANNEL_TX, UINT64_MAX), 0);
     assert_int_equal(channel_switch(scene->ours, CHANNEL_RX, UINT64_MAX), 0);
@@ -805,7 +694,7 @@ static void real_tickets_that_come_after_the_switch_are_passed_over(void **state
 {
     (void)state;
     struct scene scene;
-    open_scene(&scene, false, suites[0].suite, 0x0304, CONFIG_OFFLOAD_AUTO);
+    open_shaken(&scene, false, &suites[0], CONFIG_OFFLOAD_AUTO);
     assert_int_equal(channel_switch(scene.ours, CHANNEL_RX, UINT64_MAX), 0);
     assert_int_equal(tls_carry(scene.peer, scene.ours, 100000), 0);
     assert_int_equal(scene.ours->messages, 2);
@@ -872,8 +761,7 @@ static void switches_with_the_key_that_a_key_update_left(void **state)
     (void)state;
     for (int i = 0; i < 8; i++) {
         struct scene scene;
-        open_scene(&scene, i & 1, suites[i % 4].suite, 0x0304, CONFIG_OFFLOAD_AUTO);
-        exchange_heads(&scene);
+        open_scene(&scene, i & 1, &suites[i % 4], CONFIG_OFFLOAD_AUTO);
         if (i & 2)
             assert_int_equal(channel_renew_user(scene.ours, i & 4), 0);
         assert_int_equal(channel_renew_user(scene.peer, i & 4), 0);
@@ -881,8 +769,7 @@ static void switches_with_the_key_that_a_key_update_left(void **state)
         exchange_heads(&scene); /* brings the answers */
         assert_int_equal(channel_switch(scene.ours, CHANNEL_TX, UINT64_MAX), 0);
         assert_int_equal(channel_switch(scene.ours, CHANNEL_RX, UINT64_MAX), 0);
-        assert_int_equal(tls_carry(scene.ours, scene.peer, 100000), 0);
-        assert_int_equal(tls_carry(scene.peer, scene.ours, 100000), 0);
+        carry_both_ways(&scene, 100000);
         close_scene(&scene);
     }
 }
@@ -891,15 +778,13 @@ static void an_answer_openssl_still_owes_leaves_before_the_switch(void **state)
 {
     (void)state;
     struct scene scene;
-    open_scene(&scene, true, suites[0].suite, 0x0304, CONFIG_OFFLOAD_AUTO);
-    exchange_heads(&scene);
+    open_scene(&scene, true, &suites[0], CONFIG_OFFLOAD_AUTO);
     assert_int_equal(channel_renew_user(scene.peer, true), 0);
     assert_int_equal(tls_carry(scene.peer, scene.ours, 1000), 0);
     assert_int_equal(SSL_get_key_update_type(scene.ours->ssl), SSL_KEY_UPDATE_NOT_REQUESTED);
     assert_int_equal(channel_switch(scene.ours, CHANNEL_TX, UINT64_MAX), 0);
     assert_int_equal(socket_of(&scene)->tx.sequence, 0);
-    assert_int_equal(tls_carry(scene.ours, scene.peer, 100000), 0);
-    assert_int_equal(tls_carry(scene.peer, scene.ours, 100000), 0);
+    carry_both_ways(&scene, 100000);
     close_scene(&scene);
 }
 
@@ -1126,20 +1011,6 @@ static void counts_what_a_pump_moved_by_itself(void **state)
     close_scene(&scene);
 }
 
-static int make_pki(void **state)
-{
-    (void)state;
-    pki = pki_new();
-    return 0;
-}
-
-static int remove_pki(void **state)
-{
-    (void)state;
-    pki_free(pki);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1191,5 +1062,5 @@ int main(void)
         cmocka_unit_test(where_the_kernel_cannot_renew_it_a_key_wears_out),
         cmocka_unit_test(counts_what_a_pump_moved_by_itself),
     };
-    return cmocka_run_group_tests(tests, make_pki, remove_pki);
+    return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

@@ -18,28 +18,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "ktls/channel_internal.h"
 #include "ktls/probe.h"
-#include "tests/support/tls_pair.h"
+#include "tests/support/tls_scene.h"
 
-static struct pki *pki;
 static struct ktls_abilities abilities;
-
-static const struct {
-    const char *suite;
-    unsigned version;
-    int nid;
-} suites[] = {
-    { "TLS_AES_128_GCM_SHA256", 0x0304, NID_aes_128_gcm },
-    { "TLS_AES_256_GCM_SHA384", 0x0304, NID_aes_256_gcm },
-    { "TLS_CHACHA20_POLY1305_SHA256", 0x0304, NID_chacha20_poly1305 },
-    { "TLS_AES_128_CCM_SHA256", 0x0304, NID_aes_128_ccm },
-    { "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", 0x0303, NID_aes_128_gcm },
-    { "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", 0x0303, NID_aes_256_gcm },
-    { "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", 0x0303, NID_chacha20_poly1305 },
-    { "TLS_ECDHE_ECDSA_WITH_AES_128_CCM", 0x0303, NID_aes_128_ccm },
-};
-#define SUITES (sizeof(suites) / sizeof(suites[0]))
 
 static void need_ktls(void)
 {
@@ -49,30 +31,11 @@ static void need_ktls(void)
     skip();
 }
 
-struct scene {
-    struct tls_end server_end, client_end;
-    struct tls_pair pair;
-};
-
-static void open_scene(struct scene *scene, size_t suite, enum config_offload server, enum config_offload client)
+/* Nothing stands between either end and Linux. */
+static void open_on_linux(struct scene *scene, size_t suite, enum config_offload server, enum config_offload client)
 {
-    int at_server, at_client;
-
-    scene->server_end = tls_end_new(pki, CONFIG_SERVER, suites[suite].suite, suites[suite].version, server);
-    scene->client_end = tls_end_new(pki, CONFIG_CLIENT, suites[suite].suite, suites[suite].version, client);
-    scene->pair = tls_pair_new(&scene->server_end, &scene->client_end, NULL, NULL);
-    tls_pair_shake(&scene->pair, &at_server, &at_client);
-    assert_int_equal(at_server, 0);
-    assert_int_equal(at_client, 0);
-    assert_int_equal(tls_carry(scene->pair.client, scene->pair.server, 120), 0);
-    assert_int_equal(tls_carry(scene->pair.server, scene->pair.client, 250), 0);
-}
-
-static void close_scene(struct scene *scene)
-{
-    tls_pair_free(&scene->pair);
-    tls_end_free(&scene->server_end);
-    tls_end_free(&scene->client_end);
+    open_between(scene, true, &suites[suite], (struct scene_side){ server, NULL }, (struct scene_side){ client, NULL });
+    exchange_heads(scene);
 }
 
 static void switch_both(struct channel *channel)
@@ -81,33 +44,22 @@ static void switch_both(struct channel *channel)
     assert_int_equal(channel_switch(channel, CHANNEL_RX, UINT64_MAX), 0);
 }
 
-static ssize_t read_soon(struct channel *channel, void *buffer, size_t size)
-{
-    ssize_t got;
-    while ((got = channel_read(channel, buffer, size)) == -EAGAIN)
-        tls_wait(channel);
-    return got;
-}
-
 static void the_kernel_at_one_end_and_openssl_at_the_other_understand_each_other(void **state)
 {
     (void)state;
     need_ktls();
     for (size_t i = 0; i < SUITES * 2; i++) {
         struct scene scene;
-        bool server = i & 1;
-        open_scene(&scene, i / 2, server ? CONFIG_OFFLOAD_REQUIRED : CONFIG_OFFLOAD_OFF,
-                   server ? CONFIG_OFFLOAD_OFF : CONFIG_OFFLOAD_REQUIRED);
-        struct channel *ours = server ? scene.pair.server : scene.pair.client;
-        struct channel *peer = server ? scene.pair.client : scene.pair.server;
-        switch_both(ours);
-        assert_int_equal(tls_carry(ours, peer, 1000003), 0);
-        assert_int_equal(tls_carry(peer, ours, 1000003), 0);
-        assert_int_equal(channel_close_notify(ours), 0);
-        assert_int_equal(channel_close_notify(peer), 0);
         char byte;
-        assert_int_equal(read_soon(ours, &byte, 1), 0);
-        assert_int_equal(read_soon(peer, &byte, 1), 0);
+        open_between(&scene, i & 1, &suites[i / 2], (struct scene_side){ CONFIG_OFFLOAD_REQUIRED, NULL },
+                     (struct scene_side){ CONFIG_OFFLOAD_OFF, NULL });
+        exchange_heads(&scene);
+        switch_both(scene.ours);
+        carry_both_ways(&scene, 1000003);
+        assert_int_equal(channel_close_notify(scene.ours), 0);
+        assert_int_equal(channel_close_notify(scene.peer), 0);
+        assert_int_equal(read_soon(scene.ours, &byte, 1), 0);
+        assert_int_equal(read_soon(scene.peer, &byte, 1), 0);
         close_scene(&scene);
     }
 }
@@ -118,7 +70,7 @@ static void the_kernel_at_both_ends_understands_itself(void **state)
     need_ktls();
     for (size_t i = 0; i < SUITES; i++) {
         struct scene scene;
-        open_scene(&scene, i, CONFIG_OFFLOAD_REQUIRED, CONFIG_OFFLOAD_REQUIRED);
+        open_on_linux(&scene, i, CONFIG_OFFLOAD_REQUIRED, CONFIG_OFFLOAD_REQUIRED);
         switch_both(scene.pair.server);
         switch_both(scene.pair.client);
         assert_int_equal(tls_carry(scene.pair.server, scene.pair.client, 1000003), 0);
@@ -133,7 +85,7 @@ static void tells_the_exact_sequence_when_asked(void **state)
     need_ktls();
     for (size_t i = 0; i < SUITES; i++) {
         struct scene scene;
-        open_scene(&scene, i, CONFIG_OFFLOAD_REQUIRED, CONFIG_OFFLOAD_REQUIRED);
+        open_on_linux(&scene, i, CONFIG_OFFLOAD_REQUIRED, CONFIG_OFFLOAD_REQUIRED);
         uint64_t before = scene.pair.server->way[CHANNEL_TX].sequence;
         switch_both(scene.pair.server);
         switch_both(scene.pair.client);
@@ -160,7 +112,7 @@ static void the_socket_itself_takes_a_file(void **state)
     for (size_t i = 0; i < SIZE; i++)
         bytes[i] = (uint8_t)(i * 7 + i / 300);
     assert_true(file && fwrite(bytes, 1, SIZE, file) == SIZE && fflush(file) == 0);
-    open_scene(&scene, 0, CONFIG_OFFLOAD_REQUIRED, CONFIG_OFFLOAD_AUTO);
+    open_on_linux(&scene, 0, CONFIG_OFFLOAD_REQUIRED, CONFIG_OFFLOAD_AUTO);
     assert_int_equal(channel_switch(scene.pair.server, CHANNEL_TX, SIZE), 0);
     while (at < SIZE)
         assert_true(sendfile(channel_fd(scene.pair.server), fileno(file), &at, (size_t)(SIZE - at)) > 0);
@@ -177,7 +129,7 @@ static void control_records_stop_a_bare_recv_and_are_read_by_control(void **stat
     need_ktls();
     struct scene scene;
     char bytes[16];
-    open_scene(&scene, 0, CONFIG_OFFLOAD_OFF, CONFIG_OFFLOAD_REQUIRED);
+    open_on_linux(&scene, 0, CONFIG_OFFLOAD_OFF, CONFIG_OFFLOAD_REQUIRED);
     struct channel *client = scene.pair.client;
     switch_both(client);
 
@@ -200,11 +152,8 @@ static void tickets_after_the_switch_are_passed_over(void **state)
     (void)state;
     need_ktls();
     struct scene scene;
-    int at_server, at_client;
-    scene.server_end = tls_end_new(pki, CONFIG_SERVER, NULL, 0x0304, CONFIG_OFFLOAD_OFF);
-    scene.client_end = tls_end_new(pki, CONFIG_CLIENT, NULL, 0x0304, CONFIG_OFFLOAD_REQUIRED);
-    scene.pair = tls_pair_new(&scene.server_end, &scene.client_end, NULL, NULL);
-    tls_pair_shake(&scene.pair, &at_server, &at_client);
+    open_between(&scene, true, &(struct scene_suite){ NULL, 0x0304 }, (struct scene_side){ CONFIG_OFFLOAD_OFF, NULL },
+                 (struct scene_side){ CONFIG_OFFLOAD_REQUIRED, NULL });
     assert_int_equal(channel_switch(scene.pair.client, CHANNEL_RX, UINT64_MAX), 0);
     assert_int_equal(tls_carry(scene.pair.server, scene.pair.client, 100000), 0);
     assert_int_equal(scene.pair.client->messages, 2);
@@ -219,13 +168,13 @@ static void reports_truncation_and_corruption(void **state)
     static const uint8_t forged[] = { 23, 3, 3, 0, 17, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17 };
     char byte;
 
-    open_scene(&scene, 0, CONFIG_OFFLOAD_OFF, CONFIG_OFFLOAD_REQUIRED);
+    open_on_linux(&scene, 0, CONFIG_OFFLOAD_OFF, CONFIG_OFFLOAD_REQUIRED);
     switch_both(scene.pair.client);
     shutdown(channel_fd(scene.pair.server), SHUT_WR);
     assert_int_equal(read_soon(scene.pair.client, &byte, 1), -ENODATA);
     close_scene(&scene);
 
-    open_scene(&scene, 0, CONFIG_OFFLOAD_OFF, CONFIG_OFFLOAD_REQUIRED);
+    open_on_linux(&scene, 0, CONFIG_OFFLOAD_OFF, CONFIG_OFFLOAD_REQUIRED);
     switch_both(scene.pair.client);
     assert_int_equal(send(channel_fd(scene.pair.server), forged, sizeof(forged), 0), sizeof(forged));
     assert_int_equal(read_soon(scene.pair.client, &byte, 1), -EPROTO);
@@ -237,7 +186,7 @@ static void follow_key_updates(void)
     for (size_t i = 0; i < 8; i++) {
         struct scene scene;
         bool request = i & 4;
-        open_scene(&scene, i & 3, CONFIG_OFFLOAD_REQUIRED, CONFIG_OFFLOAD_OFF);
+        open_on_linux(&scene, i & 3, CONFIG_OFFLOAD_REQUIRED, CONFIG_OFFLOAD_OFF);
         switch_both(scene.pair.server);
         for (int round = 0; round < 3; round++) {
             assert_int_equal(channel_renew_user(scene.pair.client, request), 0);
@@ -251,7 +200,7 @@ static void follow_key_updates(void)
 static void renew_a_worn_key(void)
 {
     struct scene scene;
-    open_scene(&scene, 0, CONFIG_OFFLOAD_REQUIRED, CONFIG_OFFLOAD_OFF);
+    open_on_linux(&scene, 0, CONFIG_OFFLOAD_REQUIRED, CONFIG_OFFLOAD_OFF);
     switch_both(scene.pair.server);
     scene.pair.server->record_limit = 64;
     assert_int_equal(tls_carry(scene.pair.server, scene.pair.client, 300 * 16384), 0);
@@ -265,7 +214,7 @@ static void end_at_a_key_update(void)
 {
     struct scene scene;
     char byte;
-    open_scene(&scene, 0, CONFIG_OFFLOAD_REQUIRED, CONFIG_OFFLOAD_OFF);
+    open_on_linux(&scene, 0, CONFIG_OFFLOAD_REQUIRED, CONFIG_OFFLOAD_OFF);
     switch_both(scene.pair.server);
     assert_int_equal(channel_renew_user(scene.pair.client, false), 0);
     assert_int_equal(read_soon(scene.pair.server, &byte, 1), -EKEYEXPIRED);
@@ -275,7 +224,7 @@ static void end_at_a_key_update(void)
 static void wear_a_key_out(void)
 {
     struct scene scene;
-    open_scene(&scene, 0, CONFIG_OFFLOAD_REQUIRED, CONFIG_OFFLOAD_OFF);
+    open_on_linux(&scene, 0, CONFIG_OFFLOAD_REQUIRED, CONFIG_OFFLOAD_OFF);
     switch_both(scene.pair.server);
     scene.pair.server->record_limit = 64;
     assert_int_equal(tls_carry(scene.pair.server, scene.pair.client, 40 * 16384), 0);
@@ -306,17 +255,8 @@ static void a_worn_key_is_renewed_where_the_kernel_can_rekey_and_ends_the_sessio
 
 static int prepare(void **state)
 {
-    (void)state;
-    pki = pki_new();
     ktls_probe(&ktls_sys_linux, &abilities);
-    return 0;
-}
-
-static int clean_up(void **state)
-{
-    (void)state;
-    pki_free(pki);
-    return 0;
+    return group_setup(state);
 }
 
 int main(void)
@@ -332,5 +272,5 @@ int main(void)
         cmocka_unit_test(key_updates_are_followed_where_the_kernel_can_rekey_and_end_the_session_elsewhere),
         cmocka_unit_test(a_worn_key_is_renewed_where_the_kernel_can_rekey_and_ends_the_session_elsewhere),
     };
-    return cmocka_run_group_tests(tests, prepare, clean_up);
+    return cmocka_run_group_tests(tests, prepare, group_teardown);
 }

@@ -19,10 +19,10 @@
 static void a_channel_that_retires_without_the_kernel_goes_on_with_each_suite(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < SUITES * 2; i++) {
+    for (size_t i = 0; i < CUT_SUITES * 2; i++) {
         struct scene scene;
         char byte;
-        open_scene(&scene, i & 1, suites[i / 2], 0x0304);
+        open_scene(&scene, i & 1, &suites[i / 2], CONFIG_OFFLOAD_OFF);
         retire(scene.ours);
         assert_int_equal(channel_mode(scene.ours, CHANNEL_RX), CHANNEL_USER);
         assert_string_equal(channel_why(scene.ours, CHANNEL_TX), "user: offload = off");
@@ -53,7 +53,7 @@ static void what_a_large_body_left_to_openssl_retires_too(void **state)
     (void)state;
     for (enum channel_way way = CHANNEL_TX; way <= CHANNEL_RX; way++) {
         struct scene scene;
-        open_scene(&scene, true, suites[0], 0x0304);
+        open_scene(&scene, true, &suites[0], CONFIG_OFFLOAD_OFF);
         cut(scene.ours, way);
         carry_both_ways(&scene, LARGE);
         retire(scene.ours);
@@ -67,7 +67,7 @@ static void what_came_before_a_channel_retired_is_read_afterwards(void **state)
     (void)state;
     struct scene scene;
     char head[8];
-    open_scene(&scene, true, suites[0], 0x0304);
+    open_scene(&scene, true, &suites[0], CONFIG_OFFLOAD_OFF);
     assert_int_equal(tls_write_all(scene.peer, "head", 4), 4);
     assert_int_equal(channel_close_notify(scene.peer), 0);
     retire(scene.ours);
@@ -83,7 +83,7 @@ static void a_channel_that_has_something_in_hand_does_not_retire(void **state)
     struct scene scene;
     char bytes[8];
 
-    open_scene(&scene, true, suites[0], 0x0304);
+    open_scene(&scene, true, &suites[0], CONFIG_OFFLOAD_OFF);
     assert_int_equal(tls_write_all(scene.peer, "head", 4), 4);
     assert_int_equal(read_soon(scene.ours, bytes, 1), 1);
     assert_false(channel_retire(scene.ours)); /* three bytes are decrypted */
@@ -114,7 +114,7 @@ static void a_channel_amid_a_record_or_a_message_does_not_retire(void **state)
     for (int message = 0; message < 2; message++) {
         struct scene scene;
         char byte;
-        open_scene(&scene, true, suites[0], 0x0304);
+        open_scene(&scene, true, &suites[0], CONFIG_OFFLOAD_OFF);
         cut(scene.peer, CHANNEL_TX);
         if (message)
             assert_int_equal(channel_send_control(scene.peer, RECORD_HANDSHAKE, (const uint8_t[]){ 24, 0, 0, 1 }, 4),
@@ -204,7 +204,7 @@ static void a_key_update_around_retirement_is_answered(void **state)
     for (int read = 0; read < 2; read++) {
         struct scene scene;
         char byte;
-        open_scene(&scene, true, suites[0], 0x0304);
+        open_scene(&scene, true, &suites[0], CONFIG_OFFLOAD_OFF);
         assert_int_equal(channel_renew_user(scene.peer, true), 0);
         struct pollfd there = { .fd = channel_fd(scene.ours), .events = POLLIN };
         assert_int_equal(poll(&there, 1, 10000), 1);
@@ -222,7 +222,7 @@ static void a_retired_channel_renews_its_key_before_that_is_used_up(void **state
 {
     (void)state;
     struct scene scene;
-    open_scene(&scene, true, suites[0], 0x0304);
+    open_scene(&scene, true, &suites[0], CONFIG_OFFLOAD_OFF);
     scene.ours->record_limit = 64;
     retire(scene.ours);
     for (int i = 0; i < 40; i++) {

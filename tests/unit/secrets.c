@@ -21,16 +21,10 @@
 #include <openssl/provider.h>
 #include <openssl/ssl.h>
 
-#include "ktls/channel_internal.h"
 #include "ktls/secrets_internal.h"
-#include "tests/support/tls_pair.h"
+#include "tests/support/tls_scene.h"
 
 #define SECRET 32
-
-static struct pki *pki;
-
-static const char *const suites[] = { "TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",
-                                      "TLS_CHACHA20_POLY1305_SHA256" };
 
 /* ---- held against the key log ---- */
 
@@ -62,12 +56,8 @@ static void assert_logged(const struct ktls_secret *secret, const char *hex, siz
 
 static struct tls_pair shake(const struct tls_end *server, const struct tls_end *client)
 {
-    struct tls_pair pair = tls_pair_new(server, client, NULL, NULL);
-    int at_server, at_client;
+    struct tls_pair pair = shaken_pair(server, client, NULL, NULL);
 
-    tls_pair_shake(&pair, &at_server, &at_client);
-    assert_int_equal(at_server, 0);
-    assert_int_equal(at_client, 0);
     assert_int_equal(tls_carry(pair.server, pair.client, 1000), 0);
     return pair;
 }
@@ -83,9 +73,9 @@ static void expect_secrets(struct tls_pair *pair, size_t length)
 static void both_ends_have_what_the_key_log_says(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(suites) / sizeof(suites[0]); i++) {
-        struct tls_end server = tls_end_new(pki, CONFIG_SERVER, suites[i], TLS1_3_VERSION, CONFIG_OFFLOAD_OFF);
-        struct tls_end client = tls_end_new(pki, CONFIG_CLIENT, suites[i], TLS1_3_VERSION, CONFIG_OFFLOAD_OFF);
+    for (size_t i = 0; suites[i].version == TLS_1_3; i++) {
+        struct tls_end server = tls_end_new(pki, CONFIG_SERVER, suites[i].name, TLS1_3_VERSION, CONFIG_OFFLOAD_OFF);
+        struct tls_end client = tls_end_new(pki, CONFIG_CLIENT, suites[i].name, TLS1_3_VERSION, CONFIG_OFFLOAD_OFF);
         SSL_CTX *at_server = tls_context_ssl(server.context), *at_client = tls_context_ssl(client.context);
 
         assert_true(tls_context_watches(server.context) && tls_context_watches(client.context));
@@ -110,7 +100,7 @@ static void a_client_that_has_to_offer_another_group_makes_no_difference(void **
     config_list_clear(&narrow->groups);
     assert_int_equal(config_list_add(&narrow->groups, "P-384"), 0);
     struct tls_end server = tls_end_from(narrow);
-    struct tls_end client = tls_end_new(pki, CONFIG_CLIENT, suites[0], TLS1_3_VERSION, CONFIG_OFFLOAD_OFF);
+    struct tls_end client = tls_end_new(pki, CONFIG_CLIENT, suites[0].name, TLS1_3_VERSION, CONFIG_OFFLOAD_OFF);
     SSL_CTX_set_keylog_callback(tls_context_ssl(client.context), take_line);
     struct tls_pair pair = shake(&server, &client);
     assert_string_equal(channel_facts(pair.client)->group, "secp384r1");
@@ -141,8 +131,8 @@ static void where_openssl_cnf_wants_another_provider_the_key_log_has_them(void *
     (void)state;
     assert_int_equal(EVP_set_default_properties(NULL, "provider=default"), 1);
     assert_null(secrets_query());
-    struct tls_end server = tls_end_new(pki, CONFIG_SERVER, suites[0], TLS1_3_VERSION, CONFIG_OFFLOAD_OFF);
-    struct tls_end client = tls_end_new(pki, CONFIG_CLIENT, suites[0], TLS1_3_VERSION, CONFIG_OFFLOAD_OFF);
+    struct tls_end server = tls_end_new(pki, CONFIG_SERVER, suites[0].name, TLS1_3_VERSION, CONFIG_OFFLOAD_OFF);
+    struct tls_end client = tls_end_new(pki, CONFIG_CLIENT, suites[0].name, TLS1_3_VERSION, CONFIG_OFFLOAD_OFF);
     assert_false(tls_context_watches(server.context) || tls_context_watches(client.context));
     assert_ptr_equal(SSL_CTX_get_keylog_callback(tls_context_ssl(server.context)), channel_keylog);
     SSL_CTX_set_keylog_callback(tls_context_ssl(client.context), take_line);
@@ -502,16 +492,7 @@ static void stays_away_where_openssl_cnf_has_chosen_another_provider(void **stat
 /* Not for the whole group: the first test is to find OpenSSL untouched. */
 static int with_pki(void **state)
 {
-    (void)state;
-    pki = pki ? pki : pki_new();
-    return pki ? 0 : -1;
-}
-
-static int group_teardown(void **state)
-{
-    (void)state;
-    pki_free(pki);
-    return 0;
+    return pki ? 0 : group_setup(state);
 }
 
 int main(void)
