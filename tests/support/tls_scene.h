@@ -113,6 +113,16 @@ static inline void open_scene(struct scene *scene, bool ours_is_server, const st
     exchange_heads(scene);
 }
 
+/* And of ours the directions that are told are in the kernel. */
+static inline void open_switched(struct scene *scene, bool ours_is_server, unsigned version, bool tx, bool rx)
+{
+    open_scene(scene, ours_is_server, suite_of(version), CONFIG_OFFLOAD_AUTO);
+    if (tx)
+        assert_int_equal(channel_switch(scene->ours, CHANNEL_TX, UINT64_MAX), 0);
+    if (rx)
+        assert_int_equal(channel_switch(scene->ours, CHANNEL_RX, UINT64_MAX), 0);
+}
+
 static inline void close_scene(struct scene *scene)
 {
     tls_pair_free(&scene->pair);

@@ -1,7 +1,7 @@
 // rooms: support ktls
 /*
  * Channels on the kernel's own kTLS. Where this kernel has none every test is skipped, and says so: the same cases run
- * in tests/unit/channel_kernel.c on kTLS in software.
+ * in tests/unit/channel_kernel*.c on kTLS in software.
  */
 #include <setjmp.h>
 #include <stdarg.h>
