@@ -152,6 +152,14 @@ static inline ssize_t read_soon(struct channel *channel, void *buffer, size_t si
     return got;
 }
 
+/* Two records, which leave with one call. */
+static inline void send_two(struct channel *channel, const void *one, size_t one_size, const void *two, size_t two_size)
+{
+    assert_int_equal(channel_write(channel, one, one_size), one_size);
+    assert_int_equal(channel_write(channel, two, two_size), two_size);
+    assert_int_equal(channel_flush(channel), 0);
+}
+
 /* ---- for cmocka_run_group_tests() ---- */
 
 static inline int group_setup(void **state)

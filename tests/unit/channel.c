@@ -622,10 +622,7 @@ static void a_socket_that_was_emptied_is_not_asked_again(void **state)
     char bytes[64];
 
     channel_expect_head(pair.server);
-    /* Two records, sent at once. */
-    assert_int_equal(channel_write(pair.client, "one", 3), 3);
-    assert_int_equal(channel_write(pair.client, "two", 3), 3);
-    assert_int_equal(channel_flush(pair.client), 0);
+    send_two(pair.client, "one", 3, "two", 3);
     assert_int_equal(read_soon(pair.server, bytes, sizeof(bytes)), 3);
     assert_false(channel_drained(pair.server)); /* the other record stands ready */
     assert_int_equal(read_soon(pair.server, bytes, sizeof(bytes)), 3);
@@ -646,10 +643,7 @@ static void what_only_the_kernel_may_decrypt_is_not_read_with_a_head(void **stat
     char bytes[64];
 
     channel_expect_head(pair.server);
-    /* Two records, sent at once. */
-    assert_int_equal(channel_write(pair.client, "head", 4), 4);
-    assert_int_equal(channel_write(pair.client, "body", 4), 4);
-    assert_int_equal(channel_flush(pair.client), 0);
+    send_two(pair.client, "head", 4, "body", 4);
     assert_int_equal(read_soon(pair.server, bytes, sizeof(bytes)), 4);
     assert_memory_equal(bytes, "head", 4);
     assert_int_equal(wire_unread(&pair.server->wire), 0);

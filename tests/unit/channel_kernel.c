@@ -164,10 +164,7 @@ static void what_was_read_ahead_with_a_head_is_read_before_the_switch(void **sta
     struct scene scene;
     uint8_t bytes[100] = { 0 };
     open_scene(&scene, true, &suites[0], CONFIG_OFFLOAD_AUTO);
-    /* Two records, sent at once. */
-    assert_int_equal(channel_write(scene.peer, "head", 4), 4);
-    assert_int_equal(channel_write(scene.peer, bytes, 100), 100);
-    assert_int_equal(channel_flush(scene.peer), 0);
+    send_two(scene.peer, "head", 4, bytes, 100);
 
     channel_expect_head(scene.ours);
     assert_int_equal(read_soon(scene.ours, bytes, 100), 4);

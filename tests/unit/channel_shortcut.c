@@ -181,9 +181,7 @@ static void it_begins_where_a_record_does_and_loses_nothing(void **state)
     uint8_t bytes[100] = "0123456789";
 
     open_scene(&scene, true, &suites[0], CONFIG_OFFLOAD_OFF);
-    assert_int_equal(channel_write(scene.peer, bytes, 10), 10);
-    assert_int_equal(channel_write(scene.peer, bytes, 100), 100);
-    assert_int_equal(channel_flush(scene.peer), 0);
+    send_two(scene.peer, bytes, 10, bytes, 100);
     assert_int_equal(read_soon(scene.ours, bytes, 4), 4);
     assert_int_equal(channel_switch(scene.ours, CHANNEL_RX, LARGE), -EAGAIN);
     assert_true(channel_pending(scene.ours));
