@@ -162,6 +162,21 @@ static int install_next(struct channel *channel, enum channel_way way)
     return 0;
 }
 
+/* After install_next(). Only where the kernel has the direction is it the kernel's fault. */
+static int fail_next(struct channel *channel, enum channel_way way, int failed)
+{
+    if (channel->way[way].aead)
+        return channel_fail(channel, -failed, "the key that follows a KeyUpdate could not be made: %s",
+                            strerrordesc_np(-failed));
+    if (way == CHANNEL_TX)
+        return channel_fail(channel, EKEYEXPIRED, "the kernel did not take the key that follows our KeyUpdate: %s",
+                            strerrordesc_np(-failed));
+    forget_rekey(channel);
+    return channel_fail(channel, EKEYEXPIRED,
+                        "the peer renewed its key (KeyUpdate), which this kernel cannot follow (Linux 6.14 can): %s",
+                        strerrordesc_np(-failed));
+}
+
 int channel_renew_due(struct channel *channel)
 {
     struct direction *tx = &channel->way[CHANNEL_TX];
@@ -179,10 +194,7 @@ int channel_renew_due(struct channel *channel)
         return channel_fail_socket(channel, CHANNEL_TX, -failed);
     tx->renewal = RENEWAL_NONE;
     failed = install_next(channel, CHANNEL_TX);
-    if (failed)
-        return channel_fail(channel, EKEYEXPIRED, "the kernel did not take the key that follows our KeyUpdate: %s",
-                            strerrordesc_np(-failed));
-    return 0;
+    return failed ? fail_next(channel, CHANNEL_TX, failed) : 0;
 }
 
 int channel_count_update(struct channel *channel)
@@ -200,13 +212,8 @@ int channel_follow_update(struct channel *channel, bool requested)
     if (failed)
         return failed;
     failed = install_next(channel, CHANNEL_RX);
-    if (failed) {
-        forget_rekey(channel);
-        return channel_fail(
-            channel, EKEYEXPIRED,
-            "the peer renewed its key (KeyUpdate), which this kernel cannot follow (Linux 6.14 can): %s",
-            strerrordesc_np(-failed));
-    }
+    if (failed)
+        return fail_next(channel, CHANNEL_RX, failed);
     channel->peer_asked = false;
     if (!requested)
         return 0;

@@ -117,7 +117,7 @@ ssize_t channel_cut_write(struct channel *channel, const uint8_t *bytes, size_t 
         size_t part = size - done < TLS_RECORD_PLAINTEXT_MAX ? size - done : TLS_RECORD_PLAINTEXT_MAX;
         int failed = seal(channel, RECORD_DATA, bytes + done, part);
         if (failed)
-            return channel_fail(channel, -failed, "OpenSSL could not encrypt a record");
+            return channel_fail(channel, -failed, "OpenSSL could not encrypt a record: %s", strerrordesc_np(-failed));
         done += part;
     }
     return (ssize_t)done;
