@@ -86,7 +86,7 @@ struct client {
     bool numbers;          /* the server was seen to give such names itself */
     char seen[256];        /* what a PUT may replace: a strong tag, "*" for nothing, "" for what cannot be told */
     char refused[256];     /* the same, of a PUT that was refused because it is not what is there */
-    struct verify *verify; /* follows the body that is received, from its first byte; NULL: nobody does */
+    struct verify *verify; /* computes a digest of what is received, from its first byte, or sent; NULL: nobody does */
     char digest[DIGEST_HEX_SIZE + 16], unverified[CLIENT_WHY_SIZE];
     char note[CLIENT_WHY_SIZE];
     struct client_stream *stream_list;

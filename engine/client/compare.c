@@ -8,7 +8,8 @@
 int client_digest(struct client *client, int fd, uint64_t size, unsigned algorithms, struct digest_set *set)
 {
     struct digest_follow *follow;
-    int error = digest_follow_new(&follow, fd, algorithms);
+    bool spares = pump_would_spare_cache(fd, size, client->options.pump_path);
+    int error = digest_follow_new(&follow, fd, algorithms, spares);
 
     if (error < 0)
         return error;

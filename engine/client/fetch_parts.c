@@ -408,7 +408,7 @@ static int run_plan(struct fetch *fetch, uint64_t there)
     struct client *client = fetch->client;
     bool several = client->options.addresses->count > 1; /* one stream, too, goes on at another when the first dies */
 
-    verify_begin(&fetch->verify, client, verify_wanted(client, false, there > 0 || several), fetch->part.fd);
+    verify_begin(&fetch->verify, client, verify_wanted(client, false, there > 0 || several), fetch->part.fd, true);
     keeper_begin(fetch);
     if (fetch->nothing_missing)
         *fetch->streams = (struct streams){ .count = 1 };

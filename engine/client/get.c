@@ -162,7 +162,7 @@ static int fetch_verified(const struct fetch *fetch, struct landing *landing)
     struct digest_set said;
     bool told = verify_said(client, &said);
 
-    verify_begin(&verify, client, verify_wanted(client, false, false), landing->upload.fd);
+    verify_begin(&verify, client, verify_wanted(client, false, false), landing->upload.fd, true);
     client->verify = &verify;
     int result = fetch_body(client, landing->upload.fd, 0);
     client->verify = NULL;

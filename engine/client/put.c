@@ -172,6 +172,22 @@ int put_verify(struct client *client, struct verify *verify, const char *remote,
     return verify_sent(verify, remote, etag, size, told ? &said : NULL);
 }
 
+void put_verify_begin(struct verify *verify, struct client *client, bool wanted, const struct put_source *source)
+{
+    uint64_t size = (uint64_t)source->facts.st_size;
+
+    verify_begin(verify, client, wanted, source->fd,
+                 pump_would_spare_cache(source->fd, size, client->options.pump_path));
+    verify_whole(verify, size);
+    client->verify = verify;
+}
+
+void put_verify_end(struct verify *verify)
+{
+    verify->client->verify = NULL;
+    verify_end(verify);
+}
+
 static int judge_body(struct client *client, uint64_t length)
 {
     int result = put_judge(client);
@@ -277,10 +293,9 @@ static int put_once(struct client *client, const char *local, const char *remote
             snprintf(client->note, sizeof client->note,
                      "the server takes no uploads in parts: it went in one piece, which starts over after a cut, and "
                      "its name comes before it can be verified");
-        verify_begin(&verify, client, verify_wanted(client, true, false), source.fd);
-        verify_whole(&verify, (uint64_t)source.facts.st_size);
+        put_verify_begin(&verify, client, verify_wanted(client, true, false), &source);
         result = put_whole(client, &source, remote, &verify);
-        verify_end(&verify);
+        put_verify_end(&verify);
     }
     close(source.fd);
     return result;

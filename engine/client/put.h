@@ -29,8 +29,11 @@ bool put_changed(struct put_source *source);
 void put_describe(const struct put_source *source, struct http_writer *fields);
 /* Whether the server has all it says it has: of an answer to the request that ended a PUT. */
 int put_judge(struct client *client);
-/* What the answer says of the file's digest. */
 struct verify;
+/* Around all that is done to send it: the digest of all of it, for which it is read the way that it goes. */
+void put_verify_begin(struct verify *verify, struct client *client, bool wanted, const struct put_source *source);
+void put_verify_end(struct verify *verify);
+/* What the answer says of the file's digest. */
 int put_verify(struct client *client, struct verify *verify, const char *remote, uint64_t size);
 
 /* 0, an enum client_result, PUT_CHANGED or PUT_NO_PARTS. */

@@ -395,11 +395,10 @@ int put_parts(struct client *client, struct put_source *source, const char *remo
         return result;
     sending.kept = extents_total(&have);
     put_holes_find(&sending.holes, client, source);
-    verify_begin(&verify, client, verify_wanted(client, true, sending.kept > 0), source->fd);
-    verify_whole(&verify, sending.size);
+    put_verify_begin(&verify, client, verify_wanted(client, true, sending.kept > 0), source);
     sending.want = verify_want(client, verify.follow != NULL);
     result = send_all(&sending, &verify, &have);
-    verify_end(&verify);
+    put_verify_end(&verify);
     if (result != CLIENT_OK && result != CLIENT_INTERRUPTED && put_changed(source)) {
         result = PUT_CHANGED;
         give_up(&sending);

@@ -25,7 +25,7 @@ bool verify_wanted(const struct client *client, bool put, bool resumed)
     return client->options.verify == CLIENT_VERIFY_ALWAYS;
 }
 
-void verify_begin(struct verify *verify, struct client *client, bool wanted, int fd)
+void verify_begin(struct verify *verify, struct client *client, bool wanted, int fd, bool spares_cache)
 {
     bool never = client->options.verify == CLIENT_VERIFY_NEVER;
     unsigned algorithms = 1u << client->options.digest;
@@ -35,7 +35,7 @@ void verify_begin(struct verify *verify, struct client *client, bool wanted, int
         unverified(client, "%s", never ? "--no-verify" : "not asked for");
         return;
     }
-    int error = digest_follow_new(&verify->follow, fd, algorithms);
+    int error = digest_follow_new(&verify->follow, fd, algorithms, spares_cache);
     if (error < 0)
         unverified(client, "no digest of our own: %s", strerror(-error));
 }
@@ -50,6 +50,13 @@ void verify_whole(struct verify *verify, uint64_t size)
 {
     if (verify->follow)
         digest_follow_complete(verify->follow, size);
+}
+
+/* A file that is sent is read the way that it goes. Of one that arrives nobody needs what is not in the page cache. */
+void verify_moves(struct verify *verify, const struct pump *pump)
+{
+    if (verify->follow && pump->way == PUMP_SEND)
+        digest_follow_spare(verify->follow, pump_spares_cache(pump));
 }
 
 void verify_end(struct verify *verify)

@@ -5,7 +5,7 @@
  * A GET:  verify_begin() once the file is open; verify_reached() as its contiguous front moves; verify_fetched() when
  * it is complete, before it gets its name. CLIENT_DIGEST: it must not get it; keep it aside as NAME.bad, and say so
  * with verify_aside(). verify_want() in the request and verify_said() save the question afterwards. A PUT:
- * verify_begin() and verify_whole() once the source is open; verify_digest() where the digest is to be in a request;
+ * put_verify_begin() once the source is open; verify_digest() where the digest is to be in a request;
  * verify_sent() after the answer that ended it. verify_end() in any case. All are no-ops where nothing is to be
  * verified.
  */
@@ -26,11 +26,13 @@ bool verify_wanted(const struct client *client, bool put, bool resumed);
 
 /*
  * `wanted` false: all calls do nothing but say, in client->last, that it was not asked for. `fd` stays the caller's.
+ * `spares_cache`: as of engine/digest/digest.h; of a file that is sent, as long as verify_moves() says nothing else.
  * Never fails: what keeps it from computing is the reason why the transfer was not verified.
  */
-void verify_begin(struct verify *verify, struct client *client, bool wanted, int fd);
+void verify_begin(struct verify *verify, struct client *client, bool wanted, int fd, bool spares_cache);
 void verify_reached(struct verify *verify, uint64_t front);
 void verify_whole(struct verify *verify, uint64_t size);
+void verify_moves(struct verify *verify, const struct pump *pump); /* a part of it, from here on */
 
 /* What a request must hold for its answer to bring a digest: a field with its line end, or "". */
 const char *verify_want(const struct client *client, bool wanted);

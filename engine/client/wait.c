@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <poll.h>
 
+#include "engine/client/verify.h"
+
 #define TICK_MS 200 /* how often a running pump is looked at */
 
 uint64_t client_now(void)
@@ -245,6 +247,8 @@ int client_run_pump(struct client *client, struct client_pump *run)
     run->pump.asked = client->options.pump_path;
     run->pump.rate = client_rate_begin(client, run->pump.way);
     pump_start(&run->pump);
+    if (client->verify)
+        verify_moves(client->verify, &run->pump);
     while (!run->ended) {
         pump_tick(run, &timer);
         pump_listen(run, &readable);

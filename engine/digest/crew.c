@@ -9,8 +9,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "engine/digest/reader.h"
+
 #define NAME_SIZE 16
-#define PIECE (256u << 10)
 #define FEWEST (1u << 20) /* bytes that are worth beginning with */
 #define SLICE (16u << 20) /* after which the next file has its turn */
 
@@ -19,7 +20,8 @@ struct digest_front {
     struct digest_front *next; /* of those that wait */
     int fd;
     unsigned algorithms;
-    struct digest_run *run; /* the reading thread's while `busy`, as `at` */
+    struct digest_run *run; /* the reading thread's while `busy`, as both below */
+    struct reader_file file;
     uint64_t at;
     uint64_t end;       /* guarded by the crew's lock, as all below */
     bool waits, busy;   /* in the queue; being read */
@@ -41,6 +43,7 @@ struct digest_crew {
 
 static void front_free(struct digest_front *front)
 {
+    reader_file_end(&front->file);
     if (front->fd >= 0)
         close(front->fd);
     digest_run_free(front->run);
@@ -92,34 +95,23 @@ static void take_out(struct digest_front *front)
 
 /* -- the threads --------------------------------------------------------------------------------------------------- */
 
-static int read_on(struct digest_front *front, uint64_t end, char *piece)
+static int read_on(struct digest_front *front, uint64_t end, struct reader *reader)
 {
-    if (end - front->at > SLICE)
-        end = front->at + SLICE;
-    while (front->at < end && !atomic_load(&front->leaves)) {
-        size_t want = end - front->at < PIECE ? (size_t)(end - front->at) : PIECE;
-        ssize_t got = pread(front->fd, piece, want, (off_t)front->at);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return got < 0 ? -errno : -ENODATA;
-        int error = digest_run_add(front->run, piece, (size_t)got);
-        if (error < 0)
-            return error;
-        front->at += (uint64_t)got;
-    }
-    return 0;
+    uint64_t slice = front->at - front->at % SLICE + SLICE;
+    int error = reader_feed(reader, &front->file, front->run, &front->at, end < slice ? end : slice, &front->leaves);
+
+    return error == -ECANCELED ? 0 : error; /* who takes it over goes on from there */
 }
 
 /* With the lock held, which is let go of meanwhile. */
-static void serve(struct digest_front *front, char *piece)
+static void serve(struct digest_front *front, struct reader *reader)
 {
     struct digest_crew *crew = front->crew;
     uint64_t end = front->end;
 
     front->busy = true;
     pthread_mutex_unlock(&crew->lock);
-    int error = read_on(front, end, piece);
+    int error = read_on(front, end, reader);
     pthread_mutex_lock(&crew->lock);
     front->busy = false;
     front->error = error;
@@ -134,19 +126,20 @@ static void serve(struct digest_front *front, char *piece)
 static void *crew_thread(void *argument)
 {
     struct digest_crew *crew = argument;
-    char *piece = malloc(PIECE);
+    struct reader *reader;
+    int error = reader_new(&reader, NULL);
 
     pthread_setname_np(pthread_self(), crew->name);
     setpriority(PRIO_PROCESS, (id_t)gettid(), getpriority(PRIO_PROCESS, 0) + crew->nice);
     pthread_mutex_lock(&crew->lock);
-    while (piece && !crew->closing) {
+    while (error == 0 && !crew->closing) {
         if (crew->first)
-            serve(dequeue(crew), piece);
+            serve(dequeue(crew), reader);
         else
             pthread_cond_wait(&crew->arrived, &crew->lock);
     }
     pthread_mutex_unlock(&crew->lock);
-    free(piece);
+    reader_free(reader);
     return NULL;
 }
 
@@ -216,6 +209,7 @@ int digest_front_new(struct digest_front **made, struct digest_crew *crew, int f
     front->algorithms = algorithms;
     atomic_init(&front->leaves, false);
     front->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    reader_file_begin(&front->file, front->fd, true);
     int error = front->fd < 0 ? -errno : digest_run_new(&front->run, algorithms);
     if (error < 0) {
         front_free(front);

@@ -3,7 +3,8 @@
  * to the next. What is over a computation that is not wanted to its end costs nothing more.
  *
  * The owner of a file tells how far its bytes stand for good, and takes the computation over in the end, with what is
- * left to be read. Any thread may call; only what says so waits.
+ * left to be read. Any thread may call; only what says so waits. The page cache is spared, as of digest_run_finish():
+ * of a file that arrives nobody else needs what is not there.
  */
 #ifndef SLUICE_DIGEST_CREW_H
 #define SLUICE_DIGEST_CREW_H

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
-/* Fits the second-level cache, from which the algorithm reads it again. */
-#define PIECE (256u << 10)
+#include "engine/digest/reader.h"
+
+#define SEQUENTIAL_FROM (256u << 10) /* bytes to be read: fewer are there before reading ahead begins */
 
 static const struct {
     const char *name, *fetched;
@@ -178,40 +178,22 @@ int digest_run_end(struct digest_run *run, struct digest_set *set)
     return 0;
 }
 
-static int add_all(struct digest_run *run, int fd, uint64_t from, uint64_t size, const atomic_bool *stop, char *piece)
+int digest_run_finish(struct digest_run *run, int fd, uint64_t from, uint64_t size, bool spares_cache,
+                      const atomic_bool *stop, struct digest_set *set)
 {
-    for (uint64_t at = from; at < size;) {
-        if (stop && atomic_load_explicit(stop, memory_order_relaxed))
-            return -ECANCELED;
-        size_t want = size - at < PIECE ? (size_t)(size - at) : PIECE;
-        ssize_t got = pread(fd, piece, want, (off_t)at);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return got < 0 ? -errno : -ENODATA;
-        int error = digest_run_add(run, piece, (size_t)got);
-        if (error < 0)
-            return error;
-        at += (uint64_t)got;
-    }
-    return 0;
-}
+    struct reader_file file;
+    struct reader *reader;
+    int error = reader_new(&reader, NULL);
 
-int digest_run_finish(struct digest_run *run, int fd, uint64_t from, uint64_t size, const atomic_bool *stop,
-                      struct digest_set *set)
-{
-    const bool short_one = from < size && size - from < PIECE;
-    char *piece = malloc(short_one ? (size_t)(size - from) : PIECE);
-    int error = piece ? 0 : -ENOMEM;
-
-    if (error == 0 && !short_one)
+    if (error < 0)
+        return error;
+    if (!spares_cache && size - from >= SEQUENTIAL_FROM)
         posix_fadvise(fd, (off_t)from, 0, POSIX_FADV_SEQUENTIAL);
-    if (error == 0)
-        error = add_all(run, fd, from, size, stop, piece);
-    if (error == 0)
-        error = digest_run_end(run, set);
-    free(piece);
-    return error;
+    reader_file_begin(&file, fd, spares_cache);
+    error = reader_feed(reader, &file, run, &from, size, stop);
+    reader_file_end(&file);
+    reader_free(reader);
+    return error == 0 ? digest_run_end(run, set) : error;
 }
 
 int digest_file(int fd, uint64_t size, unsigned algorithms, const atomic_bool *stop, struct digest_set *set)
@@ -221,7 +203,7 @@ int digest_file(int fd, uint64_t size, unsigned algorithms, const atomic_bool *s
 
     if (error < 0)
         return error;
-    error = digest_run_finish(run, fd, 0, size, stop, set);
+    error = digest_run_finish(run, fd, 0, size, false, stop, set);
     digest_run_free(run);
     return error;
 }

@@ -47,20 +47,25 @@ int digest_run_add(struct digest_run *run, const void *bytes, size_t length);
 int digest_run_end(struct digest_run *run, struct digest_set *set); /* after that: only free */
 
 /*
- * Of the first `size` bytes of a file, read with pread(2) in pieces. Blocks. `stop`: ends it soon, with -ECANCELED,
- * once it is true; NULL: nothing does. 0 or -errno (-ENODATA: the file is shorter).
+ * Of the first `size` bytes of a file. Blocks. `stop`: ends it soon, with -ECANCELED, once it is true; NULL: nothing
+ * does. 0 or -errno (-ENODATA: the file is shorter).
  */
 int digest_file(int fd, uint64_t size, unsigned algorithms, const atomic_bool *stop, struct digest_set *set);
-/* The same, with a computation that has taken in the first `from` of them. After that: only free. */
-int digest_run_finish(struct digest_run *run, int fd, uint64_t from, uint64_t size, const atomic_bool *stop,
-                      struct digest_set *set);
+/*
+ * The same, with a computation that has taken in the first `from` of them. After that: only free. `spares_cache`: what
+ * is not in the page cache is read past it (O_DIRECT, where the file system has that), and so is not there afterwards,
+ * either. That is for files that nobody else reads through the page cache now: for each it would be read once more.
+ */
+int digest_run_finish(struct digest_run *run, int fd, uint64_t from, uint64_t size, bool spares_cache,
+                      const atomic_bool *stop, struct digest_set *set);
 
 /*
  * Beside a transfer: a thread that follows the front of a file that is being written, or runs ahead through one that is
  * there already. It holds a descriptor of its own. Any thread may tell how far the file has come.
  */
 struct digest_follow;
-int digest_follow_new(struct digest_follow **follow, int fd, unsigned algorithms); /* 0 or -errno */
+int digest_follow_new(struct digest_follow **follow, int fd, unsigned algorithms, bool spares_cache); /* 0 or -errno */
+void digest_follow_spare(struct digest_follow *follow, bool spares_cache);                            /* from here on */
 /* Bytes [0, front) are in the file for good. What is less than before is passed over. */
 void digest_follow_reached(struct digest_follow *follow, uint64_t front);
 /* No byte comes after `size`, and all of them are there. */

@@ -9,21 +9,24 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define PIECE (256u << 10)
+#include "engine/digest/reader.h"
+
 #define FEWEST (4u << 20) /* bytes for which it wakes, so that it is not woken for every packet */
 
 struct digest_follow {
     pthread_t thread;
     int fd, ended_fd;
     struct digest_run *run;
-    char *piece;
-    uint64_t at; /* the thread's */
+    struct reader *reader; /* the thread's, as both below */
+    struct reader_file file;
+    uint64_t at;
+    atomic_bool stop;
 
     pthread_mutex_t lock;
     pthread_cond_t moved;
     uint64_t front; /* guarded by lock, as all below */
     bool complete;  /* `front` is the size */
-    bool stop, ended;
+    bool ended;
     int error;
     struct digest_set set;
 };
@@ -32,46 +35,19 @@ struct digest_follow {
 static bool next_front(struct digest_follow *follow, uint64_t *front)
 {
     pthread_mutex_lock(&follow->lock);
-    while (!follow->stop && !follow->complete && follow->front - follow->at < FEWEST)
+    while (!atomic_load(&follow->stop) && !follow->complete && follow->front - follow->at < FEWEST)
         pthread_cond_wait(&follow->moved, &follow->lock);
     *front = follow->front;
-    bool more = !follow->stop && *front > follow->at;
+    bool more = !atomic_load(&follow->stop) && *front > follow->at;
     pthread_mutex_unlock(&follow->lock);
     return more;
-}
-
-static bool stopped(struct digest_follow *follow)
-{
-    pthread_mutex_lock(&follow->lock);
-    bool stop = follow->stop;
-    pthread_mutex_unlock(&follow->lock);
-    return stop;
-}
-
-static int read_to(struct digest_follow *follow, uint64_t front)
-{
-    while (follow->at < front) {
-        size_t want = front - follow->at < PIECE ? (size_t)(front - follow->at) : PIECE;
-        ssize_t got = pread(follow->fd, follow->piece, want, (off_t)follow->at);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return got < 0 ? -errno : -ENODATA;
-        int error = digest_run_add(follow->run, follow->piece, (size_t)got);
-        if (error < 0)
-            return error;
-        follow->at += (uint64_t)got;
-        if (stopped(follow))
-            return -ECANCELED;
-    }
-    return 0;
 }
 
 static void end(struct digest_follow *follow, int error)
 {
     struct digest_set set = { 0 };
 
-    if (error == 0 && !stopped(follow))
+    if (error == 0 && !atomic_load(&follow->stop))
         error = digest_run_end(follow->run, &set);
     pthread_mutex_lock(&follow->lock);
     follow->set = set;
@@ -90,7 +66,7 @@ static void *follow_thread(void *argument)
 
     pthread_setname_np(pthread_self(), "digest");
     while (error == 0 && next_front(follow, &front))
-        error = read_to(follow, front);
+        error = reader_feed(follow->reader, &follow->file, follow->run, &follow->at, front, &follow->stop);
     end(follow, error);
     return NULL;
 }
@@ -113,13 +89,14 @@ static void clear(struct digest_follow *follow)
     if (follow->ended_fd >= 0)
         close(follow->ended_fd);
     digest_run_free(follow->run);
-    free(follow->piece);
+    reader_file_end(&follow->file);
+    reader_free(follow->reader);
     pthread_cond_destroy(&follow->moved);
     pthread_mutex_destroy(&follow->lock);
     free(follow);
 }
 
-int digest_follow_new(struct digest_follow **made, int fd, unsigned algorithms)
+int digest_follow_new(struct digest_follow **made, int fd, unsigned algorithms, bool spares_cache)
 {
     struct digest_follow *follow = calloc(1, sizeof *follow);
 
@@ -133,9 +110,11 @@ int digest_follow_new(struct digest_follow **made, int fd, unsigned algorithms)
     follow->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (error == 0 && follow->ended_fd < 0)
         error = -errno;
-    follow->piece = malloc(PIECE);
+    reader_file_begin(&follow->file, follow->fd, spares_cache);
     if (error == 0)
-        error = follow->piece ? digest_run_new(&follow->run, algorithms) : -ENOMEM;
+        error = reader_new(&follow->reader, NULL);
+    if (error == 0)
+        error = digest_run_new(&follow->run, algorithms);
     if (error == 0)
         error = start(follow);
     if (error < 0) {
@@ -166,6 +145,11 @@ void digest_follow_complete(struct digest_follow *follow, uint64_t size)
     advance(follow, size, true);
 }
 
+void digest_follow_spare(struct digest_follow *follow, bool spares_cache)
+{
+    atomic_store(&follow->file.spares, spares_cache);
+}
+
 int digest_follow_fd(const struct digest_follow *follow)
 {
     return follow->ended_fd;
@@ -187,7 +171,7 @@ void digest_follow_free(struct digest_follow *follow)
     if (!follow)
         return;
     pthread_mutex_lock(&follow->lock);
-    follow->stop = true;
+    atomic_store(&follow->stop, true);
     pthread_cond_broadcast(&follow->moved);
     pthread_mutex_unlock(&follow->lock);
     pthread_join(follow->thread, NULL);

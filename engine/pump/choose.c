@@ -7,7 +7,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "engine/pump/cache.h"
+#include "engine/disk/cache.h"
 
 struct rule {
     enum pump_way way;
@@ -120,4 +120,19 @@ void pump_choose(struct pump *pump, enum channel_mode mode)
     pump->choice = (struct pump_choice){ .path = rule->path,
                                          .why = lacks ? lacks : rule->why,
                                          .refused = lacks ? pump->asked : NULL };
+}
+
+bool pump_spares_cache(const struct pump *pump)
+{
+    return pump->choice.path == &pump_path_direct_send || pump->choice.path == &pump_path_direct_receive;
+}
+
+bool pump_would_spare_cache(int file, uint64_t length, const char *asked)
+{
+    struct pump pump = { .way = PUMP_SEND, .file = file, .length = length, .asked = asked };
+    struct pump_facts facts = { .pump = &pump, .mode = CHANNEL_KERNEL };
+    const char *lacks;
+    look(&facts);
+    const struct pump_path *path = asked ? find_asked(&facts, &lacks) : NULL;
+    return path ? path == &pump_path_direct_send : is_cold_giant(&facts);
 }

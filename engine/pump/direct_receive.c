@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#include "engine/pump/direct_file.h"
+#include "engine/disk/direct_file.h"
 
 struct direct_receive {
     struct relay relay;

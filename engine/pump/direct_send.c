@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "engine/pump/direct_file.h"
+#include "engine/disk/direct_file.h"
 
 struct direct_send {
     struct relay relay;

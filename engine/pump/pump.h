@@ -45,7 +45,7 @@ enum pump_fault {
 
 struct pump_path;
 
-extern const struct pump_path pump_path_head; /* of a body that went with its head, without a pump: "head" */
+extern const struct pump_path pump_path_head;  /* of a body that went with its head, without a pump: "head" */
 extern const struct pump_path pump_path_whole; /* of one that was gathered in memory, without a pump: "whole" */
 
 /* The path that a body takes, and why. */
@@ -99,6 +99,11 @@ void pump_start(struct pump *pump);
 void pump_stop(struct pump *pump);
 
 const char *pump_path_name(const struct pump *pump); /* a row of the table in paths.c; "none" */
+
+/* Its path leaves the page cache alone. Once pump_start() has chosen; the choice may change, as above. */
+bool pump_spares_cache(const struct pump *pump);
+/* Whether that of a body would, of so many bytes of this file that the kernel sends now; `asked` as above. */
+bool pump_would_spare_cache(int file, uint64_t length, const char *asked);
 
 #define PUMP_TOLD_SIZE 160
 /* "sendfile: in the page cache", as channel_why() has it for who encrypts. Returns `text`. */

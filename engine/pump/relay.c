@@ -4,7 +4,7 @@
 #include <poll.h>
 #include <string.h>
 
-#include "engine/pump/cache.h"
+#include "engine/disk/cache.h"
 
 #define TURN_BYTES ((size_t)1 << 20) /* moved by calls of our own before other pumps have their turn */
 #define ROOM_MIN ((size_t)16 << 10)  /* one TLS record: less room than that is not worth a call */

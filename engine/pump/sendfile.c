@@ -12,7 +12,7 @@
 #include <poll.h>
 #include <sys/sendfile.h>
 
-#include "engine/pump/cache.h"
+#include "engine/disk/cache.h"
 #include "engine/ring/jobs.h"
 
 struct sendfile {

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <stdlib.h>
 
+#include "config/path.h"
 #include "engine/http/digest.h"
 #include "engine/server/digests.h"
 #include "engine/server/server_internal.h"
@@ -86,7 +87,7 @@ static uint64_t asker_of(const struct session *session)
     return hash | 1;
 }
 
-static struct session_ask *ask_new(struct session *session, int fd, unsigned algorithms)
+static struct session_ask *ask_new(struct session *session, int fd, unsigned algorithms, bool spares_cache)
 {
     struct session_ask *asking = calloc(1, sizeof *asking);
 
@@ -94,7 +95,12 @@ static struct session_ask *ask_new(struct session *session, int fd, unsigned alg
         return NULL;
     asking->session = session;
     asking->ask = (struct digest_ask){
-        .fd = fd, .algorithms = algorithms, .facts = session->facts, .home = session->worker->ring, .done = ask_done
+        .fd = fd,
+        .algorithms = algorithms,
+        .spares_cache = spares_cache,
+        .facts = session->facts,
+        .home = session->worker->ring,
+        .done = ask_done,
     };
     return asking;
 }
@@ -121,7 +127,7 @@ static enum flow wait_for(struct session *session, struct session_ask *asking)
 
 enum flow session_wait_arrival(struct session *session, int fd, struct digest_front *front)
 {
-    struct session_ask *asking = ask_new(session, fd, session->promised.known);
+    struct session_ask *asking = ask_new(session, fd, session->promised.known, true);
     int error = asking ? 0 : -ENOMEM;
 
     if (error == 0 && fstat(fd, &asking->ask.facts) < 0)
@@ -138,7 +144,9 @@ enum flow session_wait_arrival(struct session *session, int fd, struct digest_fr
 /* Of what the answer is about, even if it was changed since. */
 static enum flow wait_for_served(struct session *session)
 {
-    struct session_ask *asking = ask_new(session, session->file, session->digest_wanted);
+    const char *path = config_path_word(session->service->protocol->store->path);
+    bool spares = pump_would_spare_cache(session->file, (uint64_t)session->facts.st_size, path);
+    struct session_ask *asking = ask_new(session, session->file, session->digest_wanted, spares);
 
     if (!asking)
         return cannot_ask(session, -ENOMEM);
@@ -159,10 +167,11 @@ static void forget_expected(struct session *session)
         free(asking);
 }
 
-/* For somebody who will ask for it soon. */
+/* For somebody who will ask for it soon: reads the file the way that its body goes. */
 static void expect(struct session *session)
 {
-    struct session_ask *asking = ask_new(session, session->file, session->digest_wanted);
+    bool spares = pump_spares_cache(&session->pump);
+    struct session_ask *asking = ask_new(session, session->file, session->digest_wanted, spares);
 
     forget_expected(session);
     if (!asking)
@@ -193,11 +202,11 @@ bool session_digest_unwanted(struct session *session)
 
 void session_digest_leaves(struct session *session)
 {
-    session->expects_digest = session->expecting != NULL;
+    session->expects_digest |= session->expecting != NULL;
     forget_expected(session);
 }
 
-void session_digest_arrived(struct session *session)
+void session_digest_begins(struct session *session)
 {
     if (session->expects_digest)
         expect(session);
@@ -263,8 +272,7 @@ static enum flow step_recalled(struct session *session)
         return wait_for_served(session);
     }
     /* Who wants it with a body, and does not get it, asks again when the body is over: but not who takes one byte. */
-    if (!takes_little)
-        expect(session);
+    session->expects_digest = !takes_little;
     return step_computed(session);
 }
 
@@ -273,6 +281,7 @@ enum flow session_seek_digest(struct session *session, enum flow (*then)(struct 
     enum digest_algorithm algorithm;
 
     session->after_digest = then;
+    session->expects_digest = false;
     session->step = then;
     if (http_digest_wanted(session->request, "want-repr-digest", &algorithm) < 0)
         return FLOW_GO; /* a wish that cannot be read is none */

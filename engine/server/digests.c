@@ -34,9 +34,9 @@ struct digest_question {
     int fd; /* its own */
     struct stat facts;
     unsigned algorithms;
-    bool remember;
-    struct digest_front *front;
-    struct digest_ask *asks; /* guarded by the lock of all; none: it is given up */
+    bool remember, spares_cache;
+    struct digest_front *front; /* NULL: nothing is computed yet */
+    struct digest_ask *asks;    /* guarded by the lock of all; none: it is given up */
     atomic_bool stop;
     struct job job;
 };
@@ -135,14 +135,15 @@ void digests_remember(struct digests *digests, const struct stat *facts, const s
 static int compute_rest(struct digest_question *question, uint64_t size, struct digest_set *set)
 {
     struct digest_run *run;
-    uint64_t from;
-    int error = digest_front_take(question->front, &run, &from);
+    uint64_t from = 0;
+    int error =
+        question->front ? digest_front_take(question->front, &run, &from) : digest_run_new(&run, question->algorithms);
 
     question->front = NULL;
     if (error == 0 && from > size)
         error = -ESTALE;
     if (error == 0)
-        error = digest_run_finish(run, question->fd, from, size, &question->stop, set);
+        error = digest_run_finish(run, question->fd, from, size, question->spares_cache, &question->stop, set);
     digest_run_free(run);
     return error;
 }
@@ -152,8 +153,7 @@ static int compute(struct digest_question *question, struct digest_set *set)
     struct state before = state_of(&question->facts), after;
     uint64_t size = (uint64_t)question->facts.st_size;
     struct stat facts;
-    int error = question->front ? compute_rest(question, size, set)
-                                : digest_file(question->fd, size, question->algorithms, &question->stop, set);
+    int error = compute_rest(question, size, set);
 
     if (error == -ENODATA)
         return -ESTALE;
@@ -268,6 +268,7 @@ static struct digest_question *question_new(struct digests *digests, const struc
     question->facts = ask->facts;
     question->algorithms = ask->algorithms;
     question->remember = ask->remember;
+    question->spares_cache = ask->spares_cache;
     atomic_init(&question->stop, atomic_load(&digests->stop));
     if (question->fd >= 0)
         return question;

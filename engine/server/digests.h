@@ -39,6 +39,7 @@ struct digest_ask {
     struct stat facts;
     unsigned algorithms;
     bool remember;              /* the file has its name; what has none yet is computed on threads of its own */
+    bool spares_cache;          /* as of digest_run_finish(); of those who ask the same the first is heard */
     struct digest_front *front; /* what is computed already, of all these algorithms: goes to them. NULL: nothing */
     uint64_t asker;             /* a hash of who has DIGESTS_PER_ASKER under way at most; 0: nobody's, not counted */
     struct ring *home;

@@ -71,7 +71,6 @@ static void arrive(struct ring_task *task)
         session_end(session);
         return;
     }
-    session_digest_arrived(session);
     session_start_pump(session);
 }
 

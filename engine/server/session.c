@@ -177,6 +177,7 @@ void session_start_pump(struct session *session)
     rate_begin(session);
     heed_crowd(session);
     pump_start(&session->pump);
+    session_digest_begins(session);
 }
 
 enum flow session_wait_pump(struct session *session)

@@ -38,7 +38,7 @@ struct session {
     struct session *next, *previous;
     struct ring_task move; /* to another worker */
     bool is_long;          /* the body under way is counted among the worker's long ones */
-    bool expects_digest;   /* while it moves: it is to be asked for again */
+    bool expects_digest;   /* it is to be asked for when the body begins */
     int fd;
     struct channel *channel;
     struct in6_addr address;

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "config/path.h"
-#include "engine/pump/cache.h"
+#include "engine/disk/cache.h"
 #include "engine/server/server_internal.h"
 
 /*

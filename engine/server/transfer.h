@@ -28,8 +28,8 @@ enum flow session_seek_digest(struct session *session, enum flow (*then)(struct 
 void session_write_digests(struct session *session);
 bool session_digest_unwanted(struct session *session);  /* now and then: it waits for one, and nobody waits for it */
 void session_digest_release(struct session *session);   /* the session ends */
-void session_digest_leaves(struct session *session);    /* for another worker: nothing will be heard of here any more */
-void session_digest_arrived(struct session *session);   /* and what was asked for is asked for again */
+void session_digest_begins(struct session *session);    /* a body, whose pump has been started */
+void session_digest_leaves(struct session *session);    /* for another worker, with a body that begins there */
 void session_remember_digests(struct session *session); /* of an upload that has its name now: session->facts */
 /* T11E: the file that came is not the one that was promised. `kept`: where it was set aside; NULL: it is gone. */
 void session_tell_mismatch(struct session *session, const char *kept);

@@ -150,7 +150,7 @@ static void follows_a_file_that_is_being_written(void **state)
     int fd = file_of("", 0);
     (void)state;
 
-    assert_int_equal(digest_follow_new(&follow, fd, BOTH), 0);
+    assert_int_equal(digest_follow_new(&follow, fd, BOTH, false), 0);
     for (size_t at = 0; at < size;) {
         size_t piece = size - at < 1000003 ? size - at : 1000003;
         assert_int_equal(pwrite(fd, bytes + at, piece, (off_t)at), piece);
@@ -181,7 +181,7 @@ static void does_not_read_ahead_of_what_was_reached(void **state)
 
     /* The end of the file stands there first, and is wrong until it is reached. */
     assert_int_equal(ftruncate(fd, (off_t)size), 0);
-    assert_int_equal(digest_follow_new(&follow, fd, 1u << DIGEST_SHA_256), 0);
+    assert_int_equal(digest_follow_new(&follow, fd, 1u << DIGEST_SHA_256, false), 0);
     assert_int_equal(pwrite(fd, bytes, 5u << 20, 0), 5u << 20);
     digest_follow_reached(follow, 5u << 20);
     usleep(50000);
@@ -202,7 +202,7 @@ static void a_follower_tells_that_its_file_became_shorter(void **state)
     int fd = file_of("abc", 3);
     (void)state;
 
-    assert_int_equal(digest_follow_new(&follow, fd, BOTH), 0);
+    assert_int_equal(digest_follow_new(&follow, fd, BOTH, false), 0);
     digest_follow_complete(follow, 4);
     assert_int_equal(digest_follow_result(follow, &set), -ENODATA);
     assert_int_equal(set.known, 0);
@@ -218,7 +218,7 @@ static void a_follower_may_be_dropped_at_any_time(void **state)
     (void)state;
 
     for (int i = 0; i < 20; i++) {
-        assert_int_equal(digest_follow_new(&follow, fd, BOTH), 0);
+        assert_int_equal(digest_follow_new(&follow, fd, BOTH, false), 0);
         if (i % 2)
             digest_follow_complete(follow, 8u << 20);
         usleep((unsigned)(i * 300));
@@ -234,7 +234,7 @@ static void a_follower_needs_a_descriptor(void **state)
     struct digest_follow *follow;
     (void)state;
 
-    assert_int_equal(digest_follow_new(&follow, -1, BOTH), -EBADF);
+    assert_int_equal(digest_follow_new(&follow, -1, BOTH, false), -EBADF);
     assert_null(follow);
 }
 

@@ -50,7 +50,7 @@ static uint64_t finish(struct digest_front *front, int fd, uint64_t size, unsign
     assert_int_equal(digest_front_algorithms(front), algorithms);
     assert_int_equal(digest_front_take(front, &run, &at), 0);
     assert_true(at <= size);
-    assert_int_equal(digest_run_finish(run, fd, at, size, NULL, &found), 0);
+    assert_int_equal(digest_run_finish(run, fd, at, size, true, NULL, &found), 0);
     digest_run_free(run);
     assert_int_equal(digest_file(fd, size, algorithms, NULL, &right), 0);
     assert_int_equal(found.known, algorithms);

@@ -7,8 +7,8 @@
 
 #include "config/path.h"
 #include "config/schema.h"
-#include "engine/pump/cache.h"
-#include "engine/pump/direct_file.h"
+#include "engine/disk/cache.h"
+#include "engine/disk/direct_file.h"
 #include "engine/pump/pump_internal.h"
 
 #define LENGTH ((size_t)3 << 20)

@@ -214,7 +214,7 @@ static void several_at_a_time_make_one_file_and_its_digest(void **state)
     assert_int_equal(digest_file(fd, SIZE, SHA_256, NULL, &right), 0);
     if (front) { /* the registry may have closed it between two pieces, on a machine that is slow enough */
         assert_int_equal(digest_front_take(front, &run, &at), 0);
-        assert_int_equal(digest_run_finish(run, fd, at, SIZE, NULL, &found), 0);
+        assert_int_equal(digest_run_finish(run, fd, at, SIZE, true, NULL, &found), 0);
         assert_true(digest_set_agree(&found, &right));
         digest_run_free(run);
     }
@@ -548,7 +548,7 @@ static bool digest_is_right(struct upload *upload, unsigned algorithms)
     int fd = store_partial_fd(upload_partial(upload));
     if (front) {
         assert_int_equal(digest_front_take(front, &run, &at), 0);
-        assert_int_equal(digest_run_finish(run, fd, at, SIZE, NULL, &found), 0);
+        assert_int_equal(digest_run_finish(run, fd, at, SIZE, true, NULL, &found), 0);
         digest_run_free(run);
         assert_int_equal(digest_file(fd, SIZE, algorithms, NULL, &right), 0);
         assert_true(digest_set_agree(&found, &right));

@@ -51,19 +51,26 @@ def a_range_that_begins_and_ends_anywhere_is_sent(t, path):
 
 @test("guest")
 def direct_leaves_the_page_cache_alone_both_ways(t):
-    disk = Disk(t, "disk", size=16 << 20)
-    server = setup.server(t, more={"store main": {"root": disk.folder, "path": "direct"}})
+    disk = Disk(t, "disk", size=32 << 20)
+    (disk.folder / "store").mkdir()
+    server = setup.server(t, more={"store main": {"root": disk.folder / "store", "path": "direct"}})
     ini = setup.partner(t, server.port)
-    source, sent = files.make(disk.folder / "file", SIZES[-1], 5), disk.folder / "sent"
+    source = files.make(disk.folder / "store" / "file", SIZES[-1], 5)
     drop_from_page_cache(source)
     equal(in_page_cache(source), 0, "bytes in the page cache before")
-    client(t, "get", "--no-verify", "there:file", t.path("got"), ini=ini).must_succeed()
-    client(t, "put", "--no-verify", t.path("got"), "there:sent", ini=ini).must_succeed()
-    for file in (source, sent):
+    got, sent = disk.folder / "got", disk.folder / "store" / "sent"
+    # With digests, which either end computes beside the body.
+    for done in (client(t, "get", "--json", "--path", "direct", "--verify", "there:file", got, ini=ini),
+                 client(t, "put", "--json", "--path", "direct", "--verify", got, "there:sent", ini=ini)):
+        check(done.must_succeed().transfer["verified"], "it was not verified")
+        equal(done.transfer["path"], "direct: asked for", "the client's path")
+    for file in (source, got, sent):
         held = in_page_cache(file)
         check(held <= ODD_ENDS, f"{held} bytes of {file.name} are in the page cache")
+    for file in (source, sent):
         equal(server.wait_event("T01I", path=file.name)["pump"], "direct: asked for", f"the path of {file.name}")
     files.same(source, sent)
+    files.same(source, got)
     check(in_page_cache(sent) >= SIZES[-1] - ODD_ENDS, "what was read is not seen in the page cache")
 
 

@@ -1,7 +1,9 @@
-#include "engine/pump/cache.h"
+#include "engine/disk/cache.h"
 
 #include <errno.h>
 #include <linux/magic.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
@@ -13,7 +15,8 @@
 
 #define PLACES 16 /* of a large file, each of so many bytes */
 #define PLACE ((uint64_t)64 << 10)
-#define SPOTS 3 /* of a step, where only single bytes can be asked for */
+#define PAGES_AT_ONCE 256 /* asked about with one mincore(2) */
+#define SPOTS 3           /* of a step, where only single bytes can be asked for */
 
 /* As in linux/mman.h, which Debian 12 does not have so yet. */
 struct cachestat_range_64 {
@@ -71,6 +74,47 @@ enum cached cache_holds(int file, uint64_t offset, uint64_t length)
     int found = holds_pages(file, offset, length);
     if (found < 0)
         return holds_spots(file, offset, length);
+    return found ? CACHED_YES : CACHED_NO;
+}
+
+/* As mincore(2) has it: 1, all pages are there; 0; -errno. */
+static int maps_pages(int file, uint64_t offset, uint64_t length)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), first = offset - offset % page;
+    size_t size = (size_t)(offset + length - first);
+    char *at = mmap(NULL, size, PROT_READ, MAP_SHARED, file, (off_t)first);
+    if (at == MAP_FAILED)
+        return -errno;
+    unsigned char pages[PAGES_AT_ONCE];
+    int found = 1;
+    for (size_t from = 0; from < size && found == 1; from += PAGES_AT_ONCE * page) {
+        size_t part = size - from < PAGES_AT_ONCE * page ? size - from : PAGES_AT_ONCE * page;
+        if (mincore(at + from, part, pages) != 0)
+            found = -errno;
+        for (size_t i = 0; i < (part + page - 1) / page && found == 1; i++)
+            found = pages[i] & 1;
+    }
+    munmap(at, size);
+    return found;
+}
+
+/* Of a file that is not ours to ask about mincore(2) says that all is there: a page behind its end, too. */
+static bool mincore_tells(int file)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    struct stat facts;
+    return fstat(file, &facts) == 0 && maps_pages(file, ((uint64_t)facts.st_size / page + 1) * page, 1) == 0;
+}
+
+enum cached cache_holds_untouched(int file, uint64_t offset, uint64_t length)
+{
+    if (length == 0)
+        return CACHED_YES;
+    int found = holds_pages(file, offset, length);
+    if (found < 0 && mincore_tells(file))
+        found = maps_pages(file, offset, length);
+    if (found < 0)
+        return CACHED_UNKNOWN;
     return found ? CACHED_YES : CACHED_NO;
 }
 

@@ -1,12 +1,14 @@
-/* Private to this folder: a file past the page cache (O_DIRECT, open(2)). */
-#ifndef SLUICE_PUMP_DIRECT_FILE_H
-#define SLUICE_PUMP_DIRECT_FILE_H
+/* A file past the page cache (O_DIRECT, open(2)). */
+#ifndef SLUICE_DISK_DIRECT_FILE_H
+#define SLUICE_DISK_DIRECT_FILE_H
 
 #include <stddef.h>
 
+#define DIRECT_ALIGN_MOST ((size_t)16 << 10)
+
 struct direct_file {
     int fd;       /* a description of its own: O_DIRECT on the owner's would be everybody's who shares it. -1: none */
-    size_t align; /* of offsets, lengths and memory; a power of two, of a page or more */
+    size_t align; /* of offsets, lengths and memory; a power of two, of a page to DIRECT_ALIGN_MOST */
 };
 
 /*

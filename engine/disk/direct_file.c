@@ -1,4 +1,4 @@
-#include "engine/pump/direct_file.h"
+#include "engine/disk/direct_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,10 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/pump/pump_internal.h"
-
-#define ALIGN_MIN 4096        /* of a page: no page is half in the page cache and half past it */
-#define ALIGN_MAX PUMP_RECORD /* more than that would make the odd ends of a body long */
+#define ALIGN_MIN 4096              /* of a page: no page is half in the page cache and half past it */
+#define ALIGN_MAX DIRECT_ALIGN_MOST /* more than that would make the odd ends of a body long */
 
 /* What the file system wants (statx(2), since Linux 6.1); ALIGN_MIN where it does not say. 0: it has no O_DIRECT. */
 static size_t alignment(int fd)
