@@ -125,11 +125,12 @@ enum cached cache_holds_most(int file, uint64_t offset, uint64_t length)
     unsigned there = 0;
     for (unsigned i = 0; i < PLACES; i++) {
         uint64_t place = offset + length / PLACES * i;
-        int found = holds_pages(file, place, PLACE);
-        enum cached byte = found < 0 ? holds_byte(file, place) : found ? CACHED_YES : CACHED_NO;
-        if (byte == CACHED_UNKNOWN)
+        enum cached found = cache_holds_untouched(file, place, PLACE);
+        if (found == CACHED_UNKNOWN)
+            found = holds_byte(file, place);
+        if (found == CACHED_UNKNOWN)
             return CACHED_UNKNOWN;
-        there += byte == CACHED_YES;
+        there += found == CACHED_YES;
     }
     return there > PLACES / 2 ? CACHED_YES : CACHED_NO;
 }

@@ -134,5 +134,5 @@ bool pump_would_spare_cache(int file, uint64_t length, const char *asked)
     const char *lacks;
     look(&facts);
     const struct pump_path *path = asked ? find_asked(&facts, &lacks) : NULL;
-    return path ? path == &pump_path_direct_send : is_cold_giant(&facts);
+    return path ? path == &pump_path_direct_send : is_giant(&facts) && !pump_path_direct_send.lacks(&facts);
 }

@@ -102,7 +102,7 @@ const char *pump_path_name(const struct pump *pump); /* a row of the table in pa
 
 /* Its path leaves the page cache alone. Once pump_start() has chosen; the choice may change, as above. */
 bool pump_spares_cache(const struct pump *pump);
-/* Whether that of a body would, of so many bytes of this file that the kernel sends now; `asked` as above. */
+/* Whether that of a body would, of so many bytes of this file, none in the page cache, that the kernel sends. */
 bool pump_would_spare_cache(int file, uint64_t length, const char *asked);
 
 #define PUMP_TOLD_SIZE 160

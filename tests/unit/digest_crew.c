@@ -11,6 +11,9 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "engine/disk/cache.h"
+#include "engine/disk/direct_file.h"
+
 #define MIB (UINT64_C(1) << 20)
 #define SHA_256 (1u << DIGEST_SHA_256)
 #define BOTH (1u << DIGEST_SHA_256 | 1u << DIGEST_SHA_512)
@@ -138,6 +141,51 @@ static void what_is_dropped_is_not_waited_for(void **state)
     digest_crew_free(NULL);
 }
 
+/* Of what is in the page cache already nothing is dropped; of what is not, nothing is brought in. */
+static void a_file_that_arrives_leaves_the_page_cache_as_it_is(void **state)
+{
+    (void)state;
+    char path[] = "/var/tmp/sluice-crew-XXXXXX", *bytes = calloc(1, 6 * MIB);
+    int fd = mkostemp(path, O_CLOEXEC);
+    struct digest_crew *crew = crew_of(1);
+    struct direct_file direct;
+    struct digest_front *front;
+    struct digest_set found, right;
+    struct digest_run *run;
+    uint64_t at;
+
+    assert_true(fd >= 0 && bytes);
+    unlink(path);
+    assert_int_equal(write(fd, bytes, 6 * MIB), 6 * MIB);
+    assert_int_equal(fsync(fd), 0);
+    posix_fadvise(fd, 0, 4 * MIB, POSIX_FADV_DONTNEED);
+    bool is_to_be_seen =
+        cache_holds_untouched(fd, 0, 1) == CACHED_NO && !cache_is_home(fd) && !direct_open(&direct, fd, O_RDONLY);
+    if (is_to_be_seen) {
+        direct_close(&direct);
+        assert_int_equal(digest_front_new(&front, crew, fd, SHA_256), 0);
+        digest_front_reached(front, 3 * MIB + 5);
+        assert_int_equal(digest_front_take(front, &run, &at), 0);
+        assert_int_equal(digest_run_finish(run, fd, at, 6 * MIB, true, NULL, &found), 0);
+        digest_run_free(run);
+        assert_int_equal(digest_run_new(&run, SHA_256), 0);
+        assert_int_equal(digest_run_add(run, bytes, 6 * MIB), 0);
+        assert_int_equal(digest_run_end(run, &right), 0);
+        digest_run_free(run);
+        assert_true(digest_set_agree(&found, &right));
+        for (uint64_t place = 0; place < 4 * MIB; place += 4096)
+            assert_int_equal(cache_holds_untouched(fd, place, 1), CACHED_NO);
+        assert_int_equal(cache_holds_untouched(fd, 4 * MIB, 2 * MIB), CACHED_YES);
+    }
+    free(bytes);
+    close(fd);
+    digest_crew_free(crew);
+    if (!is_to_be_seen) {
+        print_message("skipped: /var/tmp is not on a disk with O_DIRECT\n");
+        skip();
+    }
+}
+
 struct follower {
     struct digest_crew *crew;
     int fd;
@@ -182,6 +230,7 @@ int main(void)
         cmocka_unit_test(a_little_is_not_begun_with),
         cmocka_unit_test(a_file_that_is_shorter_than_was_said_is_an_error),
         cmocka_unit_test(what_is_dropped_is_not_waited_for),
+        cmocka_unit_test(a_file_that_arrives_leaves_the_page_cache_as_it_is),
         cmocka_unit_test(more_files_than_threads_have_their_turns),
     };
 

@@ -204,6 +204,9 @@ static void what_was_just_written_is_in_the_page_cache(void **state)
     enum cached found = cache_holds(file, 5, LENGTH - 5);
     assert_true(found == CACHED_YES || found == CACHED_UNKNOWN);
     assert_int_equal(cache_holds(file, 0, 0), CACHED_YES);
+    assert_int_equal(cache_holds_untouched(file, 5, LENGTH - 5), CACHED_YES);
+    assert_int_equal(cache_holds_untouched(file, 0, LENGTH + 8192), CACHED_NO); /* there is no such page */
+    assert_int_equal(cache_holds_untouched(file, 0, 0), CACHED_YES);
     close(file);
 }
 
@@ -212,6 +215,29 @@ static bool is_cold(int file)
 {
     return posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED) == 0 && !cache_is_home(file) &&
            cache_holds(file, 0, 1) == CACHED_NO;
+}
+
+static void what_the_kernel_does_not_tell_is_not_taken_to_be_there(void **state)
+{
+    (void)state;
+    char name[32];
+    int file = disk_file(body, LENGTH), reading;
+    snprintf(name, sizeof(name), "/proc/self/fd/%d", file);
+    reading = open(name, O_RDONLY | O_CLOEXEC);
+    assert_true(reading >= 0);
+    bool can_be_seen = is_cold(file) && geteuid() == 0;
+    close(file); /* who may write to it is told */
+    if (can_be_seen) {
+        assert_int_equal(seteuid(65534), 0);
+        enum cached found = cache_holds_untouched(reading, 0, LENGTH);
+        assert_int_equal(seteuid(0), 0);
+        assert_int_not_equal(found, CACHED_YES);
+    }
+    close(reading);
+    if (!can_be_seen) {
+        print_message("skipped: /var/tmp is not on a disk, or this is not root\n");
+        skip();
+    }
 }
 
 static void a_file_that_is_not_in_memory_is_sent_by_threads(void **state)
@@ -266,8 +292,14 @@ static void what_is_larger_than_half_the_memory_goes_past_the_page_cache(void **
     pump_choose(&in, CHANNEL_KERNEL);
     assert_string_equal(pump_told(&out.choice, told), "direct: larger than half the memory");
     assert_string_equal(pump_told(&in.choice, told), "direct: larger than half the memory");
+    assert_true(pump_spares_cache(&out) && pump_spares_cache(&in));
+    assert_true(pump_would_spare_cache(file, out.length, NULL));
+    assert_true(pump_would_spare_cache(file, LENGTH, "direct"));
+    assert_false(pump_would_spare_cache(file, LENGTH, NULL));
+    assert_false(pump_would_spare_cache(file, out.length, "sendfile"));
     pump_choose(&out, CHANNEL_USER);
     assert_string_equal(pump_path_name(&out), "user");
+    assert_false(pump_spares_cache(&out));
     close(file);
 }
 
@@ -335,6 +367,7 @@ int main(void)
         cmocka_unit_test(every_configured_name_is_a_path_and_every_path_has_its_name),
         cmocka_unit_test(a_file_in_memory_is_known_as_such),
         cmocka_unit_test(what_was_just_written_is_in_the_page_cache),
+        cmocka_unit_test(what_the_kernel_does_not_tell_is_not_taken_to_be_there),
         cmocka_unit_test(a_file_that_is_not_in_memory_is_sent_by_threads),
         cmocka_unit_test(what_is_larger_than_half_the_memory_goes_past_the_page_cache),
         cmocka_unit_test(what_goes_past_the_page_cache_leaves_it_alone),
