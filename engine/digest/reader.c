@@ -1,7 +1,7 @@
 /*
  * Why O_DIRECT, and not read and then drop (POSIX_FADV_DONTNEED): what is dropped is everybody's pages of that piece,
  * also those that somebody else has read meanwhile; what reading ahead has brought in behind the piece stays; and each
- * page is made, filled, copied from and freed again, which is half of what SHA-256 costs. A file system without
+ * page is made, filled, copied from and freed again, which takes as much time again as SHA-256. A file system without
  * O_DIRECT has no body that leaves its page cache alone, either: there a digest reads as it always did.
  *
  * Why a piece is asked about first: what a body has at its odd ends is written through the page cache, and so is all of
