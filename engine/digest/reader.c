@@ -144,9 +144,11 @@ static ssize_t fetch(struct reader *reader, const struct reader_file *file, stru
 /* While the one before is taken in. Without a ring each is waited for. */
 static void look_ahead(struct reader *reader, struct reader_file *file, uint64_t at, uint64_t end)
 {
+    if (reader->ring_state == RING_REFUSED || at >= end || !goes_past(reader, file, at, end))
+        return;
     if (reader->ring_state == RING_UNTRIED)
         reader->ring_state = io_uring_queue_init(2, &reader->ring, 0) == 0 ? RING_THERE : RING_REFUSED;
-    if (reader->ring_state == RING_REFUSED || at >= end || !goes_past(reader, file, at, end))
+    if (reader->ring_state == RING_REFUSED)
         return;
     struct span span = span_at(file, at, end);
     size_t length = span.length;

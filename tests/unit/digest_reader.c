@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -299,6 +299,29 @@ static void what_would_have_to_be_tried_again_is_read_all_the_same(void **state)
     assert_true(fate.calls > 2);
 }
 
+/* One descriptor is left for the file itself, or none. */
+static void where_descriptors_are_scarce_it_is_read_all_the_same(void **state)
+{
+    const size_t size = 3 * SPAN;
+    struct rlimit usual, scarce;
+    (void)state;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    for (rlim_t left = 0; left < 2; left++) {
+        int fd = file_of(size), next = dup(fd);
+        assert_int_equal(close(next), 0);
+        bool past = goes_past(fd);
+        scarce = (struct rlimit){ .rlim_cur = (rlim_t)next + left, .rlim_max = usual.rlim_max };
+        fate.calls = 0;
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &scarce), 0);
+        int error = feed(fd, true, &size, 1);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
+        assert_int_equal(error, 0);
+        assert_int_equal(fate.calls, past && left ? 3 : 0);
+        close(fd);
+    }
+}
+
 static void a_file_that_is_shorter_is_told_wherever_it_ends(void **state)
 {
     static const size_t sizes[] = { 0, 5, BLOCK, SPAN - 5, SPAN, SPAN + 5, 2 * SPAN };
@@ -350,6 +373,7 @@ int main(void)
         cmocka_unit_test_setup(a_disk_that_fails_is_told, begin),
         cmocka_unit_test_setup(a_file_system_that_refuses_is_read_through_the_page_cache, begin),
         cmocka_unit_test_setup(what_would_have_to_be_tried_again_is_read_all_the_same, begin),
+        cmocka_unit_test_setup(where_descriptors_are_scarce_it_is_read_all_the_same, begin),
         cmocka_unit_test_setup(a_file_that_is_shorter_is_told_wherever_it_ends, begin),
         cmocka_unit_test_setup(it_can_be_stopped_and_gone_on_with, begin),
     };
