@@ -7,11 +7,10 @@ import argparse
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 sys.dont_write_bytecode = True
@@ -20,6 +19,7 @@ ROOT = TESTS.parent
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import units  # noqa: E402
+from ending import as_they_end, attended, in_order_on_sigterm  # noqa: E402
 from outcomes import Outcomes  # noqa: E402
 
 BUILD = ROOT / "build"
@@ -28,6 +28,8 @@ INTEGRATION = TESTS / "integration" / "run"
 GUEST = TESTS / "guest" / "guest"
 GUEST_LIMIT = 2400
 INSTRUCTIONS = ROOT / "bench" / "instructions"
+JOBS = 2  # of integration tests in each build: they spend most of their time waiting
+AT_ONCE = 3  # unit tests for each processor: they spend most of their time waiting, too
 FUZZ_RUNS = 20000
 FUZZ_SECONDS = 20
 
@@ -52,16 +54,12 @@ class Check:
         with open(LOGS / f"{log}.log", "w") as out:
             process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                        stderr=subprocess.STDOUT, text=True, errors="replace", cwd=ROOT)
-            try:
+            with attended(process):
                 for line in process.stdout:
                     out.write(line)
                     if show and re.search(show, line):
                         say("   " + line.rstrip())
                 return process.wait()
-            finally:
-                if process.poll() is None:
-                    process.terminate()
-                    process.wait()
 
     def result(self, test, build, code, log):
         """A stage that is one test."""
@@ -82,31 +80,38 @@ class Check:
 
     # Tests
 
-    def unit(self, build, names=None, prefix=(), limit=120):
-        for test, where, outcome, text in units.run_all(BUILD / build / "unit", build, names, prefix, limit):
-            self.outcomes.add(test, where, outcome, text)
-            if outcome == "failed":
-                say(f"   failed  {test} [{build}]")
+    def unit(self, build, names=None, prefix=(), limit=300):
+        at_once = AT_ONCE * os.cpu_count()
+        with open(LOGS / f"unit-{build}.log", "w") as log:
+            def tell(name, seconds):
+                print(f"{seconds:6.1f} s  {name}", file=log, flush=True)
+
+            for test, where, outcome, text in units.run_all(BUILD / build / "unit", build, names, prefix, limit, at_once, tell):
+                self.outcomes.add(test, where, outcome, text)
+                if outcome == "failed":
+                    say(f"   failed  {test} [{build}]")
 
     def fuzz(self):
         programs = sorted((BUILD / "clang" / "fuzz").glob("fuzz_*"))
         if not programs:
             self.outcomes.add("fuzz: there are fuzzers", "clang", "failed", "build/clang/fuzz holds none")
-        for program in programs:
-            name = program.name.removeprefix("fuzz_")
-            corpus = LOGS / "corpus" / name
-            shutil.rmtree(corpus, ignore_errors=True)
-            corpus.mkdir(parents=True)
-            seeds = TESTS / "fuzz" / name
-            command = [program, f"-runs={FUZZ_RUNS}", "-seed=1", f"-max_total_time={FUZZ_SECONDS}", "-timeout=10",
-                       f"-artifact_prefix={LOGS}/fuzz-{name}-", corpus, *([seeds] if seeds.is_dir() else [])]
-            code = self.run(f"fuzz-{name}", command)
-            self.result(f"fuzz {name}: no input makes it fail", "clang", code, f"fuzz-{name}")
+        side_by_side([partial(self.fuzz_one, program) for program in programs], os.cpu_count())
+
+    def fuzz_one(self, program):
+        name = program.name.removeprefix("fuzz_")
+        corpus = LOGS / "corpus" / name
+        shutil.rmtree(corpus, ignore_errors=True)
+        corpus.mkdir(parents=True)
+        seeds = TESTS / "fuzz" / name
+        command = [program, f"-runs={FUZZ_RUNS}", "-seed=1", f"-max_total_time={FUZZ_SECONDS}", "-timeout=10",
+                   f"-artifact_prefix={LOGS}/fuzz-{name}-", corpus, *([seeds] if seeds.is_dir() else [])]
+        code = self.run(f"fuzz-{name}", command)
+        self.result(f"fuzz {name}: no input makes it fail", "clang", code, f"fuzz-{name}")
 
     def integration(self, build, binary, server=None, patterns=()):
         log, results = f"integration-{build}", LOGS / f"integration-{build}.json"
         results.unlink(missing_ok=True)
-        command = [INTEGRATION, "--place", "host", "--build", build, "--binary", binary, "--results", results]
+        command = [INTEGRATION, "--place", "host", "--build", build, "--binary", binary, "--results", results, "--jobs", JOBS]
         command += [*(["--server-binary", server] if server else []), *patterns]
         code = self.run(log, command, r"^failed ")
         self.read_results(results, log, code, build)
@@ -143,10 +148,9 @@ class Check:
         return 1 if self.outcomes.counts()["failed"] else 0
 
 
-def side_by_side(*works):
-    with ThreadPoolExecutor(len(works)) as pool:
-        for done in [pool.submit(work) for work in works]:
-            done.result()
+def side_by_side(works, at_once=None):
+    for _ in as_they_end(works, at_once or len(works)):
+        pass
 
 
 def tsan_prefix():
@@ -158,7 +162,8 @@ def tsan_prefix():
 def in_guest(results):
     """Inside: the unit tests see kTLS, and the integration tests run for it. One line for each."""
     names = units.for_the_guest(TESTS)
-    found = list(units.run_all(BUILD / "release" / "unit", "guest", names, limit=600))
+    found = list(units.run_all(BUILD / "release" / "unit", "guest", names, limit=600,
+                               tell=lambda name, seconds: say(f"unit {name}: {seconds:.1f} s")))
     units.write(found, results)
     for test, _, outcome, text in found:
         say(f"{outcome:7} {test}" + (f": {text}" if outcome != "passed" else ""))
@@ -182,7 +187,7 @@ def everything(quick):
     release = BUILD / "release" / "sluice"
     if not quick:
         prefix = tsan_prefix()
-        check.stage("unit tests with ASan and UBSan", lambda: check.unit("asan", limit=300))
+        check.stage("unit tests with ASan and UBSan", lambda: check.unit("asan", limit=600))
         check.stage("unit tests with TSan", lambda: check.unit("tsan", threaded, prefix, limit=600))
         check.stage("fuzzers", check.fuzz)
     if quick:
@@ -190,10 +195,10 @@ def everything(quick):
     else:
         # They spend most of their time waiting: both builds at once take hardly longer than one.
         # So does the guest whose clock counts instructions, which do not get more beside others.
-        check.stage("integration tests on this machine, and with ASan and UBSan; instructions of the server", lambda: side_by_side(
+        check.stage("integration tests on this machine, and with ASan and UBSan; instructions of the server", lambda: side_by_side([
             lambda: check.integration("release", release),
             lambda: check.integration("asan", BUILD / "asan" / "sluice"),
-            check.instructions))
+            check.instructions]))
         check.stage("the server with TSan under many clients, and reloaded",
                     lambda: check.integration("tsan", release, BUILD / "tsan" / "sluice", ["concurrent.*", "reload.*"]))
         check.stage("unit and integration tests in a guest with Debian's kernel", check.guest)
@@ -205,7 +210,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="the release build on this machine only: no sanitizers, no guest")
     parser.add_argument("--in-guest", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    in_order_on_sigterm()
     try:
         return in_guest(given.in_guest) if given.in_guest else everything(given.quick)
     except KeyboardInterrupt:

@@ -5,9 +5,12 @@ import os
 import re
 import subprocess
 import tempfile
+import time
 import xml.etree.ElementTree as xml
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+
+from ending import as_they_end, attended
 
 SANITIZERS = {
     "ASAN_OPTIONS": "detect_leaks=1",
@@ -18,6 +21,9 @@ SANITIZERS = {
 THREADED_ROOMS = {"ring", "pump", "server", "client", "event", "digest"}
 # What meets the kernel: these are run in the guest too, and whatever may be skipped elsewhere.
 KERNEL_ROOMS = {"ring", "pump", "store", "server", "client"}
+# Those that take longest, longest first: they begin first, so that none of them is left alone at the end.
+LONG = ("faults", "pump", "channel_kernel", "channel_shortcut", "pump_faults", "client_get", "client_put", "catalog_writer",
+        "tls_verify", "tls_admit", "pump_crowd")
 
 
 def rooms(source):
@@ -63,12 +69,14 @@ def run_program(program, build, prefix, limit):
     with tempfile.TemporaryDirectory(prefix="sluice-unit.") as folder:
         environment = {**os.environ, **SANITIZERS, "CMOCKA_MESSAGE_OUTPUT": "XML", "CMOCKA_XML_FILE": f"{folder}/%g.xml",
                        "LC_ALL": "C.UTF-8"}
-        try:
-            done = subprocess.run([*prefix, str(program)], env=environment, stdin=subprocess.DEVNULL, timeout=limit,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-            output, code = done.stdout.decode(errors="replace"), done.returncode
-        except subprocess.TimeoutExpired as overdue:
-            output, code = (overdue.stdout or b"").decode(errors="replace") + f"\nended after {limit} seconds", None
+        process = subprocess.Popen([*prefix, str(program)], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT)
+        with attended(process):
+            try:
+                output, code = process.communicate(timeout=limit)[0].decode(errors="replace"), process.returncode
+            except subprocess.TimeoutExpired:
+                process.kill()
+                output, code = process.communicate()[0].decode(errors="replace") + f"\nended after {limit} seconds", None
         results = []
         for report in sorted(Path(folder).glob("*.xml")):
             group = "" if report.stem == "tests" else f" ({report.stem})"
@@ -84,11 +92,24 @@ def run_program(program, build, prefix, limit):
             for t, b, o, text in results]
 
 
-def run_all(folder, build, names=None, prefix=(), limit=120, parallel=None):
-    programs = sorted(p for p in Path(folder).glob("unit_*") if names is None or p.name.removeprefix("unit_") in names)
-    with ThreadPoolExecutor(parallel or os.cpu_count()) as pool:
-        for results in pool.map(lambda program: run_program(program, build, prefix, limit), programs):
-            yield from results
+def _rank(name):
+    return LONG.index(name) if name in LONG else len(LONG)
+
+
+def run_all(folder, build, names=None, prefix=(), limit=120, parallel=None, tell=None):
+    """Runs so many programs side by side, and yields the tests of each as it ends. tell(name, seconds) hears of each."""
+    programs = [p for p in Path(folder).glob("unit_*") if names is None or p.name.removeprefix("unit_") in names]
+    programs.sort(key=lambda program: (_rank(program.name.removeprefix("unit_")), program.name))
+
+    def run(program):
+        began = time.monotonic()
+        results = run_program(program, build, prefix, limit)
+        return program.name.removeprefix("unit_"), time.monotonic() - began, results
+
+    for name, seconds, results in as_they_end([partial(run, program) for program in programs], parallel or os.cpu_count()):
+        if tell:
+            tell(name, seconds)
+        yield from results
 
 
 def write(results, file):

@@ -166,7 +166,8 @@ static int site_open(struct site *site, const char *server_offload, const char *
                                      .addresses = &site->addresses,
                                      .sys = &site->at_client.sys,
                                      .seam = &site->at_client.seam,
-                                     .idle_timeout = 20000 };
+                                     .idle_timeout = 20000,
+                                     .retries = 1 }; /* the next ones would do the same, after longer pauses */
     rc = client_new(&site->client, &client, &errors);
     config_errors_clear(&errors);
     return rc;

@@ -29,6 +29,8 @@ class Overdue(BaseException):
     """The test took too long. Not an Exception: no test may take it for a peer's timeout."""
 
 
+# What is told of a run where no single test is to blame.
+RUN = "run.what_tests_shared_ends_well"
 tests = []
 
 
@@ -152,6 +154,10 @@ def run_one(run, one):
         skipped = str(reason)
     except (Exception, Overdue) as problem:
         problems.append(problem)
+    except BaseException:  # the run is told to end: nothing of this test outlives it
+        signal.alarm(0)
+        trial.finish()
+        raise
     signal.alarm(0)
     problems += trial.finish()
     logs = "".join(f"--- {log.name}\n{_telling(log.read_text(errors='replace'))}" for log in sorted(folder.glob("*.log")))
@@ -161,29 +167,38 @@ def run_one(run, one):
     return ("skipped", skipped) if skipped is not None else ("passed", "")
 
 
-def run_all(run, patterns, results):
-    """Runs what is selected; one line each, counts at the end. Returns the number that failed."""
-    counts = {"passed": 0, "failed": 0, "skipped": 0}
-
-    def tell(name, outcome, text, seconds):
-        counts[outcome] += 1
-        reason = f": {text}" if outcome == "skipped" else ""
-        print(f"{outcome:7} {run.place} {name} ({seconds:.1f} s){reason}", flush=True)
-        if outcome == "failed":
-            print("    " + text.rstrip().replace("\n", "\n    "), flush=True)
-        if results:
-            record = {"test": f"{run.place} {name}", "build": run.build, "outcome": outcome, "seconds": seconds}
-            record["text"] = text
-            results.write(json.dumps(record) + "\n")
-            results.flush()
-
-    for one in selected(run.place, patterns):
+def run_those(run, chosen, tell):
+    for one in chosen:
         began = time.monotonic()
         outcome, text = run_one(run, one)
         tell(one.name, outcome, text, time.monotonic() - began)
+
+
+def finish(run, tell):
     problems = run.finish()
     if problems:
-        tell("run.what_tests_shared_ends_well", "failed", "\n".join(_explain(p) for p in problems), 0.0)
-    tail = f", {counts['skipped']} skipped" if counts["skipped"] else ""
-    print(f"{counts['passed']} passed, {counts['failed']} failed{tail}")
-    return counts["failed"]
+        tell(RUN, "failed", "\n".join(_explain(p) for p in problems), 0.0)
+
+
+class Report:
+    """One line for each test as it ends, a record in `results` if that is a file, counts at the end."""
+
+    def __init__(self, place, build, results):
+        self.place, self.build, self.results = place, build, results
+        self.counts = {"passed": 0, "failed": 0, "skipped": 0}
+
+    def tell(self, name, outcome, text, seconds):
+        self.counts[outcome] += 1
+        reason = f": {text}" if outcome == "skipped" else ""
+        print(f"{outcome:7} {self.place} {name} ({seconds:.1f} s){reason}", flush=True)
+        if outcome == "failed":
+            print("    " + text.rstrip().replace("\n", "\n    "), flush=True)
+        if self.results:
+            record = {"test": f"{self.place} {name}", "build": self.build, "outcome": outcome, "seconds": seconds}
+            record["text"] = text
+            self.results.write(json.dumps(record) + "\n")
+            self.results.flush()
+
+    def close(self):
+        tail = f", {self.counts['skipped']} skipped" if self.counts["skipped"] else ""
+        print(f"{self.counts['passed']} passed, {self.counts['failed']} failed{tail}")
