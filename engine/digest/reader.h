@@ -16,8 +16,7 @@
 
 struct reader; /* of one thread: its memory */
 
-/* For tests: asked before each read past the page cache. It may lower *length, or return -errno, what it then yields.
- */
+/* For tests: asked before each read past the page cache. It may lower *length, or return the -errno of the read. */
 struct reader_seam {
     int (*before)(const struct reader_seam *seam, size_t *length);
 };
