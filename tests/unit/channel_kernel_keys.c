@@ -105,15 +105,21 @@ static void openssls_answer_to_a_key_update_goes_through_the_kernel_that_sends(v
     }
 }
 
+/* The peer has asked for a KeyUpdate, which the kernel can make and we still owe. */
+static void open_asked(struct scene *scene)
+{
+    open_switched(scene, true, 0x0304, true, true);
+    scene->soft.rekeys = true;
+    assert_int_equal(channel_renew_user(scene->peer, true), 0);
+    assert_int_equal(tls_carry(scene->peer, scene->ours, 1000), 0);
+}
+
 static void an_answer_that_cannot_leave_at_once_leaves_before_the_next_data(void **state)
 {
     (void)state;
     struct scene scene;
     char byte = 0;
-    open_switched(&scene, true, 0x0304, true, true);
-    scene.soft.rekeys = true;
-    assert_int_equal(channel_renew_user(scene.peer, true), 0);
-    assert_int_equal(tls_carry(scene.peer, scene.ours, 1000), 0);
+    open_asked(&scene);
     scene.soft.refuse = SOFT_SEND;
     scene.soft.refusal = EAGAIN;
     assert_int_equal(channel_write(scene.ours, &byte, 1), -EAGAIN);
@@ -129,10 +135,7 @@ static void a_new_key_refused_after_its_announcement_ends_the_session(void **sta
     (void)state;
     struct scene scene;
     char byte = 0;
-    open_switched(&scene, true, 0x0304, true, true);
-    scene.soft.rekeys = true;
-    assert_int_equal(channel_renew_user(scene.peer, true), 0);
-    assert_int_equal(tls_carry(scene.peer, scene.ours, 1000), 0);
+    open_asked(&scene);
     scene.soft.refuse = SOFT_TX;
     scene.soft.refusal = ENOMEM;
     assert_int_equal(channel_write(scene.ours, &byte, 1), -EKEYEXPIRED);
