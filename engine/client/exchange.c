@@ -17,10 +17,14 @@
 static void write_host(struct http_writer *writer, const struct config_address *address)
 {
     bool brackets = strchr(address->host, ':') != NULL;
-    http_write(writer, "Host: %s%s%s", brackets ? "[" : "", address->host, brackets ? "]" : "");
-    if (address->port != 443)
-        http_write(writer, ":%u", address->port);
-    http_write(writer, "\r\n");
+    http_write_text(writer, brackets ? "Host: [" : "Host: ");
+    http_write_text(writer, address->host);
+    http_write_text(writer, brackets ? "]" : "");
+    if (address->port != 443) {
+        http_write_text(writer, ":");
+        http_write_number(writer, address->port);
+    }
+    http_write_end(writer);
 }
 
 int client_write_head(struct client *client, const struct client_request *request, bool expect,
@@ -29,22 +33,31 @@ int client_write_head(struct client *client, const struct client_request *reques
     char target[8192];
     if (http_path_encode(request->remote, target, sizeof target) < 0)
         return -ENAMETOOLONG;
-    http_write(writer, "%s /%s HTTP/1.1\r\n", request->method, target);
+    http_write_text(writer, request->method);
+    http_write_text(writer, " /");
+    http_write_text(writer, target);
+    http_write_text(writer, " HTTP/1.1\r\n");
     write_host(writer, client->address);
-    http_write(writer, "User-Agent: sluice/%s\r\nAccept-Encoding: identity\r\n", SLUICE_VERSION);
-    if (client_login(client))
-        http_write(writer, "Authorization: Basic %s\r\n", client_login(client));
+    http_write_text(writer, "User-Agent: sluice/" SLUICE_VERSION "\r\nAccept-Encoding: identity\r\n");
+    if (client_login(client)) {
+        http_write_text(writer, "Authorization: Basic ");
+        http_write_text(writer, client_login(client));
+        http_write_end(writer);
+    }
     if (request->accept)
-        http_write(writer, "Accept: %s\r\n", request->accept);
-    if (request->has_body)
-        http_write(writer, "Content-Length: %llu\r\n", (unsigned long long)request->length);
+        http_write_field(writer, "Accept", request->accept);
+    if (request->has_body) {
+        http_write_text(writer, "Content-Length: ");
+        http_write_number(writer, request->length);
+        http_write_end(writer);
+    }
     client_rate_write(client, request->method, writer);
     if (request->fields)
-        http_write(writer, "%s", request->fields);
+        http_write_text(writer, request->fields);
     if (request->write_fields)
         request->write_fields(request->fields_argument, client, writer);
     if (expect)
-        http_write(writer, "Expect: 100-continue\r\n");
+        http_write_field(writer, "Expect", "100-continue");
     http_write_end(writer);
     return writer->overflow ? -ENAMETOOLONG : 0;
 }

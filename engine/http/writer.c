@@ -85,13 +85,17 @@ static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
 /* Writes a character that is UTF-8. */
 typedef void escape(struct http_writer *writer, const char *bytes, size_t length, uint32_t point);
 
-/* How many bytes from here on are of ASCII, can be seen, and mean nothing of their own in JSON or HTML. */
+/* Of ASCII, can be seen, and mean nothing of their own in JSON or HTML. */
+static const bool plain[256] = {
+    [' ' ... '!'] = true, ['#' ... '%'] = true, ['(' ... ';'] = true,
+    ['='] = true,         ['?' ... '['] = true, [']' ... '~'] = true,
+};
+
 static size_t plain_length(const char *text, size_t left)
 {
     size_t length = 0;
 
-    while (length < left && text[length] >= ' ' && text[length] < 0x7f && text[length] != '"' && text[length] != '\\' &&
-           text[length] != '&' && text[length] != '<' && text[length] != '>' && text[length] != '\'')
+    while (length < left && plain[(unsigned char)text[length]])
         length++;
     return length;
 }
@@ -101,10 +105,10 @@ static void write_escaped(struct http_writer *writer, const char *text, escape *
     size_t left = strlen(text);
 
     while (left > 0 && !writer->overflow) {
-        size_t plain = plain_length(text, left);
-        append(writer, text, plain);
-        text += plain;
-        left -= plain;
+        size_t run = plain_length(text, left);
+        append(writer, text, run);
+        text += run;
+        left -= run;
         if (left == 0)
             return;
         uint32_t point = 0;
