@@ -66,6 +66,7 @@ static int spawn(pid_t *pid, const struct hook_task *task, int output)
     return -rc;
 }
 
+/* posix_spawn(3) has no limits, and our own must not be less even for a moment: so where the program runs already. */
 static void limit_files(pid_t pid)
 {
     struct rlimit files;

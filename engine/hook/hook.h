@@ -23,7 +23,8 @@
 #define HOOKS_RUNNING_MAX 64 /* of all hooks together */
 #define HOOK_OUTPUT_MAX 1024 /* bytes of what a program prints that are kept: the last ones */
 #define HOOK_KILL_AFTER 2000 /* milliseconds between SIGTERM and SIGKILL */
-#define HOOK_FILES_MAX 1024  /* RLIMIT_NOFILE of a program: ours is far higher, which old ones cannot bear */
+/* RLIMIT_NOFILE of a program, from a moment after its start: ours is far higher, which old ones cannot bear. */
+#define HOOK_FILES_MAX 1024
 
 struct hooks;
 
