@@ -5,14 +5,11 @@
  * time is the file system's journal, and it is written once for all of them.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "config/printable.h"
-#include "engine/cli/report.h"
 #include "engine/cli/tree.h"
 
 #define LANES 8 /* where --streams does not say: so many may wait for a server's disk at once */
