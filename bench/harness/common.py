@@ -8,15 +8,11 @@ import subprocess
 import sys
 import time
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "tests/runner"))
+
+from ending import in_order_on_sigterm  # noqa: E402, F401
+
 TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def end_in_order_on_sigterm():
-    """Whatever was begun is ended as after an error. timeout(1) sends the signal twice: the second must not stop that."""
-    def leave(*_):
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        sys.exit(143)
-    signal.signal(signal.SIGTERM, leave)
 
 
 def free_port():

@@ -326,7 +326,7 @@ class Measuring(unittest.TestCase):
             server.communicate("end\n", timeout=20)
 
     def test_a_second_sigterm_does_not_stop_what_the_first_one_ends(self):
-        program = ("import sys\nfrom harness import common\ncommon.end_in_order_on_sigterm()\n"
+        program = ("import sys\nfrom harness import common\ncommon.in_order_on_sigterm()\n"
                    "try:\n print('begun', flush=True)\n sys.stdin.readline()\n"
                    "finally:\n print('ending', flush=True)\n sys.stdin.readline()\n print('ended', flush=True)\n")
         process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT / "bench", text=True, stdin=subprocess.PIPE,
